@@ -6,6 +6,7 @@ A test fails if a page that takes POST requests, or a button with a name, is mis
 from dataclasses import dataclass
 
 NOT_YET = "not yet"
+BROWSER = "Browsers make such passkeys on pages of the site, without asking."
 PROVIDER = "The page at a provider sends browsers back here."
 # Why an app cannot ask for these acts: it would be the app that agrees, not the person.
 CONSENT = "Only the person agrees to an app, on a page of this site that no app controls."
@@ -93,25 +94,53 @@ ACTS = (
     Act("accounts/password/reset/<str:key>/", "Set a new password", reason=NOT_YET),
     Act("accounts/password/strength/", "Measure a password", reason=NOT_YET),
     # Second factors.
-    Act("accounts/2fa/", "Turn emailed codes on or off", reason=NOT_YET, button="emailed_codes"),
-    Act("accounts/2fa/", "Stop trusting a browser", reason=NOT_YET, button="end"),
-    Act("accounts/2fa/", "Stop trusting all browsers", reason=NOT_YET, button="all"),
+    Act("accounts/2fa/", "Turn emailed codes on or off", "PATCH factors/", button="emailed_codes"),
+    Act("accounts/2fa/", "Stop trusting a browser", "DELETE factors/trusted/<id>/", button="end"),
+    Act("accounts/2fa/", "Stop trusting all browsers", "DELETE factors/trusted/", button="all"),
     Act("accounts/2fa/passkeys/", "The same", reason="The same page, below another URL."),
     Act("accounts/2fa/trusted/", "The same", reason="The same page, below another URL."),
-    Act("accounts/2fa/emailed-codes/", "Turn emailed codes on or off", reason=NOT_YET),
-    Act("accounts/2fa/totp/setup/", "Add an authenticator app", reason=NOT_YET),
-    Act("accounts/2fa/totp/<int:factor_id>/", "Rename an authenticator app", reason=NOT_YET),
-    Act("accounts/2fa/totp/<int:factor_id>/", "Remove it", reason=NOT_YET, button="remove"),
-    Act("accounts/2fa/passkeys/add/", "Add a passkey", reason=NOT_YET),
-    Act("accounts/2fa/passkeys/offer/", "Add a passkey that the browser has made", reason=NOT_YET),
-    Act("accounts/2fa/passkeys/offer/", "Decline", reason=NOT_YET, button="not_now"),
-    Act("accounts/2fa/passkeys/<int:factor_id>/", "Rename a passkey", reason=NOT_YET),
-    Act("accounts/2fa/passkeys/<int:factor_id>/", "Remove it", reason=NOT_YET, button="remove"),
+    Act("accounts/2fa/emailed-codes/", "Turn emailed codes on or off", "PATCH factors/"),
+    Act("accounts/2fa/totp/setup/", "Add an authenticator app", "POST factors/totp/"),
+    Act(
+        "accounts/2fa/totp/<int:factor_id>/",
+        "Rename an authenticator app",
+        "PATCH factors/totp/<id>/",
+    ),
+    Act(
+        "accounts/2fa/totp/<int:factor_id>/",
+        "Remove it",
+        "DELETE factors/totp/<id>/",
+        button="remove",
+    ),
+    Act("accounts/2fa/passkeys/add/", "Add a passkey", "POST passkeys/"),
+    Act("accounts/2fa/passkeys/offer/", "Add a passkey that the browser has made", reason=BROWSER),
+    Act(
+        "accounts/2fa/passkeys/offer/",
+        "Decline",
+        reason="That hides an offer of the home page.",
+        button="not_now",
+    ),
+    Act("accounts/2fa/passkeys/<int:factor_id>/", "Rename a passkey", "PATCH passkeys/<id>/"),
+    Act(
+        "accounts/2fa/passkeys/<int:factor_id>/",
+        "Remove it",
+        "DELETE passkeys/<id>/",
+        button="remove",
+    ),
     Act("accounts/2fa/passkeys/<int:factor_id>/confirm/", "Use it to confirm", reason=NOT_YET),
-    Act("accounts/2fa/recovery-codes/", "Make recovery codes", reason=NOT_YET, button="new"),
-    Act("accounts/2fa/recovery-codes/", "Type one back", reason=NOT_YET),
-    Act("accounts/2fa/recovery-codes/file/", "Get them as a file", reason=NOT_YET),
-    Act("accounts/2fa/enrol/<str:token>/", "Add a factor by an operator’s link", reason=NOT_YET),
+    Act(
+        "accounts/2fa/recovery-codes/",
+        "Make recovery codes",
+        "POST factors/recovery-codes/",
+        button="new",
+    ),
+    Act("accounts/2fa/recovery-codes/", "Type one back", "POST factors/recovery-codes/saved/"),
+    Act(
+        "accounts/2fa/recovery-codes/file/",
+        "Get them as a file",
+        reason="The call that makes them returns them.",
+    ),
+    Act("accounts/2fa/enrol/<str:token>/", "Add a factor by an operator’s link", reason=LINK),
     # Providers and apps.
     Act("accounts/3rdparty/", "Disconnect a provider", reason=NOT_YET, button="disconnect"),
     Act("accounts/apps/<client_id:client_id>/", "Disconnect an app", "DELETE apps/<client_id>/"),

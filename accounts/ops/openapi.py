@@ -41,7 +41,11 @@ STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
 SIGN_INS = {"sign_in", "sign_in_browser"}
 SIGN_IN_REFUSED = "SignInRefused"
 # The operations that answer 409 if somebody else was faster.
-CONFLICTS = {"act_on_account", "add_email", "confirm_email", "make_email_primary", "remove_email"}
+CONFLICTS = {
+    *("act_on_account", "add_email", "confirm_email", "make_email_primary", "remove_email"),
+    *("set_emailed_codes", "add_authenticator_app", "add_passkey", "make_recovery_codes"),
+    *("remove_authenticator_app", "remove_passkey"),
+}
 EXAMPLE = {
     "detail": "Your account has a second factor. Use it to finish signing in.",
     "code": "second_factor_required",

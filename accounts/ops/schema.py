@@ -19,7 +19,10 @@ CODES = {
     "invalid_target": "The token is not for that audience.",
     "not_possible": "The account has changed, or is not in the state that this needs.",
     "own_address": "The account has this email address already.",
-    "too_many": "The account has as many of these as it may have.",
+    "too_many": "The account has as many of these as it may have: remove one first.",
+    "no_factor": "The account has no second factor.",
+    "already_there": "An account already has this passkey.",
+    "last_way_in": "Without it, the person could not sign in safely any more.",
     "too_many_keys": "The account has as many API keys as it may have.",
     "not_authenticated": "There are no credentials.",
     "invalid_credentials": "The name, email address or password is wrong.",
@@ -42,7 +45,7 @@ CODES = {
     "not_allowed_on_staff": "The account has rights that you do not have, or is your own.",
     "already_done": "Nothing is left to do: somebody else may have done it.",
     "outdated": "The account was changed at the same moment: read it, then try again.",
-    "factor_required": "The account cannot be without this factor: remove all.",
+    "factor_required": "The account cannot be without this factor; staff remove all.",
     "not_offered": "The account cannot be recovered by waiting.",
     "last_superuser": "Nobody else could administer the site.",
     "not_for_apps": "Apps cannot do this: the page at `url` can.",
@@ -83,6 +86,34 @@ OPTIONS = {
 EMAIL, IP = "alice@example.org", "192.0.2.7"
 PASSWORD = "vivid otter under glass"  # noqa: S105 of nobody
 TOKEN_CHALLENGE = "9Vd1qK2vT0mXc8RzJ4uYbA"  # noqa: S105 of nobody
+REGISTRATION = {
+    "rp": {"name": "authsite", "id": "localhost"},
+    "user": {"id": "jRo8DmwpT1uaJz8vSh9_EA", "name": "alice", "displayName": "Alice"},
+    "challenge": OPTIONS["challenge"],
+    "pubKeyCredParams": [{"type": "public-key", "alg": -7}],
+    "timeout": 300000,
+    "excludeCredentials": [],
+    "authenticatorSelection": {
+        "residentKey": "preferred",
+        "requireResidentKey": False,
+        "userVerification": "preferred",
+    },
+    "attestation": "none",
+}
+CREDENTIAL = {
+    "id": "Zk2Vq8mXc4RzT0uYbJ9dLw",
+    "rawId": "Zk2Vq8mXc4RzT0uYbJ9dLw",
+    "type": "public-key",
+    "response": {"clientDataJSON": "eyJ0eXBl…", "attestationObject": "o2NmbXRk…"},
+    "clientExtensionResults": {},
+}
+RECOVERY_CODES = ["b4kq-9wz7m-t3xr", "h8nd-2vc6j-p5fy"]
+ADDED_FACTOR = {"id": 1, "name": "Laptop", "recovery_codes": RECOVERY_CODES}
+SETUP = {
+    "secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+    "uri": "otpauth://totp/authsite:alice?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=authsite",
+    "setup": "gAAAAABn…",
+}
 REFRESH = "jRo8DmwpT1uaJz8vSh9_EJ4kXq2NfYb7"
 TOKEN = "eyJhbGciOiJFUzI1NiIsImtpZCI6Ik.eyJpc3MiOiJodHRwczovL2.MEUCIQDx0r3m"  # noqa: S105 of nobody
 STARTED, ENDS = "2026-01-31T12:00:00.000000Z", "2026-04-30T12:00:00.000000Z"
@@ -98,6 +129,23 @@ PERSON = {
     "groups": [],
     "is_staff": False,
     "date_joined": STARTED,
+}
+_FACTOR = {"id": 1, "name": "Phone", "made_at": STARTED, "used_at": None}
+FACTORS = {
+    "authenticators": [_FACTOR],
+    "passkeys": [
+        {
+            **_FACTOR,
+            "credential_id": CREDENTIAL["id"],
+            "provider": "",
+            "is_synced": True,
+            "is_confirmed": True,
+        }
+    ],
+    "recovery_codes": 10,
+    "are_codes_saved": True,
+    "emailed_codes": False,
+    "trusted_browsers": [],
 }
 ACCESS = {"access": TOKEN, "token_type": "Bearer", "expires_in": 300, "scope": "read write"}
 TOKENS = {**ACCESS, "refresh": REFRESH}
@@ -232,6 +280,22 @@ EXAMPLES = {
     "reauthenticate": Example(
         {"code": "123456"}, {"auth_time": STARTED, "amr": ["pwd", "otp"], "acr": "aal2"}
     ),
+    "passkey_registration_options": Example(answer=REGISTRATION),
+    "add_passkey": Example({"name": "Laptop", "credential": CREDENTIAL}, ADDED_FACTOR),
+    "rename_passkey": Example({"name": "Phone"}, {"name": "Phone"}, id="1"),
+    "remove_passkey": Example(id="1"),
+    "get_factors": Example(answer=FACTORS),
+    "set_emailed_codes": Example({"emailed_codes": True}, {"emailed_codes": True}),
+    "set_up_authenticator_app": Example(answer=SETUP),
+    "add_authenticator_app": Example(
+        {"setup": SETUP["setup"], "code": "123456", "name": "Phone"}, ADDED_FACTOR
+    ),
+    "rename_authenticator_app": Example({"name": "Phone"}, {"name": "Phone"}, id="1"),
+    "remove_authenticator_app": Example(id="1"),
+    "make_recovery_codes": Example(answer={"recovery_codes": RECOVERY_CODES}),
+    "confirm_recovery_codes": Example({"code": RECOVERY_CODES[0]}),
+    "end_trust": Example(),
+    "end_trust_in_browser": Example(id="1"),
     "renew_token": Example({"refresh": REFRESH}, TOKENS),
     "verify_token": Example({"token": TOKEN}, CLAIMS),
     "revoke_token": Example({"token": REFRESH}),

@@ -108,8 +108,8 @@ def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
 
 
 def may_use_emailed_codes(user: User) -> bool:
-    """Return whether ``user``, who has a second factor, may turn emailed codes on or off."""
-    return not user.is_privileged and bool(user.email)
+    """Return whether ``user`` may turn emailed codes on or off as the second step."""
+    return twofactor.has_any(user) and not user.is_privileged and bool(user.email)
 
 
 def may_make_passkey(session: LoginSession) -> bool:

@@ -22,6 +22,7 @@ from accounts.tokens.errors import (
     InsufficientScope,
     InsufficientUserAuthentication,
     NotForApps,
+    NotForPages,
 )
 from accounts.users import emails
 from accounts.users.models import User
@@ -277,4 +278,22 @@ class IsRecent(ForPerson):
     def has_permission(self, request: Request, view: Any) -> bool:
         if isinstance(request.auth, Credentials):
             require_recent_authentication(request.auth)
+        return super().has_permission(request, view)
+
+
+class ForOwnProgram(ForPerson):
+    """Requires a session of a program that is the person's own, beyond what ForPerson requires.
+
+    Changes require recent authentication, unless the view sets ``is_quick``. Pages in a browser can
+    only read. ``page`` of the view is the name of the page on which the person can do the same.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if isinstance(request.auth, Credentials):
+            require_own_session(request.auth, view.page)
+            if request.method not in SAFE_METHODS:
+                if request.auth.is_pages:
+                    raise NotForPages(view.page)
+                if not view.is_quick:
+                    require_recent_authentication(request.auth)
         return super().has_permission(request, view)

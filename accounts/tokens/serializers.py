@@ -53,9 +53,9 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
 class CredentialField(serializers.DictField):
     """The response of a passkey, as ``PublicKeyCredential.toJSON()`` returns it; read as JSON."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, required: bool = False) -> None:
         super().__init__(
-            required=False,
+            required=required,
             allow_empty=False,
             help_text="The response of a passkey (WebAuthn), in JSON as browsers and apps make it.",
         )

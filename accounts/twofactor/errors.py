@@ -63,6 +63,13 @@ class TooManyFactors(TooMany):
     message = _("You’ve reached the limit. Remove one before you add another.")
 
 
+class NoFactor(PublicError):
+    """The account has no second factor that recovery codes could stand in for."""
+
+    code = "no_factor"
+    message = _("Add a passkey or an authenticator app first.")
+
+
 class Required(PublicError):
     """The account must have a second factor, so the last one cannot be removed."""
 

@@ -31,6 +31,7 @@ from accounts.sessions import known_browsers
 from accounts.twofactor import models
 from accounts.twofactor.errors import (
     ClockIsOff,
+    NoFactor,
     OnlyPasskeyLeft,
     PasskeyRequired,
     Required,
@@ -225,6 +226,8 @@ def new_seed() -> str:
 def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[str]:
     """Add an authenticator app to ``user`` if ``typed`` is the current code of the app.
 
+    ``name``: the name that the user gives to the app, or an empty string.
+
     Returns new recovery codes if there were none, else an empty list. Revokes every session except
     that of ``actor``, and refreshes the ``credential_version`` of ``user``.
 
@@ -234,7 +237,7 @@ def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[st
         TooManyFactors: the account has as many authenticator apps as allowed.
         AccountChanged: the account was changed in the meantime.
     """
-    step = _step_of(seed, models.canonical(typed))
+    step, name = _step_of(seed, models.canonical(typed)), name or _("Authenticator app")
     with transaction.atomic():
         owner = users.lock_row(user)
         rows = held(owner).authenticators
@@ -305,10 +308,13 @@ def make_recovery_codes(user: User, actor: Actor) -> list[str]:
     """Replace the recovery codes of ``user``; return the new codes in clear text.
 
     Raises:
+        NoFactor: the account has no second factor.
         AccountChanged: the account was changed in the meantime.
     """
     with transaction.atomic():
         owner = users.lock_row(user)
+        if not held(owner).count:
+            raise NoFactor
         remove_codes(owner)
         made = _make_codes(owner)
         tell(user, events.RECOVERY_CODES_MADE, actor)

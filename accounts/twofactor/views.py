@@ -34,6 +34,7 @@ from accounts.signin.recent import ANEW, recent_authentication_required
 from accounts.twofactor import adding, models, passkeys, services, trusted_browsers
 from accounts.twofactor.adding import CODES, SEED, AddFactorView, codes_page
 from accounts.twofactor.errors import (
+    NoFactor,
     OnlyPasskeyLeft,
     Required,
     TooManyFactors,
@@ -165,7 +166,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "most_codes": models.COUNT,
         "most_apps": services.MOST_AUTHENTICATORS,
         "most_passkeys": passkeys.MOST_PASSKEYS,
-        "may_mail": bool(held.count) and policy.may_use_emailed_codes(user),
+        "may_mail": policy.may_use_emailed_codes(user),
         "trusted": trusted_browsers.of(user),
         "here": trusted_browsers.here(request, user).first(),
         "trust_days": settings.AUTHSITE.trusted_browser_days,
@@ -203,7 +204,7 @@ def _signal(user: User, rows: list[Passkey]) -> str:
 def emailed_codes(request: HttpRequest) -> HttpResponseBase:
     """Turn codes by email on or off as the second step, or ask whether to do so."""
     session = session_of(request)
-    if not (services.has_any(session.user) and policy.may_use_emailed_codes(session.user)):
+    if not policy.may_use_emailed_codes(session.user):
         return redirect("second_factors")
     if request.method != "POST":
         return render(request, "accounts/twofactor/emailed_codes.html")
@@ -256,7 +257,6 @@ class AddAuthenticatorView(AddFactorView):
             TooManyFactors: the account has as many authenticator apps as allowed.
             AccountChanged: the account was changed after it was read from the database.
         """
-        name = name or _("Authenticator app")
         made = services.enrol(self.user, seed, code, name, actor_of(self.request))
         SEED.pop(self.request)
         sentence = _("Two-step verification is on.") if made else _("The app was added.")
@@ -319,10 +319,11 @@ def recovery_codes(request: HttpRequest) -> HttpResponseBase:
 @recent_authentication_required
 def _new_codes(request: HttpRequest) -> HttpResponse:
     user = session_of(request).user
-    if not services.has_any(user):
-        return redirect("totp_setup")
     actor = actor_of(request).by(*session_of(request).amr)
-    made = services.make_recovery_codes(user, actor)
+    try:
+        made = services.make_recovery_codes(user, actor)
+    except NoFactor:
+        return redirect("totp_setup")
     CODES.put(request, user, json.dumps(made))
     renew_key(request)
     return redirect("recovery_codes")

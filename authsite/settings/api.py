@@ -42,6 +42,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
             "reauthenticate": "Confirm that it is still the same person.",
             "session": "Sign in from a page in a browser, which never sees the refresh token.",
             "passkeys": "Sign in with a passkey, and add passkeys to your account.",
+            "factors": "Your own second factors.",
             "me": "Your own profile.",
             "emails": "Your own email addresses.",
             "sessions": "Where you are signed in.",

@@ -118,6 +118,17 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
     ("DELETE", "me/"): None,
     ("POST", "me/exports/"): None,
     ("GET", "me/exports/<uuid:id>/"): None,
+    **dict.fromkeys(
+        [
+            *(("GET", "factors/"), ("PATCH", "factors/")),
+            *(("POST", "factors/totp/setup/"), ("POST", "factors/totp/")),
+            *(("PATCH", "factors/totp/<int:id>/"), ("DELETE", "factors/totp/<int:id>/")),
+            *(("POST", "factors/recovery-codes/"), ("POST", "factors/recovery-codes/saved/")),
+            *(("DELETE", "factors/trusted/"), ("DELETE", "factors/trusted/<int:id>/")),
+            *(("POST", "passkeys/registration/"), ("POST", "passkeys/")),
+            *(("PATCH", "passkeys/<int:id>/"), ("DELETE", "passkeys/<int:id>/")),
+        ]
+    ),
     ("GET", "reauthenticate/"): None,
     ("POST", "reauthenticate/"): None,
     ("GET", "emails/"): {"read", "credentials:read"},
@@ -163,7 +174,7 @@ def test_a_key_opens_only_the_endpoints_of_its_scope(method, route):
     get_tokens()
     end = str(LoginSession.objects.get().pk if "sessions" in route else alice.pk)
     path = route.replace("<uuid:id>", end).replace("<slug:id>", row_of(key_of(alice)).pk)
-    path = path.replace("<slug:act>", "deactivate")
+    path = path.replace("<slug:act>", "deactivate").replace("<int:id>", "1")
     opened = set()
 
     for scope in sorted(SCOPES):

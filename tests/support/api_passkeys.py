@@ -33,3 +33,10 @@ def complete(passkey: Passkey, name: str = "alice", **changes: Any) -> Answer:
     """Sign in with the password and then ``passkey``; ``changes`` alter its response."""
     challenge, options = first_step_options(name)
     return send(passkey.get(options, **changes), challenge=challenge)
+
+
+def make(token: str, passkey: Passkey | None = None, **changes: Any) -> Answer:
+    """Add ``passkey`` or a new one in the session of ``token``; ``changes`` alter its response."""
+    options = call("passkeys/registration/", method="POST", token=token).body
+    created = json.loads((passkey or Passkey()).create(options, **changes))
+    return call("passkeys/", {"credential": created, "name": "Laptop"}, token=token)
