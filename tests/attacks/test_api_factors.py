@@ -1,0 +1,183 @@
+"""Attacks on second factors over the API."""
+
+import json
+
+import pytest
+
+from accounts.sessions.models import LoginSession
+from accounts.twofactor.models import Authenticator, Passkey
+from accounts.users import services as users
+from tests.support.api import call, get_tokens
+from tests.support.api_browser import App
+from tests.support.api_factors import begin, signed_in
+from tests.support.api_passkeys import make, sign_in
+from tests.support.oauth_client import new_app
+from tests.support.passkeys import owner
+from tests.support.second_factor import enrolled
+from tests.support.second_steps import with_factor
+from tests.support.signin import set_up
+from tests.support.signin import signed_in as in_browser
+from tests.support.site import together
+from tests.support.steps import PASSWORD, make_user
+from tests.support.webauthn import WRONG_RESPONSES
+from tests.support.webauthn import Passkey as Device
+
+NOT_FRESH = (401, "insufficient_user_authentication")
+# Each change, as method, path and body.
+CHANGES = [
+    ("PATCH", "factors/", {"emailed_codes": True}),
+    ("POST", "factors/totp/setup/", {}),
+    ("POST", "factors/totp/", {"setup": "x", "code": "000000"}),
+    ("PATCH", "factors/totp/{id}/", {"name": "mine"}),
+    ("DELETE", "factors/totp/{id}/", None),
+    ("POST", "factors/recovery-codes/", {}),
+    ("POST", "passkeys/registration/", {}),
+    ("POST", "passkeys/", {"credential": {"id": "x"}}),
+    ("PATCH", "passkeys/{id}/", {"name": "mine"}),
+    ("DELETE", "passkeys/{id}/", None),
+]
+QUICK = [
+    ("POST", "factors/recovery-codes/saved/", {"code": "000000"}),
+    ("DELETE", "factors/trusted/", None),
+    ("DELETE", "factors/trusted/1/", None),
+]
+
+
+def answers(token="", changes=CHANGES, factor_id=1, **credentials):
+    return [
+        call(path.format(id=factor_id), body, method=method, token=token, **credentials)
+        for method, path, body in changes
+    ]
+
+
+def test_every_change_needs_recent_authentication_with_the_strongest_proof(clock):
+    alice, _seed = with_factor()
+    weak = get_tokens()["challenge"]
+    call("token/challenge/", {"challenge": weak, "method": "email"})
+    token = signed_in(alice, has_factor=True)
+    LoginSession.objects.update(factor_at=None)
+
+    assert {answer.short for answer in answers(token)} == {NOT_FRESH}
+    LoginSession.objects.update(factor_at=clock.now())
+    clock.advance(minutes=4)
+    assert NOT_FRESH not in {answer.short for answer in answers(token, changes=CHANGES[1:3])}
+    assert Authenticator.objects.count() == 1
+
+
+def test_apps_pages_and_passwords_change_nothing(settings):
+    alice = make_user("alice")
+    in_browser(alice)
+    app = new_app(scope="openid profile:write")
+    tokens = app.sign_in(LoginSession.objects.get(user=alice), "openid profile:write")
+    changes = CHANGES + QUICK
+
+    for token, code in (
+        (tokens["access_token"], "not_for_apps"),
+        (App().sign_in()["access"], "not_for_pages"),
+    ):
+        refused = answers(token, changes)
+        assert {answer.short for answer in refused} == {(403, code)}
+        assert {answer["url"] for answer in refused} == {"http://localhost:8000/accounts/2fa/"}
+    assert {a.short for a in answers(changes=changes, basic=f"alice:{PASSWORD}")} == {NOT_FRESH}
+
+
+def test_the_scope_of_the_profile_is_not_enough():
+    make_user("alice")
+    token = get_tokens(scope="read profile:write")["access"]
+
+    assert {answer.short for answer in answers(token)} == {(403, "insufficient_scope")}
+    assert call("factors/", token=token).status == 200
+    assert call("factors/", token=get_tokens(scope="profile:read")["access"]).status == 403
+
+
+def test_another_persons_factors_are_neither_visible_nor_changed():
+    alice, passkey = owner()
+    enrolled(alice)
+    token = signed_in(make_user("mallory"))
+    app, key = Authenticator.objects.get(), Passkey.objects.get()
+
+    for kind, row in (("factors/totp", app), ("passkeys", key)):
+        for number in (row.pk, 0, 10**30):
+            path = f"{kind}/{number}/"
+            assert call(path, {"name": "mine"}, method="PATCH", token=token).status == 404
+            assert call(path, method="DELETE", token=token).status == 404
+    assert call("factors/", token=token)["passkeys"] == []
+    assert make(token, passkey).short == (400, "already_there")
+    assert {app.name, key.name} == {"Phone"}
+    assert sign_in(passkey).status == 200
+
+
+def test_a_setup_works_for_its_own_session_only():
+    alice = make_user("alice")
+    make_user("mallory")
+    thief, token = signed_in(alice), signed_in(alice)
+    setup, code = begin(thief)
+    data = {"setup": setup, "code": code}
+
+    for other in (token, get_tokens("mallory")["access"]):
+        assert call("factors/totp/", data, token=other).short == (401, "invalid_code")
+    for forged in ("", setup[:-4], "\ud800"):
+        answer = call("factors/totp/", data | {"setup": forged}, token=thief)
+        assert answer.status in {400, 401}
+    assert not Authenticator.objects.exists()
+
+
+def test_a_registration_works_once_for_its_account_and_not_after_a_change():
+    alice = make_user("alice")
+    bob = signed_in(make_user("bob"))
+    token, device = signed_in(alice), Device()
+    options = call("passkeys/registration/", method="POST", token=token).body
+    credential = json.loads(device.create(options))
+
+    def add(token, credential=credential):
+        return call("passkeys/", {"credential": credential}, token=token)
+
+    assert add(bob).short == (401, "invalid_passkey")
+    for why, changes in WRONG_RESPONSES.items():
+        if changes.get("kind") != "webauthn.create":
+            assert make(token, **changes).short == (401, "invalid_passkey"), why
+    assert add(token).status == 201
+    assert add(token).short == (401, "invalid_passkey")
+    options = call("passkeys/registration/", method="POST", token=token).body
+    users.void_proofs_and_links(alice)
+    assert add(token, json.loads(Device().create(options))).status == 401
+    assert Passkey.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_of_parallel_requests_adds_the_app_and_makes_the_codes():
+    token = signed_in(make_user("alice"))
+    setup, code = begin(token)
+    data = {"setup": setup, "code": code}
+
+    found = together(4, lambda _: call("factors/totp/", data, token=token).status)
+
+    assert found.count(201) == 1
+    assert Authenticator.objects.count() == 1
+
+
+def test_a_factor_that_is_required_or_the_last_way_in_cannot_be_removed(settings):
+    set_up(settings, second_factor="all")
+    alice, _seed = with_factor()
+    token, row = signed_in(alice, has_factor=True), Authenticator.objects.get()
+    assert call(f"factors/totp/{row.pk}/", method="DELETE", token=token).short == (
+        400, "factor_required",
+    )  # fmt: skip
+    set_up(settings, second_factor="optional")
+    bob, passkey = owner("bob", password=None)
+    token = sign_in(passkey)["access"]
+    path = f"passkeys/{Passkey.objects.get(user=bob).pk}/"
+    assert call(path, method="DELETE", token=token).short == (400, "last_way_in")
+
+
+def test_a_session_from_before_a_promotion_adds_no_first_factor():
+    """Staff show the password and the mailbox before they add their first factor."""
+    carol = make_user("carol")
+    token = signed_in(carol)
+    type(carol).objects.update(is_staff=True)
+
+    for path in ("passkeys/registration/", "factors/totp/setup/"):
+        assert call(path, method="POST", token=token).short == NOT_FRESH
+    for _method, path, body in CHANGES[2], CHANGES[7]:
+        assert call(path, body, token=token).short == NOT_FRESH
+    assert Passkey.objects.count() == Authenticator.objects.count() == 0
