@@ -2,6 +2,7 @@
 
 from accounts.activity.models import Activity, DailyCount
 from accounts.apikeys.models import APIKey
+from accounts.calls.models import CreatingCall
 from accounts.codes.models import Code, UsedOnce
 from accounts.deletion.models import Erasure
 from accounts.emails.models import PendingEmail
@@ -40,6 +41,7 @@ __all__ = [
     "BlockedName",
     "BrowserSession",
     "Code",
+    "CreatingCall",
     "DailyCount",
     "EmailAddress",
     "Erasure",

@@ -14,13 +14,13 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.exceptions import SessionInterrupted
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.exceptions import ErrorDetail, NotFound, ValidationError
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
@@ -292,6 +292,9 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
         database.report(error)
         body = error_body(_outage_detail(error), CODES[503])
         return Response(body, status=503, headers={"Retry-After": str(RETRY_AFTER)})
+    if isinstance(error, Http404):
+        # Its text is in English, and names the model.
+        error = NotFound()
     response = exception_handler(error, context)
     if response is not None:
         # REST framework turns Django's exceptions into its own, so ``error`` may be another one.

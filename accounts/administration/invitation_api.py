@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from accounts.administration.api import ForStaff
 from accounts.administration.roles import NotInRole
+from accounts.calls.idempotency import idempotent
 from accounts.common.api import CanonicalField, TextListField, valid
 from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
@@ -91,11 +92,16 @@ class InvitationsView(generics.ListAPIView[Invitation]):
         """List the invitations that were neither accepted nor revoked, newest first."""
         return super().get(request, *args, **kwargs)
 
+    def _again(self, _request: Request, invitation_id: str) -> Response:
+        invitation = get_object_or_404(Invitation, pk=invitation_id)
+        return Response(InvitationSerializer(invitation).data)
+
     @extend_schema(
         operation_id="invite",
         request=NewInvitationSerializer,
         responses={201: InvitationSerializer},
     )
+    @idempotent(_again)
     def post(self, request: Request) -> Response:
         """Email an invitation to create an account.
 

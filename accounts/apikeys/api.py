@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from accounts.activity.services import Actor
 from accounts.apikeys import services
 from accounts.apikeys.models import LONGEST_NAME, APIKey
+from accounts.calls.idempotency import idempotent
 from accounts.common import clock
 from accounts.common.api import JSONParser, Open, TextField, valid
 from accounts.common.client_info import client_of
@@ -91,9 +92,10 @@ class MadeKeySerializer(KeySerializer):
         model = APIKey
         fields = (*KeySerializer.Meta.fields, "key")
 
-    def get_key(self, _key: APIKey) -> str:
-        """Return the text to send as ``Authorization: Bearer``."""
-        return str(self.context["text"])
+    def get_key(self, _key: APIKey) -> str | None:
+        """Return the text to send as ``Authorization: Bearer``; null if the call was repeated."""
+        text: str | None = self.context["text"]
+        return text
 
 
 class KeysView(generics.ListAPIView[APIKey]):
@@ -111,9 +113,13 @@ class KeysView(generics.ListAPIView[APIKey]):
         """List the API keys, newest first. Requires authentication in the last ten minutes."""
         return super().get(request, *args, **kwargs)
 
+    def _again(self, _request: Request, key_id: str) -> Response:
+        return _made(get_object_or_404(self.get_queryset(), pk=key_id), None)
+
     @extend_schema(
         operation_id="create_key", request=NewKeySerializer, responses={201: MadeKeySerializer}
     )
+    @idempotent(_again)
     def post(self, request: Request) -> Response:
         """Create an API key. Only this response contains its secret.
 
@@ -137,9 +143,12 @@ class KeysView(generics.ListAPIView[APIKey]):
         except AccountChanged:
             # The change of the account has also revoked the token of this request.
             raise InvalidToken from None
-        body = MadeKeySerializer(key, context={"text": text}).data
-        headers = {"Location": absolute("api-key", key.pk)}
-        return Response(body, status=201, headers=headers)
+        return _made(key, text)
+
+
+def _made(key: APIKey, text: str | None) -> Response:
+    body = MadeKeySerializer(key, context={"text": text}).data
+    return Response(body, status=201, headers={"Location": absolute("api-key", key.pk)})
 
 
 class KeyView(views.APIView):

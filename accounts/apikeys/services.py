@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.apikeys.models import TEXT, APIKey
+from accounts.calls import idempotency
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.database import P
@@ -81,6 +82,7 @@ def make(
             expires_at=expires_at,
             session=actor.session,
         )
+        idempotency.created(key.pk, owner=user.pk)
         record(user, events.KEY_MADE, actor, detail=name)
     return key, new.text
 

@@ -474,6 +474,13 @@ describe(
     purpose="Networks and clients from which the person has signed in, to tell new ones apart.",
     kept="90 days after the last sign-in",
 )
+describe(
+    "accounts.CreatingCall",
+    lambda person: Q(owner__in=person.subjects),
+    {"digest body status object_id owner created_at": internal("repeats the answer to a program")},
+    purpose="Programs that got no answer repeat a call, which then creates nothing twice.",
+    kept="24 hours; then until the next `prune`",
+)
 not_personal(
     "Its keys are digests of what is limited or was used. A row expires within days.",
     "accounts.StoredBudget accounts.UsedOnce",

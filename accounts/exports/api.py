@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.calls.idempotency import idempotent
 from accounts.common.pages import absolute
 from accounts.exports import services
 from accounts.exports.models import Export
@@ -64,7 +65,11 @@ class ExportsView(APIView):
     area = "profile"
     permission_classes = (MayExport,)
 
+    def _again(self, request: Request, export_id: str) -> Response:
+        return _is_made(services.find(cast(User, request.user), export_id))
+
     @extend_schema(operation_id="request_export", request=None, responses={202: ExportSerializer})
+    @idempotent(_again, status=202)
     def post(self, request: Request) -> Response:
         """Ask for a copy of all data about you, at most three times a day.
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
+from accounts.calls import idempotency
 from accounts.codes import services as codes
 from accounts.codes.services import LinkEnded, Purpose
 from accounts.common import clock, localization
@@ -130,6 +131,7 @@ def invite(
         _end_earlier(invitation)
         invitation.save(force_insert=True)
         invitation.groups.set(groups)
+        idempotency.created(invitation.pk, owner=inviter.pk)
         record(inviter, events.INVITED, actor, detail=email, mail=bool(groups) or is_staff)
         _post(invitation)
     return invitation

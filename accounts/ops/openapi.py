@@ -15,6 +15,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 
+from accounts.calls.idempotency import HEADER
 from accounts.ops.schema import CODES, EXAMPLES, Example
 from accounts.signin.second_step import SecondMethod
 from accounts.tokens.authentication import ForPerson, HasOwnSession, required_scope
@@ -34,6 +35,7 @@ STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "409": ("Conflict", "Error", {}, "Somebody else has changed the account meanwhile."),
     "413": ("ContentTooLarge", "Error", {}, "The body is too large."),
     "415": ("UnsupportedMediaType", "Error", {}, "The call does not take this media type."),
+    "422": ("UnprocessableContent", "Error", {}, "The key was used with another body."),
     "429": ("TooManyRequests", "Error", LATER, "Too many requests: try again later."),
     "503": ("ServiceUnavailable", "Error", LATER, "Something that the site needs does not answer."),
 }
@@ -154,7 +156,11 @@ def add_to(operation: dict[str, Any]) -> None:
     left_out = set() if "requestBody" in operation else {"415"}
     if operation["operationId"] not in CONFLICTS:
         left_out.add("409")
-    if not places & {"path", "query"}:
+    is_repeatable = HEADER in {parameter["name"] for parameter in operation.get("parameters", ())}
+    if not is_repeatable:
+        left_out.add("422")
+    # What a repeated call has created may be gone.
+    if not (is_repeatable or places & {"path", "query"}):
         left_out.add("404")
     for status, (name, *_) in STATUSES.items():
         may_go_on = status == "401" and operation["operationId"] in SIGN_INS

@@ -24,6 +24,8 @@ CODES = {
     "already_there": "An account already has this passkey.",
     "last_way_in": "Without it, the person could not sign in safely any more.",
     "too_many_keys": "The account has as many API keys as it may have.",
+    "invalid_idempotency_key": "`Idempotency-Key` is too short or too long, or has spaces.",
+    "idempotency_key_reused": "`Idempotency-Key` came with another body before.",
     "not_authenticated": "There are no credentials.",
     "invalid_credentials": "The name, email address or password is wrong.",
     "token_expired": "The access token has expired: renew it.",

@@ -1,6 +1,6 @@
 """API views to sign up and to confirm the email address."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.calls.idempotency import idempotent
 from accounts.common.api import CanonicalField, Open, TextField, valid
 from accounts.common.client_info import client_of
 from accounts.common.errors import InvitationRequired, SignupClosed
@@ -79,9 +80,14 @@ class VerifySerializer(ResendSerializer):
 class UsersView(Open, APIView):
     """Create a pending sign-up."""
 
+    def _again(self, request: Request, signup_id: str) -> Response:
+        # Nothing is looked up: the answer must not tell strangers whether the sign-up still exists.
+        return _signed_up(signup_id, usernames.clean(cast(Any, request.data)["username"]))
+
     @extend_schema(
         operation_id="sign_up", request=NewUserSerializer, responses={201: SignupSerializer}
     )
+    @idempotent(_again)
     def post(self, request: Request) -> Response:
         """Create a pending sign-up, and email a code. Confirming the code creates the user.
 
@@ -103,8 +109,12 @@ class UsersView(Open, APIView):
             )
         except UsernameTaken as error:
             raise serializers.ValidationError({"username": [str(error)]}, error.code) from None
-        headers = {"Location": absolute("api-user", signup.pk)}
-        return Response(SignupSerializer(signup).data, status=201, headers=headers)
+        return _signed_up(signup.pk, signup.username)
+
+
+def _signed_up(signup_id: object, username: str) -> Response:
+    headers = {"Location": absolute("api-user", signup_id)}
+    return Response({"id": str(signup_id), "username": username}, status=201, headers=headers)
 
 
 class VerifyView(Open, APIView):

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
+from accounts.calls import idempotency
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose, WrongCode
 from accounts.common import clock
@@ -168,6 +169,7 @@ def _begin(signup: PendingSignup, instead_of: str | None, *, may_send: bool) -> 
         users.delete_signups(same_name.filter(pk=instead_of))
     users.take_username(signup.username, until=signup.expires_at)
     signup.save(force_insert=True)
+    idempotency.created(signup.pk, owner=signup.pk)
     _post(signup, *_issue(signup, is_sent=may_send), may_send=may_send)
 
 

@@ -74,7 +74,8 @@ CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_METHODS = ["GET", "POST", "PATCH", "DELETE"]
 CORS_ALLOW_HEADERS = [
-    *("authorization", "content-type", "dpop", "x-requested-with", "accept-language")
+    *("authorization", "content-type", "dpop", "x-requested-with", "accept-language"),
+    "idempotency-key",
 ]
 CORS_EXPOSE_HEADERS = [
     *("retry-after", "www-authenticate", "location", "x-request-id", "dpop-nonce")
