@@ -64,8 +64,12 @@ class Lists(pagination.PageNumberPagination):
             return super().paginate_queryset(queryset, request, view)
         if PAGE in request.query_params:
             raise serializers.ValidationError({PAGE: [_("Send a page or a cursor, not both.")]})
-        self.request, order = request, _total_order(queryset)
-        if cursor := request.query_params[AFTER]:
+        self.request, cursor = request, request.query_params[AFTER]
+        if not isinstance(queryset, QuerySet):
+            # What is no query has few rows, and all of them are in the first answer.
+            return [] if cursor else list(queryset)
+        order = _total_order(queryset)
+        if cursor:
             queryset = queryset.filter(_is_after(order, self._values(cursor, len(order))))
         rows = list(queryset.order_by(*order)[: PAGE_SIZE + 1])
         if len(rows) > PAGE_SIZE:

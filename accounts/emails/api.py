@@ -8,6 +8,7 @@ from rest_framework import generics, serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.calls.idempotency import idempotent
 from accounts.common.api import CanonicalField, valid
 from accounts.common.client_info import client_of
 from accounts.common.text import canonical_code
@@ -68,11 +69,19 @@ class EmailsView(generics.ListAPIView[Any]):
         """List the email addresses: first the confirmed ones, then those that are not yet."""
         return super().get(request, *args, **kwargs)
 
+    def _again(self, request: Request, _pending_id: str) -> Response:
+        # The id has changed if the address was confirmed.
+        key = emails.key(emails.clean(cast(Any, request.data)["email"]))
+        if row := next((row for row in self.get_queryset() if row.key == key), None):
+            return Response(EmailAddressSerializer(row).data)
+        raise Http404
+
     @extend_schema(
         operation_id="add_email",
         request=NewEmailSerializer,
         responses={201: EmailAddressSerializer},
     )
+    @idempotent(_again)
     def post(self, request: Request) -> Response:
         """Email a code to a new address. Requires authentication in the last ten minutes.
 

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events, notices
 from accounts.activity.services import Actor, record
+from accounts.calls import idempotency
 from accounts.codes import services as codes
 from accounts.codes.models import Code
 from accounts.codes.services import Purpose, WrongCode
@@ -162,6 +163,7 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
             row.pk = earlier.pk
         PendingEmail.objects.filter(user=user, key=key).delete()
         row.save(force_insert=True)
+        idempotency.created(row.pk, owner=user.pk)
         _post(row, code, token, may_send=may_send)
     return row
 

@@ -5,6 +5,7 @@ from django.core.management import call_command
 
 from accounts.apikeys.models import APIKey
 from accounts.calls.models import CreatingCall
+from accounts.emails.models import PendingEmail
 from accounts.exports.models import Export
 from accounts.invitations.models import Invitation
 from accounts.users.models import PendingSignup
@@ -74,6 +75,7 @@ def test_a_repeated_call_returns_the_object_as_it_is_now_without_its_secret(toke
     calls = {
         "keys/": ({"name": "bot"}, token, APIKey),
         "me/exports/": ({}, token, Export),
+        "emails/": ({"email": "more@example.org"}, token, PendingEmail),
         "admin/invitations/": ({"email": "dave@example.org"}, staff, Invitation),
     }
     for path, (body, credential, model) in calls.items():
