@@ -31,4 +31,4 @@ class AccountsConfig(AppConfig):
 class AdminSiteConfig(AdminConfig):
     """Configures Django's admin to use the sign-in flow of the site."""
 
-    default_site = "accounts.signin.adminsite.Site"
+    default_site = "accounts.administration.site.Site"

@@ -7,6 +7,16 @@ addEventListener('load', () => {
   if (search) document.getElementById('searchbar').ariaLabel = search.alt
 })
 
+// A slash leads to the search for people, unless somebody types it into a field.
+addEventListener('keydown', event => {
+  const isTyped = event.target.closest('input, textarea, select, [contenteditable]')
+  if (event.key !== '/' || isTyped || event.ctrlKey || event.metaKey || event.altKey) return
+  const search = document.getElementById('find') ?? document.getElementById('searchbar')
+  if (!search) return
+  event.preventDefault()
+  search.focus()
+})
+
 // On a phone, each cell of a list stands beside the name of its column.
 addEventListener('load', () => {
   const names = [...document.querySelectorAll('#result_list thead th')].map(head => head.innerText.trim())

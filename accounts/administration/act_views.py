@@ -125,6 +125,7 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
         refusal = error
     context = {
         **admin.site.each_context(request),
+        "opts": User._meta,
         "title": wanted.label,
         "account": account,
         "offer": Offer(wanted, form, request.path),

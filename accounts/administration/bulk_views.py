@@ -60,6 +60,7 @@ def page(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     people = page_of(request, rows.select_related("user"))
     context = {
         **admin.site.each_context(request),
+        "opts": User._meta,
         "title": bulk.KINDS[found.act].label,
         "bulk": found,
         "act": ACTS[found.act],

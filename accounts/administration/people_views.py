@@ -114,7 +114,8 @@ class PeopleAdmin(ListAdmin):
     def state(self, user: User) -> SafeString:
         """Return a chip for each state of the user."""
         rows = [(state.tone, state.label) for state in vars(user)["states"]]
-        return format_html_join(" ", '<span class="chip {}">{}</span>', rows)
+        chips = format_html_join(" ", '<span class="chip {}">{}</span>', rows)
+        return format_html("<span>{}</span>", chips)
 
     @admin.display(description=_("joined"), ordering="date_joined")
     def joined(self, user: User) -> str:

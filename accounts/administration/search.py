@@ -66,6 +66,11 @@ STATES = {
     "deletion": State(
         _("To be deleted"), lambda users: users.filter(deletion_due__isnull=False), "bad"
     ),
+    "dispute": State(
+        _("Asks support to decide"),
+        lambda users: users.filter(pk__in=Recovery.disputed().values("user")),
+        "warn",
+    ),
     "recovery": State(
         _("Waiting for recovery"),
         lambda users: users.filter(pk__in=Recovery.current().values("user")),

@@ -323,10 +323,15 @@ def receipts_of(addresses: Iterable[str]) -> QuerySet[MailReceipt]:
     return rows.order_by("-done_at")
 
 
+def undelivered_notices() -> QuerySet[MailReceipt]:
+    """Return the receipts of the notices of the last week that could not be delivered."""
+    since = clock.now() - REMIND_OF_FAILED
+    return MailReceipt.objects.filter(is_notice=True, done_at__gt=since).exclude(failure="")
+
+
 def failed_notices(addresses: Iterable[str]) -> list[str]:
     """Return the headings of the notices of the last week that could not be delivered."""
-    since = clock.now() - REMIND_OF_FAILED
-    rows = receipts_of(addresses).filter(is_notice=True, done_at__gt=since).exclude(failure="")
+    rows = undelivered_notices().filter(recipient__in=_digests(addresses)).order_by("-done_at")
     return list(rows.values_list("heading", flat=True)[:MOST_REMINDED])
 
 

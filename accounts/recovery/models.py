@@ -60,6 +60,12 @@ class Recovery(models.Model):
         return cls.objects.filter(is_warned, asked_at__isnull=False)
 
     @classmethod
+    def disputed(cls) -> models.QuerySet[Self]:
+        """Return the rows of accounts about which Support must decide."""
+        rows = cls.objects.filter(support_asked_at__gt=clock.now() - MONTH)
+        return rows.exclude(at_support=[])
+
+    @classmethod
     def lock(cls, user: User) -> Self:
         """Return the row of ``user``, locked until the transaction ends, or a new one.
 

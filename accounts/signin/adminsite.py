@@ -24,7 +24,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 
 from accounts.common.pages import safe_next
-from accounts.mail import services as mail
 from accounts.sessions import current
 from accounts.sessions.current import request_auth_of, session_of
 from accounts.signin import policy, recent
@@ -119,10 +118,6 @@ class Site(admin.AdminSite):
         if session is None or policy.suffices(session) or not super().has_permission(request):
             raise PermissionDenied
         return redirect_to_login(next_url, reverse(_page_of(session.user)))
-
-    def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Show the areas of the admin, and whether the mail server refuses emails."""
-        return super().index(request, {"refused": mail.refused().count(), **(extra_context or {})})
 
     def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """Show the sign-out page of this site."""

@@ -6,11 +6,13 @@ import smtplib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor
@@ -20,16 +22,17 @@ from accounts.administration.person import Facts
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method
 from accounts.emails import services as emails
-from accounts.mail.models import OutgoingMail
+from accounts.mail.models import MailReceipt, OutgoingMail
 from accounts.mail.services import Queue, deliver_due
 from accounts.oauth import connections
 from accounts.oauth.clients import services as clients
 from accounts.recovery.locks import lock_down
+from accounts.recovery.models import Recovery
 from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.throttle.models import Refusals
 from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users.models import Identity, PendingSignup, User
-from tests.support.administration import HERE, desk, page_of
+from tests.support.administration import HERE, LIST, desk, page_of
 from tests.support.apps import asked_for, make_app
 from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.second_steps import request_recovery, with_factor
@@ -326,3 +329,38 @@ def test_the_page_shows_waiting_and_refused_emails(monkeypatch):
     assert "The last email to alice couldn’t be delivered." in text
     assert "Refused by the mail server" in text
     assert "has refused the recipients of 2 emails" in browser.get("/admin/").text
+
+
+def test_the_first_page_has_a_search_what_needs_somebody_and_the_areas():
+    recovering, disputed, browser = make_user("alice"), make_user("bob"), desk("Superuser")
+    assert "Nothing at the moment." in browser.get("/admin/").text
+    at = {"asked_at": timezone.now(), "asked": [["mailbox", "a"]]}
+    Recovery.objects.create(user=recovering, **at)
+    at = {"support_asked_at": timezone.now(), "at_support": [[["mailbox", "a"]]]}
+    Recovery.objects.create(user=disputed, **at)
+    for failure in ("", "expired"):
+        made = {"id": uuid4(), "created_at": timezone.now(), "failure": failure}
+        MailReceipt.objects.create(is_notice=True, **made)
+
+    page = browser.get("/admin/").text
+
+    assert "1 person asks support to decide" in page
+    assert "1 account waits for its recovery" in page
+    assert "1 security notice of the last seven days couldn’t be delivered" in page
+    for state, person in (("dispute", disputed), ("recovery", recovering)):
+        assert f"{LIST}?state={state}" in page
+        assert page_of(person) in browser.get(LIST, {"state": state}).text
+    assert 'type="search" name="q" id="find" autofocus' in page
+    areas = re.findall(r'<li><div><a href="[^"]+">([^<]+)</a>', page)
+    assert areas == [
+        *("People", "Invitations", "Groups", "Apps", "Registration tokens", "Overview"),
+        "Your activity",
+    ]
+    assert "Authentication" not in page + browser.get("/admin/auth/group/").text
+    assert browser.get("/admin/auth/").url == "/admin/"
+
+
+def test_staff_without_a_role_are_offered_no_search():
+    browser = signed_in(make_user("clerk", is_staff=True))
+
+    assert 'id="find"' not in browser.get("/admin/").text

@@ -61,6 +61,11 @@ def ask_for_recovery(user):
     Recovery.objects.create(user=user, asked_at=now, asked=[["mailbox", user.email]])
 
 
+def ask_support(user):
+    shown = [[["mailbox", user.email]]]
+    Recovery.objects.create(user=user, at_support=shown, support_asked_at=clock.now())
+
+
 PLANTED: dict[str, Callable[[User], Any]] = {
     "unconfirmed": lambda user: User.objects.filter(pk=user.pk).update(email=""),
     "no_factor": lambda _user: None,
@@ -69,6 +74,7 @@ PLANTED: dict[str, Callable[[User], Any]] = {
     "deletion": lambda user: User.objects.filter(pk=user.pk).update(deletion_due=clock.now()),
     "staff": lambda user: User.objects.filter(pk=user.pk).update(is_superuser=True),
     "never_seen": lambda user: User.objects.filter(pk=user.pk).update(last_login=None),
+    "dispute": ask_support,
     "recovery": ask_for_recovery,
 }
 

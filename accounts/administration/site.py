@@ -1,0 +1,122 @@
+"""The admin of this site: its areas, and what needs somebody on its first page."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+
+from accounts.administration.search import STATES
+from accounts.mail import services as mail
+from accounts.signin import adminsite
+from accounts.users.models import User
+from accounts.users.rights import role_of
+
+# What staff do in each area, by its model, in the order of the pages.
+AREAS: dict[str, str | Promise] = {
+    "accounts.User": _("Find people, see why they can’t sign in, and help them."),
+    "accounts.Invitation": _("Invite people, and see who hasn’t come yet."),
+    "auth.Group": _("What members of staff may do, and groups that apps see."),
+    "oauth.Client": _("Apps to which people sign in with their accounts here."),
+    "oauth.RegistrationToken": _("Tokens with which apps register themselves."),
+    "accounts.DailyCount": _("How many people sign in and how, and what fails."),
+}
+
+
+class Site(adminsite.Site):
+    """Django's admin with the areas of this site in place of Django's apps."""
+
+    enable_nav_sidebar = False
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Return one list of all areas. Those of an app of the operator are the last ones."""
+        models = [
+            model | {"does": AREAS.get(model["model"]._meta.label, "")}
+            for app in super().get_app_list(request, app_label)
+            for model in app["models"]
+        ]
+        order = list(AREAS)
+        models.sort(key=lambda model: _place(order, model["model"]._meta.label))
+        return [{"name": _("Areas"), "app_label": "", "app_url": "", "models": models}]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what every page shows, and whether the signed-in user may search people."""
+        searches = isinstance(request.user, User) and role_of(request.user) is not None
+        return super().each_context(request) | {"searches_people": searches}
+
+    def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Show the search, what needs somebody, and the areas."""
+        context = self.each_context(request)
+        needs = open_needs() if context["searches_people"] else []
+        return super().index(request, {"needs": needs, **(extra_context or {})})
+
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> Any:
+        """Redirect to the first page, which shows all areas."""
+        return redirect("admin:index")
+
+
+def _number_in(state: str) -> Callable[[], int]:
+    return lambda: STATES[state].select(User.objects.all()).count()
+
+
+# What needs somebody: how to count it, the sentence, and the state by which the list of people
+# shows it; empty if the list does not.
+NEEDS: list[tuple[Callable[[], int], Any, str]] = [
+    (
+        _number_in("dispute"),
+        ngettext_lazy(
+            "%(n)s person asks support to decide who owns an account.",
+            "%(n)s people ask support to decide who owns an account.",
+            "n",
+        ),
+        "dispute",
+    ),
+    (
+        _number_in("recovery"),
+        ngettext_lazy(
+            "%(n)s account waits for its recovery. If that isn’t its owner, stop it in time.",
+            "%(n)s accounts wait for their recovery. If that isn’t the owner, stop it in time.",
+            "n",
+        ),
+        "recovery",
+    ),
+    (
+        lambda: mail.refused().count(),
+        ngettext_lazy(
+            "The mail server has refused the recipient of %(n)s email that waits. It’s tried "
+            "again for five days. The command doctor says whether it refuses everybody.",
+            "The mail server has refused the recipients of %(n)s emails that wait. They’re "
+            "tried again for five days. The command doctor says whether it refuses everybody.",
+            "n",
+        ),
+        "",
+    ),
+    (
+        lambda: mail.undelivered_notices().count(),
+        ngettext_lazy(
+            "%(n)s security notice of the last seven days couldn’t be delivered.",
+            "%(n)s security notices of the last seven days couldn’t be delivered.",
+            "n",
+        ),
+        "",
+    ),
+]
+
+
+def open_needs() -> list[tuple[str, str]]:
+    """Return what needs somebody now: sentences, with the URL of a page about it, or without."""
+    people = reverse("admin:accounts_user_changelist")
+    counted = ((count(), sentence, state) for count, sentence, state in NEEDS)
+    return [
+        (sentence % {"n": number}, state and f"{people}?state={state}")
+        for number, sentence, state in counted
+        if number
+    ]
+
+
+def _place(order: list[str], label: str) -> int:
+    return order.index(label) if label in order else len(order)
