@@ -335,6 +335,10 @@ APP_CONNECTED = Event(_("An app was connected."), mail=_("An app was connected t
 DEVICE_CONNECTED = Event(
     _("A device was connected."), mail=_("A device was connected to your account")
 )
+APP_REFUSED = Event(
+    _("An app refused a sign-in: it’s disabled, or needs a group or a factor that was missing."),
+    group=Group.FAILURE,
+)
 APP_DISCONNECTED = Event(
     _("An app was disconnected."), mail=_("An app was disconnected from your account")
 )
@@ -388,6 +392,7 @@ class Failure(StrEnum):
     PASSKEY = "passkey"
     LOCKED = "locked"
     SWITCHED_OFF = "switched_off"
+    COMPROMISED = "compromised"
 
 
 WORDS: dict[str, str | Promise] = {
@@ -397,4 +402,5 @@ WORDS: dict[str, str | Promise] = {
     Failure.PASSKEY: _("The passkey wasn’t accepted"),
     Failure.LOCKED: _("The account was locked"),
     Failure.SWITCHED_OFF: _("The account was deactivated"),
+    Failure.COMPROMISED: _("The password is on a list of stolen passwords"),
 }

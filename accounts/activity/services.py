@@ -23,7 +23,8 @@ from accounts.users.rights import superusers
 
 # Failed sign-ins to unknown accounts are useful only during an attack.
 NOBODYS_LIFE = timedelta(days=30)
-FAILURES = 20
+# How many events :func:`last_failures` and :func:`last_sign_ins` return.
+MOST = 20
 # How many events one statement inserts.
 AT_ONCE = 1000
 
@@ -137,12 +138,29 @@ def of(user: User, group: str = "") -> QuerySet[Activity]:
 
 def last_failures(user: User) -> QuerySet[Activity]:
     """Return the last 20 events of ``user`` that are failed attempts, newest first."""
-    return of(user, Group.FAILURE)[:FAILURES]
+    return of(user, Group.FAILURE)[:MOST]
 
 
-def has_happened(user: User, event: Event, since: datetime) -> bool:
-    """Return whether ``event`` has happened to ``user`` after ``since``."""
-    return Activity.objects.filter(user=user, kind=event.name, at__gt=since).exists()
+def last_sign_ins(user: User) -> QuerySet[Activity]:
+    """Return the last 20 sign-ins of ``user``, and ends of sessions, newest first."""
+    kinds = [e.name for e in EVENTS.values() if e.group == Group.SIGN_IN]
+    return of(user).filter(kind__in=[*kinds, events.ALL_ENDED.name])[:MOST]
+
+
+def has_happened(user: User, event: Event, since: datetime, detail: str = "") -> bool:
+    """Return whether ``event`` has happened to ``user`` after ``since``, with ``detail`` if any."""
+    rows = Activity.objects.filter(user=user, kind=event.name, at__gt=since)
+    return (rows.filter(detail=detail) if detail else rows).exists()
+
+
+def record_once_an_hour(user: User, event: Event, actor: Actor, detail: str) -> None:
+    """Record ``event`` with ``detail``, unless that has happened to ``user`` in the last hour.
+
+    Call this for what a program, or a person who reloads a page, may repeat without end.
+    """
+    if not has_happened(user, event, clock.now() - timedelta(hours=1), detail[:LONGEST_DETAIL]):
+        with transaction.atomic():
+            record(user, event, actor, detail=detail)
 
 
 def is_named(user: User) -> bool:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
+from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.calls import idempotency
 from accounts.codes import services as codes
@@ -214,6 +215,13 @@ def accept(user: User, email: str) -> bool:
         inviter = invitation.invited_by
         record(inviter, events.INVITATION_ACCEPTED, Actor(), detail=user.username)
     return bool(accepted)
+
+
+def is_accepted_by(user: User) -> bool:
+    """Return whether ``user`` has accepted an invitation."""
+    kind = events.INVITATION_ACCEPTED.name
+    rows = Activity.objects.filter(kind=kind, detail=user.username, at__gte=user.date_joined)
+    return rows.exists()
 
 
 def prune() -> int:

@@ -17,7 +17,7 @@ from accounts.common.signals import credentials_changed, sessions_ended
 from accounts.oauth import app_sessions, connections, logout
 from accounts.oauth.clients import authentication, documents, registration
 from accounts.oauth.clients import services as clients
-from accounts.oauth.clients.models import RegistrationToken
+from accounts.oauth.clients.models import Client, RegistrationToken
 from accounts.oauth.devices import KEEP_EXPIRED
 from accounts.oauth.models import (
     AppSession,
@@ -65,6 +65,11 @@ class ConnectedApps(Apps):
     @override
     def connections_of(self, user: User) -> QuerySet[Connection]:
         return connections.rows_of(user)
+
+    @override
+    def restricted(self) -> QuerySet[Client]:
+        open_to_all = {"required_group": None, "factor": "", "disabled_at": None}
+        return Client.objects.exclude(**open_to_all).select_related("required_group")
 
     @override
     def disconnect(self, user: User, client_id: str, actor: Actor) -> None:

@@ -25,6 +25,8 @@ from django.views.decorators.csp import csp_override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from accounts.activity import events
+from accounts.activity.services import record_once_an_hour
 from accounts.common import clock, logs, secrets
 from accounts.common.client_info import client_of
 from accounts.common.errors import RateLimited
@@ -369,6 +371,9 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
     session, is_opening = request_auth_of(request).session, request.method != "POST"
     step = decide(asked, session, is_opening=is_opening)
     act = request.POST.get("act")
+    if session and step in REFUSING:
+        label = asked.client.label
+        record_once_an_hour(session.user, events.APP_REFUSED, actor_of(request), label)
     if step is Step.DISABLED:
         return _disabled(request, client=asked.client)
     if act == "cancel":
@@ -459,6 +464,8 @@ def _enrol(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     return redirect(reverse(page, query={"next": request.path}))
 
 
+# The steps at which a person lacks what only others, or another page, can give.
+REFUSING = {Step.DISABLED, Step.ENROL, Step.FORBIDDEN}
 type Page = Callable[[HttpRequest, AuthorizationRequest], HttpResponse]
 STEPS: dict[Step, Page] = {
     Step.SIGN_IN: lambda request, _asked: redirect_to_login(request.path),

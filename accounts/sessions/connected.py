@@ -60,6 +60,13 @@ class Apps:
         """
         return User.objects.none()
 
+    def restricted(self) -> QuerySet[Any]:
+        """Return the apps to which not everybody can sign in.
+
+        They are disabled, or have a ``required_group`` or a ``required_factor``.
+        """
+        return User.objects.none()
+
     def disconnect(self, user: User, client_id: str, actor: Actor) -> None:
         """Disconnect the app with this client ID from ``user``, or every app if the ID is empty."""
 

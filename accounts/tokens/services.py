@@ -14,7 +14,8 @@ from django.db import transaction
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 
 from accounts.activity import events
-from accounts.activity.services import Actor, record
+from accounts.activity.events import Failure
+from accounts.activity.services import Actor, record, record_once_an_hour
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
@@ -374,6 +375,8 @@ def _verify_password(login: str, password: str, client: ClientInfo) -> User | Pe
     """Return the account of ``login`` if ``password`` is right and need not be replaced."""
     account, must_replace = verify_password(login, password, client)
     if isinstance(account, User) and must_replace:
+        failed, why = events.SIGN_IN_FAILED, Failure.COMPROMISED
+        record_once_an_hour(account, failed, Actor(client), why)
         raise PasswordCompromised
     return account
 

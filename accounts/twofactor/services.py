@@ -140,6 +140,12 @@ class Held:
     unconfirmed: list[Passkey] = field(default_factory=list)
 
     @property
+    def unreadable(self) -> list[Factor]:
+        """The authenticator apps and recovery codes that no key of ``ENCRYPTION_KEYS`` decrypts."""
+        secret: list[Factor] = [*self.authenticators, *filter(None, [self.recovery_codes])]
+        return [factor for factor in secret if not factor.is_readable]
+
+    @property
     def count(self) -> int:
         """The number of second factors, without recovery codes."""
         return len(self.authenticators) + len(self.passkeys)

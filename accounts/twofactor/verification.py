@@ -176,13 +176,13 @@ def _proof_of(
 
 def _refusal(user: User, code: str) -> WrongFactorCode:
     """Return the error for ``code``, which no factor of ``user`` has accepted."""
-    has = held(user)
-    if models.TOTP_CODE.fullmatch(code):
-        is_readable = all(app.is_readable for app in has.authenticators)
-        return WrongFactorCode() if is_readable else UnreadableFactor()
-    recovery_codes = None if models.MAILED_CODE.fullmatch(code) else has.recovery_codes
-    is_readable = recovery_codes is None or recovery_codes.is_readable
-    return WrongSingleUseCode() if is_readable else UnreadableFactor()
+    is_app = models.TOTP_CODE.fullmatch(code) is not None
+    kind, refusal = (
+        (Authenticator, WrongFactorCode) if is_app else (RecoveryCodes, WrongSingleUseCode)
+    )
+    is_mailed = models.MAILED_CODE.fullmatch(code) is not None
+    is_lost = any(isinstance(factor, kind) for factor in held(user).unreadable)
+    return UnreadableFactor() if is_lost and not is_mailed else refusal()
 
 
 def _may_be_imported(user: User, code: str) -> bool:

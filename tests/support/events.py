@@ -40,7 +40,7 @@ from tests.support import second_factor, webauthn
 from tests.support.administration import REASON, act, bulk_page, choose
 from tests.support.api import call, exchange, get_tokens, renew, second_step
 from tests.support.apps import the_app
-from tests.support.authorize import allow, begin, result
+from tests.support.authorize import address, allow, begin, result
 from tests.support.devices import new_device, type_code
 from tests.support.disputes import lock
 from tests.support.invitations import INVITE, invited_link
@@ -735,6 +735,10 @@ CASES = FACTOR_CASES | {
         prepare=in_turn(carol_signs_in, have_a_registration_token),
     ),
     "app_connected": Case(agree_to_the_app, prepare=have_an_app),
+    "app_refused": Case(
+        lambda s: s.here.get(s.prepared),
+        prepare=lambda s: s.here.get(address(app_steps.make_app(factor="passkey")))["Location"],
+    ),
     "device_connected": Case(
         lambda s: allow(s.here, type_code(s.here, s.prepared["user_code"])),
         prepare=lambda _: new_device()[1],
