@@ -185,8 +185,20 @@ def budgets_of_request(purpose: Purpose, login: str, client: ClientInfo) -> list
     key = users.login_key(login)
     # Counted by browser, so that users of the same network do not make each other wait.
     again = MAIL_AGAIN.of(purpose.name, key, client.known_cookie or client.network)
+    return [again, *_of_stranger(key, client)]
+
+
+def _of_stranger(key: str, client: ClientInfo) -> list[Budget]:
     network = around(REQUEST_NETWORK, client)
-    return [again, *network, throttle.of_request(key, client), REQUEST_EVERYONE.of()]
+    return [*network, throttle.of_request(key, client), REQUEST_EVERYONE.of()]
+
+
+def budgets_of_mail(key: str, client: ClientInfo) -> list[Budget]:
+    """Return the budgets of a browser that no account knows and of the mailbox, for one email.
+
+    ``key``: the canonical form of a username or email address.
+    """
+    return [*_of_stranger(key, client), *throttle.of_mailbox(key, client)]
 
 
 def send_code(login: str, nonce: str, client: ClientInfo) -> None:

@@ -14,6 +14,7 @@ from accounts.common.localization import speaking
 from accounts.common.proofs import Proof
 from accounts.mail.services import Queue, post
 from accounts.sessions import known_browsers
+from accounts.sessions.models import KnownBrowser
 from accounts.signin import mails, policy
 from accounts.throttle.limits import (
     MAIL_AGAIN,
@@ -102,7 +103,8 @@ def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, client: ClientI
     """
     if not (policy.takes_mail(user, proofs) and user.email):
         raise NoMail
-    hit(_of_request(user, client), *_of_mail(user, client))
+    browser = known_browsers.find_browser(client, user)
+    hit(_of_request(user, client), *budgets_of_mail(user, browser, client))
     with transaction.atomic():
         code = codes.issue_code(CODE, f"{user.stamp} {nonce}")
         with speaking(user.language):
@@ -147,13 +149,13 @@ def seconds_to_next_mail(user: User, client: ClientInfo) -> int:
     return wait(_of_request(user, client))
 
 
-def _of_mail(user: User, client: ClientInfo) -> list[Budget]:
+def budgets_of_mail(user: User, browser: KnownBrowser | None, client: ClientInfo) -> list[Budget]:
     """Return the budgets of an emailed code.
 
     A known browser has its own limits. A thief who enters the password in another browser does not
     use them up.
     """
-    if browser := known_browsers.find_browser(client, user):
+    if browser:
         return [MAIL_BROWSER.of(browser.user_id, browser.pk)]
     return [MAIL_SECOND_SUBSCRIBER.of(user.pk, client.wide_network), MAIL_SECOND.of(user.pk)]
 

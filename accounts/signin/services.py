@@ -17,7 +17,7 @@ from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import known_browsers
 from accounts.sessions import services as sessions
-from accounts.sessions.models import LoginSession
+from accounts.sessions.models import KnownBrowser, LoginSession
 from accounts.signin import policy
 from accounts.throttle.limits import (
     LOGIN_EVERYONE,
@@ -167,7 +167,7 @@ def _check_password(
     account = users.find_by_login(login)
     browser = known_browsers.find_browser(client, account)
     if browser:
-        guess = [LOGIN_SUBSCRIBER.of(browser.user_id, browser.pk)]
+        guess = budgets_of_browser(browser)
     of_account = [] if browser else _of_account(account.pk if account else key, client)
     # If the budgets of the account are used up, every password counts as wrong. A refusal instead
     # would reveal which logins belong to the same account.
@@ -210,12 +210,21 @@ def _of_account(subject: object, client: ClientInfo) -> list[Budget]:
     return [of_line, LOGIN_NAME.of("account", subject)]
 
 
+def budgets_of_browser(browser: KnownBrowser) -> list[Budget]:
+    """Return the budgets of a password check in a known browser."""
+    return [LOGIN_SUBSCRIBER.of(browser.user_id, browser.pk)]
+
+
 def budgets_of_password(user: User, client: ClientInfo, logins: list[str]) -> list[Budget]:
     """Return the budgets of a password check for ``user`` in a browser that ``user`` does not know.
 
     ``logins``: the canonical forms of the username and of every email address of ``user``.
     """
-    of_logins = [budget for key in logins for budget in _of_stranger(key, client)]
+    of_logins = [
+        budget
+        for key in logins
+        for budget in (*around(LOGIN_REPEAT, client, key), *_of_stranger(key, client))
+    ]
     return [*of_logins, *_of_account(user.pk, client)]
 
 

@@ -8,10 +8,13 @@ for an IPv4 /24 or an IPv6 /48 (``ClientInfo.wide_network``). A *login* is a use
 
 import hashlib
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
 
 from django.conf import settings
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,20 @@ def _sizes_ms(limit: Limit, scale: float) -> tuple[int, int]:
 def _widened(limit: Limit, weight: int) -> Limit:
     return replace(limit, burst=limit.burst * weight, per=limit.per / weight)
 
+
+class Kind(StrEnum):
+    """What staff reset together: the limits on attempts of one kind."""
+
+    PASSWORDS = "passwords"
+    CODES = "codes"
+    MAILS = "mails"
+
+
+WORDS: dict[str, str | Promise] = {
+    Kind.PASSWORDS: gettext_lazy("Wrong passwords"),
+    Kind.CODES: gettext_lazy("Wrong codes"),
+    Kind.MAILS: gettext_lazy("Emails with codes and links"),
+}
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 

@@ -312,7 +312,7 @@ def may_send(key: str, client: ClientInfo) -> bool:
             that the client has typed, pass the typed text, so that the response takes equally long.
         client: the client that requests the email.
     """
-    return hit(silent=_of_mailbox(key, client))
+    return hit(silent=of_mailbox(key, client))
 
 
 def refund(key: str, client: ClientInfo, *typed: str) -> None:
@@ -325,9 +325,10 @@ def refund(key: str, client: ClientInfo, *typed: str) -> None:
         client: the client that has used or requested the email.
         typed: the usernames and email addresses with which the email may have been requested.
     """
-    give_back(*(of_request(name, client) for name in typed), *_of_mailbox(key, client))
+    give_back(*(of_request(name, client) for name in typed), *of_mailbox(key, client))
 
 
-def _of_mailbox(key: str, client: ClientInfo) -> list[Budget]:
+def of_mailbox(key: str, client: ClientInfo) -> list[Budget]:
+    """Return the budgets of the mailbox ``key`` that count emails which ``client`` requests."""
     box = emails.mailbox(key)
     return [MAIL_SUBSCRIBER.of("mailbox", box, client.wide_network), MAIL_BOX.of(box)]
