@@ -18,6 +18,7 @@ from accounts.activity.models import OPERATOR, Activity
 from accounts.common import proofs
 from accounts.common.localization import day_of
 from accounts.common.text import ACCOUNT_ID
+from accounts.throttle import limits
 
 FOLD = timedelta(hours=1)
 
@@ -155,6 +156,9 @@ class Entry:
         if self.event is events.SIGN_IN_FAILED:
             # A later release may store another reason.
             return str(events.WORDS.get(self.row.detail, ""))
+        if self.event is events.LIMITS_CLEARED:
+            kinds = self.row.detail.split()
+            return ", ".join(str(limits.WORDS[kind]) for kind in kinds if kind in limits.WORDS)
         if self.event in {events.PAGE_OPENED, events.DETAILS_READ}:
             return str(ROLES.get(self.row.detail, ""))
         if self.event not in COUNTED or not self.row.detail.isdecimal():

@@ -177,7 +177,8 @@ _ALL = (
         does=_("They can try again at once. An attacker can, too."),
         shows=_("“The limits on sign-in were reset” in their activity. No email."),
         run=steps.clear_limits,
-        is_possible=steps.are_used,
+        targets=steps.used_limits,
+        everything=_("All limits"),
         limit=(STAFF_CLEAR, JustCleared),
     ),
     Act(

@@ -2,32 +2,40 @@
 
 Every reason comes from the code that decides at sign-in: the authentication policy, the rate limits
 and the stored state. Nothing here is a second version of their rules. Reading changes nothing.
+
+If no reason is found, the explanation names what this site cannot see, such as a provider.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 from django.contrib.auth.hashers import is_password_usable
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.activity import events
 from accounts.activity.events import Failure
+from accounts.administration.budgets import REFUSALS, Refusal
 from accounts.administration.person import Facts
 from accounts.common import clock
-from accounts.common.client_info import NO_CLIENT
 from accounts.common.localization import in_words
 from accounts.common.proofs import Method, Proof
 from accounts.emails import services as emails
+from accounts.invitations import services as invitations
+from accounts.invitations.services import LONGEST_DAYS
 from accounts.mail import services as mail
+from accounts.mail.services import Queue
 from accounts.recovery import services as recovery
 from accounts.recovery.models import OPEN, Recovery
-from accounts.recovery.rule import Kind
+from accounts.recovery.rule import Kind, Outcome
+from accounts.sessions import connected
 from accounts.signin import policy
 from accounts.signin.policy import Requirement
+from accounts.signup.services import LIFE
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.models import Factor
 from accounts.users.emails import masked
 from accounts.users.models import PendingSignup, User, hasher_of
 
@@ -40,29 +48,23 @@ class Block:
     ``sentence``: the reason in a sentence, for staff.
     ``until``: when it ends by itself; None if it does not.
     ``advice``: what helps.
+    ``owner``: another account that staff may want to open.
     """
 
     code: str
     sentence: str
     until: datetime | None = None
     advice: str = ""
+    owner: User | None = None
 
 
-def _of_apps(facts: Facts) -> Iterator[Block]:
-    """Return the connected apps to which the user can no longer sign in."""
-    user = facts.user
-    for app in {row.client_id: row.client for row in facts.connections}.values():
-        known = {"name": user.username, "app": app.label, "group": app.required_group}
-        if app.disabled_at:
-            sentence = _("%(name)s can’t sign in to %(app)s because the app is disabled.")
-            advice = _("A superuser can enable it. Other apps aren’t affected.")
-            yield Block("app_disabled", sentence % known, advice=advice)
-        elif app.required_group and app.required_group.name not in user.group_names:
-            sentence = _("%(name)s can’t sign in to %(app)s: it’s for the group “%(group)s”.")
-            advice = _("Other apps aren’t affected.")
-            yield Block("not_in_group", sentence % known, advice=advice)
-
-
+# How people sign in, in words for staff.
+WAYS = {
+    Method.PASSWORD: gettext_lazy("their password"),
+    Method.MAIL: gettext_lazy("an emailed code"),
+    Method.PROVIDER: gettext_lazy("another site"),
+    Method.PASSKEY: gettext_lazy("a passkey"),
+}
 SHOWN = {
     Kind.PASSWORD: gettext_lazy("the password"),
     Kind.MAILBOX: gettext_lazy("a mailbox"),
@@ -70,7 +72,53 @@ SHOWN = {
 }
 # The most networks whose limits are shown.
 NETWORKS = 5
-NETWORK = "network_attempts_used_up"
+# A longer wait in the outbox is a reason, for an email that somebody waits for.
+MAIL_WAITS = timedelta(minutes=1)
+AWAITED = {Queue.CODES, Queue.STRANGERS}
+# How long after the invitation was accepted somebody may still open its link.
+INVITED = timedelta(hours=1)
+# The events of which the newest tells how somebody last failed to sign in.
+TOLD = {
+    events.SIGN_IN_FAILED,
+    events.FACTOR_FAILED,
+    events.FACTOR_FAILED_NEW,
+    events.FACTOR_BLOCKED,
+}
+SECOND_STEP = "second step"
+# The code, the sentence and the advice for a failure. The state of the account explains the others.
+FAILURES: dict[str, tuple[str, str | Promise, str | Promise]] = {
+    SECOND_STEP: (
+        "second_step_failed",
+        gettext_lazy("The second step failed when someone last tried to sign in as %(name)s."),
+        gettext_lazy("The clock of the phone may be wrong, or somebody else knows the password."),
+    ),
+    Failure.CODE: (
+        "wrong_code",
+        gettext_lazy("The emailed code was wrong when someone last tried to sign in as %(name)s."),
+        gettext_lazy(
+            "Only the newest code works, for 10 minutes, in the browser that asked for it."
+        ),
+    ),
+    Failure.PASSKEY: (
+        "passkey_refused",
+        gettext_lazy("The passkey was refused when someone last tried to sign in as %(name)s."),
+        "",
+    ),
+    Failure.COMPROMISED: (
+        "password_compromised",
+        gettext_lazy(
+            "Programs of %(name)s can’t sign in: the password is on a list of stolen ones."
+        ),
+        gettext_lazy("A sign-in on the site asks for a new password."),
+    ),
+    Failure.PASSWORD: (
+        "wrong_password",
+        gettext_lazy("The password was wrong when someone last tried to sign in as %(name)s."),
+        gettext_lazy("If they forgot it, a link to set a new password helps."),
+    ),
+}
+# Events that end sessions against the will of the user.
+ENDED = {events.ENDED_BY_STAFF, events.ALL_ENDED}
 
 
 def explain(facts: Facts) -> list[Block]:
@@ -80,47 +128,73 @@ def explain(facts: Facts) -> list[Block]:
     """
     account = facts.account
     if isinstance(account, PendingSignup):
-        return [_unconfirmed(account), *_of_mails(account)]
+        reasons = [_unconfirmed(facts), *_of_taken(facts), *_of_budgets(facts)]
+        return [*reasons, *_of_mails(facts)]
     reasons = [
-        *_of_state(account),
+        *_of_state(facts),
         *_of_secrets(facts),
         *_of_budgets(facts),
         *_of_policy(facts),
         *_of_recovery(account),
         *_of_providers(facts),
     ]
-    return [
+    found = [
         # An attacker's network must not hide what stops the user in every network.
-        *sorted(reasons, key=lambda block: block.code == NETWORK),
+        *sorted(reasons, key=lambda block: block.code.startswith("network_")),
         *_of_emails(facts),
-        *_of_mails(account),
+        *_of_mails(facts),
         *_of_sessions(facts),
         *_of_failures(facts),
         *_of_apps(facts),
+        *_of_keys(facts),
+        *_of_invitation(account),
     ]
+    return found or list(_unseen(facts))
 
 
 def blocks_for(facts: Facts, *, is_masked: bool) -> list[Block]:
-    """Return what :func:`explain` returns, without whole addresses if masked."""
-    shown = masked if is_masked else str
+    """Return what :func:`explain` returns; if masked, without whole addresses and their owners."""
+    found = explain(facts)
+    if not is_masked:
+        return found
     return [
-        replace(block, sentence=shown(block.sentence), advice=shown(block.advice))
-        for block in explain(facts)
+        replace(block, sentence=masked(block.sentence), advice=masked(block.advice), owner=None)
+        for block in found
     ]
 
 
-def _unconfirmed(signup: PendingSignup) -> Block:
-    of_signup = {"name": signup.username, "email": signup.email}
-    sentence = _("%(name)s can’t sign in because the sign-up isn’t confirmed yet.")
-    advice = _(
-        "The code to confirm it went to %(email)s. If that address is misspelled, the person "
-        "can sign up again with the right one."
-    )
-    return Block("not_confirmed", sentence % of_signup, advice=advice % of_signup)
+def _unconfirmed(facts: Facts) -> Block:
+    signup = cast(PendingSignup, facts.account)
+    known = {"name": signup.username, "email": signup.email}
+    sentence = _("%(name)s can’t sign in because the sign-up isn’t confirmed yet.") % known
+    begun_at = signup.expires_at - LIFE
+    receipts = [row for row in facts.receipts if row.created_at >= begun_at]
+    sent = next((row for row in receipts if not row.failure), None)
+    if facts.taken:
+        advice = ""
+    elif sent:
+        advice = _(
+            "The mail server took the email with the code for %(email)s: %(time)s. If that address "
+            "is misspelled, the person can sign up again with the right one."
+        ) % {**known, "time": in_words(sent.done_at)}
+    elif receipts or facts.waiting:
+        advice = _("No email with the code has left for %(email)s yet.") % known
+    else:
+        advice = _("No email with the code was sent to %(email)s.") % known
+    return Block("not_confirmed", sentence, advice=advice)
 
 
-def _of_state(user: User) -> Iterator[Block]:
-    name = {"name": user.username}
+def _of_taken(facts: Facts) -> Iterator[Block]:
+    """Return that addresses which wait for their confirmation belong to other accounts."""
+    name = {"name": facts.account.username}
+    for owner in facts.taken.values():
+        sentence = _("%(name)s can’t confirm an address that belongs to another account.")
+        advice = _("Its owner can sign in to that account, or remove the address there.")
+        yield Block("address_taken", sentence % name, advice=advice, owner=owner)
+
+
+def _of_state(facts: Facts) -> Iterator[Block]:
+    user, name = facts.user, {"name": facts.user.username}
     if not user.is_active:
         sentence = _("%(name)s can’t sign in because the account is deactivated.")
         advice = _("The history below says who deactivated it.")
@@ -128,7 +202,15 @@ def _of_state(user: User) -> Iterator[Block]:
     if user.is_locked_down:
         sentence = _("%(name)s can’t sign in because the account is locked.")
         advice = _("It stays locked until its owner sets a new password by email.")
-        yield Block("locked", sentence % name, advice=advice)
+        yield Block("locked", sentence % name, advice=advice if facts.emails else "")
+        if not _can_unlock(facts):
+            sentence = _("Nothing that %(name)s can show unlocks the account.")
+            advice = _("It has no email address for a link. Ask the operator of this site.")
+            yield Block("no_way_to_unlock", sentence % name, advice=advice)
+    elif user.is_active and not _ways(facts):
+        sentence = _("%(name)s has no way to sign in.")
+        advice = _("No password, email address, passkey or other site. Ask the operator.")
+        yield Block("no_way_in", sentence % name, advice=advice)
     if user.deletion_due:
         sentence = _("%(name)s will be deleted. Earliest time: %(time)s") % {
             **name,
@@ -138,10 +220,33 @@ def _of_state(user: User) -> Iterator[Block]:
         yield Block("deletion_requested", sentence, advice=advice)
 
 
+def _can_unlock(facts: Facts) -> bool:
+    """Return whether the owner can open the locked account with all that counts, or a link."""
+    user, row = facts.user, Recovery.objects.filter(user=facts.user).first()
+    if user.lock is None:
+        return bool(facts.emails) or any(row.configured for row in facts.identities)
+    owned = recovery.ownership_of(user, row)
+    return owned.outcome(owned.counting) in {Outcome.OPEN, Outcome.WAIT}
+
+
+def _ways(facts: Facts) -> list[Method]:
+    """Return the methods with which the user can begin to sign in now."""
+    user, held = facts.user, facts.held
+    if user.is_locked_down or not user.is_active:
+        return []
+    is_possible = {
+        Method.PASSWORD: user.has_usable_password(),
+        Method.MAIL: bool(facts.emails),
+        Method.PROVIDER: any(row.configured and not row.suspended_at for row in facts.identities),
+        Method.PASSKEY: bool(held.passkeys or held.unconfirmed),
+    }
+    return [method for method in WAYS if is_possible[method]]
+
+
 def _of_secrets(facts: Facts) -> Iterator[Block]:
     """Return what the site cannot decrypt, or cannot read for another reason."""
     user, advice = facts.user, _("The operator of this site must restore a lost encryption key.")
-    if not _has_readable_codes(facts):
+    if facts.held.unreadable:
         sentence = _("%(name)s can’t sign in with codes: this site can’t read their secret.")
         yield Block("factor_unreadable", sentence % {"name": user.username}, advice=advice)
     if is_password_usable(user.password) and hasher_of(user.password) is None:
@@ -149,41 +254,19 @@ def _of_secrets(facts: Facts) -> Iterator[Block]:
         yield Block("password_unreadable", sentence % {"name": user.username}, advice=advice)
 
 
-def _has_readable_codes(facts: Facts) -> bool:
-    has = facts.held
-    factors: list[Factor] = [*has.authenticators, *filter(None, [has.recovery_codes])]
-    return all(factor.is_readable for factor in factors)
-
-
 def _of_budgets(facts: Facts) -> Iterator[Block]:
-    """Return the used-up limits of the account, and of the networks of its last failed attempts."""
-    name, now = {"name": facts.user.username}, clock.now()
-    clients = list({client.network: client for client in facts.clients}.values())[:NETWORKS]
-    passwords, codes = (
-        facts.levels.wait([budget for budget in budgets if budget.limit.is_shared])
-        for budgets in (facts.of_passwords(NO_CLIENT), facts.of_codes(NO_CLIENT))
-    )
-    if passwords:
-        yield Block(
-            "attempts_used_up",
-            _("%(name)s can’t sign in because too many wrong passwords were typed.") % name,
-            now + timedelta(seconds=passwords),
-            _(
-                "This may be an attack. While it lasts, even the right password is refused. "
-                "Passkeys still work, and so do passwords in a browser that the account knows."
-            ),
-        )
-    if codes:
-        sentence = _("%(name)s can’t sign in because too many wrong codes were typed.")
-        advice = _("Someone knows the password and is guessing codes. Passkeys still work.")
-        yield Block("codes_used_up", sentence % name, now + timedelta(seconds=codes), advice)
-    for client in clients:
-        own = [budget for budget in facts.spent_by(client) if not budget.limit.is_shared]
-        if seconds := facts.levels.wait(own):
-            sentence = _("Nobody can sign in as %(name)s from %(ip)s after too many attempts.")
-            advice = _("Other networks and browsers that the account knows aren’t affected.")
-            until = now + timedelta(seconds=seconds)
-            yield Block(NETWORK, sentence % (name | {"ip": client.ip}), until, advice)
+    """Return the used-up limits: of the account, of its browsers, and where somebody has tried."""
+    waits: dict[tuple[Refusal, str], int] = {}
+    for use in facts.uses:
+        refusal = REFUSALS[use.where, use.kind]
+        seconds = max(facts.levels.wait(use.budgets), waits.get((refusal, use.place), 0))
+        places = {place for other, place in waits if other is refusal}
+        if seconds and (use.place in places or len(places) < NETWORKS):
+            waits[refusal, use.place] = seconds
+    for (refusal, place), seconds in waits.items():
+        sentence = str(refusal.sentence) % {"name": facts.account.username, "place": place}
+        until = clock.now() + timedelta(seconds=seconds)
+        yield Block(refusal.code, sentence, until, str(refusal.advice))
 
 
 def _of_policy(facts: Facts) -> Iterator[Block]:
@@ -191,14 +274,16 @@ def _of_policy(facts: Facts) -> Iterator[Block]:
     user = facts.user
     if not user.is_active:
         return
-    name = {"name": user.username}
-    first = Proof.now(Method.PASSWORD if user.has_usable_password() else Method.MAIL)
+    name, ways = {"name": user.username}, _ways(facts)
+    first = Proof.now(ways[0] if ways else Method.MAIL)
     advice = {
         Requirement.ENROLMENT: _("The site asks for it after the next sign-in."),
         Requirement.MAILBOX: _("The next sign-in asks for the password and an emailed code first."),
         Requirement.PASSWORD: _("The operator of this site can send a link for that."),
     }
     requirement = policy.next_requirement(user, (first,))
+    if requirement is Requirement.MAILBOX and not facts.emails:
+        requirement = Requirement.PASSWORD
     lacks_passkey = _("%(name)s must add a passkey before signing in.")
     if requirement in advice:
         lacks_any = _("%(name)s must add a second factor before signing in.")
@@ -236,16 +321,15 @@ def _of_recovery(user: User) -> Iterator[Block]:
 
 
 def _of_providers(facts: Facts) -> Iterator[Block]:
-    """Return the providers with which the user can no longer sign in, if no other one works."""
-    if any(row.configured and row.suspended_at is None for row in facts.identities):
-        return
-    advice = _("They can sign in with their password, if they have one, or with an emailed code.")
+    """Return the providers with which the user can no longer sign in."""
+    ways = ", ".join(str(WAYS[way]) for way in _ways(facts))
+    advice = _("They can sign in with: %(ways)s.") % {"ways": ways} if ways else ""
     for row in facts.identities:
         known = {"name": facts.user.username, "site": row.site}
         if row.configured is None:
             sentence = _("%(name)s can’t sign in with %(site)s: this site doesn’t offer it.")
             yield Block("provider_gone", sentence % known, advice=advice)
-        else:
+        elif row.suspended_at:
             sentence = _("%(name)s can’t sign in with %(site)s since the account was locked.")
             yield Block("provider_suspended", sentence % known, advice=advice)
 
@@ -254,7 +338,9 @@ def _of_emails(facts: Facts) -> Iterator[Block]:
     """Return addresses that do not sign in, unless the user has signed in since they changed."""
     user, name = facts.user, {"name": facts.user.username}
     advice = _("The confirmed addresses in the list below work.")
-    if facts.pending and not _is_over(user, facts.pending[-1].expires_at - emails.LIFE):
+    yield from _of_taken(facts)
+    pending = [row for row in facts.pending if row.key not in facts.taken]
+    if pending and not _is_over(user, pending[-1].expires_at - emails.LIFE):
         sentence = _("%(name)s can’t sign in with an address that isn’t confirmed yet.")
         yield Block("address_not_confirmed", sentence % name, advice=advice)
     if facts.removed and not _is_over(user, facts.removed[0].removed_at):
@@ -262,19 +348,35 @@ def _of_emails(facts: Facts) -> Iterator[Block]:
         yield Block("address_removed", sentence % name, advice=advice)
 
 
-def _of_mails(account: User | PendingSignup) -> Iterator[Block]:
-    """Return whether the last email to the primary address did not arrive."""
-    name, receipt = {"name": account.username}, next(iter(mail.last_receipt(account.email)), None)
-    is_refused = mail.waiting_for([account.email]).filter(refused_at__isnull=False).exists()
-    if is_refused or (receipt and receipt.failure):
+def _of_mails(facts: Facts) -> Iterator[Block]:
+    """Return whether the last email to one of the addresses was refused, or a code has not left."""
+    name = {"name": facts.account.username}
+    newest = {row.recipient: row for row in reversed(facts.receipts)}
+    failures = {row.failure for row in newest.values()} - {""}
+    if failures or any(row.refused_at for row in facts.waiting):
         sentence = _("The last email to %(name)s couldn’t be delivered.")
         advice = _("The address may be wrong, or the mailbox may be full or closed.")
+        if failures == {mail.EXPIRED}:
+            advice = _("Its code or link expired before it could leave. Tell the operator.")
         yield Block("mail_failed", sentence % name, advice=advice)
+        return
+    late = clock.now() - MAIL_WAITS
+    codes = [row for row in facts.waiting if row.queue in AWAITED and row.created_at <= late]
+    if codes:
+        sentence = _("An email with a code or link for %(name)s hasn’t left yet.")
+        advice = _("It has waited since: %(time)s. Tell the operator of this site.")
+        since = in_words(codes[-1].created_at)
+        yield Block("mail_waiting", sentence % name, advice=advice % {"time": since})
 
 
 def _of_sessions(facts: Facts) -> Iterator[Block]:
     """Return what session protection did since the last sign-in of the user."""
     user, name = facts.user, {"name": facts.user.username}
+    ended = next((row for row in facts.sign_ins if row.event in ENDED), None)
+    if ended and not _is_over(user, ended.at):
+        sentence = _("%(name)s was signed out, and hasn’t signed in since.")
+        advice = _("Signing in again is all it takes.")
+        yield Block("session_ended", sentence % name, advice=advice)
     asked_at = max(filter(None, (row.challenged_at for row in facts.sessions)), default=None)
     ended_at = max(filter(None, (row.ended_at for row in facts.stopped)), default=None)
     if asked_at and not _is_over(user, asked_at):
@@ -288,29 +390,77 @@ def _of_sessions(facts: Facts) -> Iterator[Block]:
 
 
 def _of_failures(facts: Facts) -> Iterator[Block]:
-    """Return what failed since the last sign-in of the user."""
-    user, rows, name = facts.user, facts.failures, {"name": facts.user.username}
-    kinds = {row.event for row in rows if not _is_over(user, row.at)}
-    if kinds & {events.FACTOR_FAILED, events.FACTOR_FAILED_NEW, events.FACTOR_BLOCKED}:
-        sentence = _("The second step failed when someone last tried to sign in as %(name)s.")
-        advice = _("The clock of the phone may be wrong, or somebody else knows the password.")
-        if _has_readable_codes(facts):
-            yield Block("second_step_failed", sentence % name, advice=advice)
+    """Return what failed last, unless the user has signed in since or set another password."""
+    user = facts.user
+    row = next((row for row in facts.failures if row.event in TOLD), None)
+    if row is None or _is_over(user, row.at) or (user.password_at and user.password_at > row.at):
         return
-    last = next((row for row in rows if row.event is events.SIGN_IN_FAILED), None)
-    if last is None or _is_over(user, last.at):
+    is_step = row.event is not events.SIGN_IN_FAILED
+    if is_step and facts.held.unreadable:
         return
-    if last.detail == Failure.CODE:
-        sentence = _("The emailed code was wrong when someone last tried to sign in as %(name)s.")
-        advice = _("Only the newest code works, for 10 minutes, in the browser that asked for it.")
-        yield Block("wrong_code", sentence % name, advice=advice)
-    elif last.detail == Failure.PASSKEY:
-        sentence = _("The passkey was refused when someone last tried to sign in as %(name)s.")
-        yield Block("passkey_refused", sentence % name)
-    elif last.detail in {Failure.PASSWORD, ""}:
-        sentence = _("The password was wrong when someone last tried to sign in as %(name)s.")
-        advice = _("If they forgot it, a link to set a new password helps.")
-        yield Block("wrong_password", sentence % name, advice=advice)
+    failure = SECOND_STEP if is_step else row.detail or Failure.PASSWORD
+    if failure in FAILURES:
+        code, sentence, advice = FAILURES[failure]
+        yield Block(code, str(sentence) % {"name": user.username}, advice=str(advice))
+
+
+def _of_apps(facts: Facts) -> Iterator[Block]:
+    """Return the apps, connected or tried, to which the user cannot sign in now."""
+    user = facts.user
+    apps = {row.client_id: row.client for row in facts.connections}
+    tried = {row.detail for row in facts.failures if row.event is events.APP_REFUSED}
+    if tried:
+        apps |= {app.pk: app for app in connected.apps().restricted() if app.label in tried}
+    for app in apps.values():
+        known = {"name": user.username, "app": app.label, "group": app.required_group}
+        advice = _("Other apps aren’t affected.")
+        if app.disabled_at:
+            sentence = _("%(name)s can’t sign in to %(app)s because the app is disabled.")
+            advice = _("A superuser can enable it. Other apps aren’t affected.")
+            yield Block("app_disabled", sentence % known, advice=advice)
+        elif app.required_group and app.required_group.name not in user.group_names:
+            sentence = _("%(name)s can’t sign in to %(app)s: it’s for the group “%(group)s”.")
+            yield Block("not_in_group", sentence % known, advice=advice)
+        elif app.required_factor == "passkey" and not facts.held.passkeys:
+            sentence = _("%(app)s needs a passkey, and %(name)s has none.")
+            yield Block("app_factor_missing", sentence % known, advice=advice)
+        elif app.required_factor and not facts.held.count:
+            sentence = _("%(app)s needs a second factor, and %(name)s has none.")
+            yield Block("app_factor_missing", sentence % known, advice=advice)
+
+
+def _of_keys(facts: Facts) -> Iterator[Block]:
+    """Return the API keys that have expired in the last month."""
+    for key in facts.keys:
+        if key.is_over:
+            known = {"name": facts.user.username, "key": key.label}
+            sentence = _("The API key “%(key)s” of %(name)s has expired.") % known
+            yield Block("key_expired", sentence, advice=_("They can create a new one."))
+
+
+def _of_invitation(user: User) -> Iterator[Block]:
+    """Return that the invitation was accepted, until the user signs in a second time."""
+    joined = user.date_joined
+    if user.last_login and user.last_login > joined + INVITED:
+        return
+    if clock.now() < joined + timedelta(days=LONGEST_DAYS) and invitations.is_accepted_by(user):
+        known = {"name": user.username, "time": in_words(joined)}
+        sentence = _("The invitation of %(name)s was accepted, so its link no longer works.")
+        advice = _("The account exists since: %(time)s. They sign in to it.") % known
+        yield Block("invitation_used", sentence % known, advice=advice)
+
+
+def _unseen(facts: Facts) -> Iterator[Block]:
+    """Return what this site cannot see of the ways to sign in."""
+    unseen = [] if facts.clients else [_("the network that they use")]
+    sites = [row.site for row in facts.identities if row.configured and not row.suspended_at]
+    unseen += [_("whether %(site)s lets them in") % {"site": site} for site in sites]
+    if facts.emails and not facts.receipts:
+        unseen.append(_("whether emails reach them"))
+    if unseen:
+        sentence = _("We can’t see: %(unseen)s.") % {"unseen": "; ".join(unseen)}
+        advice = _("Nothing else stops %(name)s from signing in.") % {"name": facts.user.username}
+        yield Block("not_checked", sentence, advice=advice)
 
 
 def _is_over(user: User, at: datetime) -> bool:

@@ -21,10 +21,9 @@ from accounts.administration import act_views, bulk, person, search
 from accounts.administration.act_views import ReasonForm
 from accounts.administration.explanation import blocks_for
 from accounts.administration.person import Facts
-from accounts.administration.search import MOST, STATES, UNCONFIRMED
+from accounts.administration.search import STATES, UNCONFIRMED
 from accounts.common.api import PAGE_SIZE
 from accounts.common.localization import short_date
-from accounts.mail import services as mail
 from accounts.sessions import services as sessions
 from accounts.sessions.current import actor_of
 from accounts.signin.adminsite import ListAdmin
@@ -247,15 +246,15 @@ class PeopleAdmin(ListAdmin):
 
     def _signup(self, request: HttpRequest, signup: PendingSignup) -> HttpResponse:
         """Show what staff need to know about a sign-up that is not confirmed yet."""
-        reader = cast(User, request.user)
+        reader, facts = cast(User, request.user), Facts(signup)
         context = {
             "signup": signup,
             "email": person.email_for(reader, signup),
-            "waiting": mail.waiting_for([signup.email])[:MOST],
-            "receipts": mail.receipts_of([signup.email])[:MOST],
+            "waiting": facts.waiting,
+            "receipts": facts.receipts,
         }
         is_masked = not sees_all_emails(reader)
-        return self._page(request, "signup", Facts(signup), context, is_masked=is_masked)
+        return self._page(request, "signup", facts, context, is_masked=is_masked)
 
     def _page(
         self, request: HttpRequest, name: str, facts: Facts, context: Any, *, is_masked: bool

@@ -18,29 +18,25 @@ from accounts.activity.events import EVENTS, Group
 from accounts.activity.history import Entry
 from accounts.activity.models import OPERATOR, Activity
 from accounts.activity.services import Actor, record
+from accounts.administration import budgets
+from accounts.administration.budgets import Use
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.common import clock
 from accounts.common.api import page_of
-from accounts.common.client_info import NO_CLIENT, ClientInfo
+from accounts.common.client_info import ClientInfo
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.mail import services as mail
-from accounts.sessions import connected, known_browsers
+from accounts.mail.models import MailReceipt, OutgoingMail
+from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
-from accounts.signin.services import budgets_of_password
 from accounts.throttle import services as throttle
-from accounts.throttle.limits import (
-    LOGIN_EVERYONE,
-    LOGIN_NETWORK,
-    LOGIN_SUBSCRIBER,
-    STAFF,
-    Budget,
-)
+from accounts.throttle.limits import STAFF
 from accounts.throttle.services import hit
 from accounts.twofactor import services as twofactor
-from accounts.twofactor import trusted_browsers, verification
+from accounts.twofactor import trusted_browsers
 from accounts.twofactor.services import Held
 from accounts.users import former_credentials
 from accounts.users import models as users_models
@@ -51,9 +47,6 @@ from accounts.users.rights import role_of, sees_all_emails
 from accounts.users.services import emails_of
 
 type Account = User | PendingSignup
-
-# Other people share these budgets, so staff do not fill them.
-SHARED = {LOGIN_EVERYONE.name, LOGIN_NETWORK.name}
 
 
 class Facts:
@@ -120,52 +113,70 @@ class Facts:
         return list(apikeys.of(self.user))
 
     @cached_property
+    def taken(self) -> dict[str, User]:
+        """The owners of addresses that wait for a confirmation here, by the key of the address."""
+        account = self.account
+        if isinstance(account, PendingSignup):
+            keys = [account.email_key]
+        else:
+            keys = [row.key for row in self.pending]
+        rows = EmailAddress.objects.filter(key__in=keys).select_related("user")
+        return {row.key: row.user for row in rows}
+
+    @cached_property
     def failures(self) -> list[Activity]:
         """The last failures, newest first."""
         return list(activity.last_failures(self.user))
 
     @cached_property
-    def clients(self) -> list[ClientInfo]:
-        """The clients of the last failures, one for each IP address."""
-        return [ClientInfo(ip, "") for ip in dict.fromkeys(row.ip for row in self.failures) if ip]
+    def sign_ins(self) -> list[Activity]:
+        """The last sign-ins, and the ends of sessions, newest first."""
+        return list(activity.last_sign_ins(self.user))
 
     @cached_property
-    def budgets(self) -> list[Budget]:
-        """The budgets of the account that staff can fill.
+    def addresses(self) -> list[str]:
+        """The addresses of a sign-up; of a user, those that are confirmed or wait for it."""
+        if isinstance(self.account, PendingSignup):
+            return [self.account.email]
+        return [*map(str, self.emails), *map(str, self.pending)]
 
-        The budgets of the networks and browsers of the last failures are among them as far as they
-        count attempts on this account only.
+    @cached_property
+    def waiting(self) -> list[OutgoingMail]:
+        """The emails to :attr:`addresses` in the outbox, newest first."""
+        return list(mail.waiting_for(self.addresses)[:MOST])
+
+    @cached_property
+    def receipts(self) -> list[MailReceipt]:
+        """What became of the last emails to :attr:`addresses`, newest first."""
+        return list(mail.receipts_of(self.addresses)[:MOST])
+
+    @cached_property
+    def clients(self) -> list[ClientInfo]:
+        """The clients of the sessions, of the last sign-ins and of the last failures.
+
+        There is one for each IP address. Those of failures, which may be an attacker's, are last.
         """
-        found = [
-            budget
-            for client in (NO_CLIENT, *self.clients)
-            for budget in (*self.of_passwords(client), *self.of_codes(client))
-        ]
-        for browser in known_browsers.of(self.user):
-            found += [LOGIN_SUBSCRIBER.of(self.user.pk, browser.pk)]
-            found += verification.of_code(browser, Actor())
-            found += verification.of_guess(self.user, browser, NO_CLIENT)
-        return [budget for budget in found if budget.limit.name not in SHARED]
+        ips = [row.ip for row in self.sessions if not row.is_app]
+        ips += [row.ip for row in (*self.sign_ins, *self.failures) if not row.actor]
+        return [ClientInfo(ip, "") for ip in dict.fromkeys(ips) if ip]
 
-    def of_passwords(self, client: ClientInfo) -> list[Budget]:
-        """Return the budgets that a password spends with ``client`` in an unknown browser."""
+    @cached_property
+    def uses(self) -> list[Use]:
+        """The budgets that attempts to sign in to the account spend."""
+        if isinstance(self.account, PendingSignup):
+            return list(budgets.uses_of_signup(self.account))
         logins = [self.user.username_key, *(row.key for row in self.emails)]
-        return budgets_of_password(self.user, client, logins)
-
-    def of_codes(self, client: ClientInfo) -> list[Budget]:
-        """Return the additional budgets that a six-digit code spends there."""
-        return verification.of_guess(self.user, None, client)
-
-    def spent_by(self, client: ClientInfo) -> list[Budget]:
-        """Return all budgets that attempts with ``client`` in an unknown browser spend."""
-        of_network = verification.of_code(None, Actor(client))
-        return [*self.of_passwords(client), *self.of_codes(client), *of_network]
+        return list(budgets.uses_of(self.user, logins, self.clients))
 
     @cached_property
     def levels(self) -> throttle.Levels:
-        """How far the budgets of the account and of the networks of its failures are used up."""
-        found = [b for client in (NO_CLIENT, *self.clients) for b in self.spent_by(client)]
-        return throttle.Levels(*self.budgets, *found)
+        """How far the budgets of :attr:`uses` are used up."""
+        return throttle.Levels(*(budget for use in self.uses for budget in use.budgets))
+
+    @cached_property
+    def used(self) -> list[Use]:
+        """The uses whose budgets staff can fill and which are not full."""
+        return [use for use in self.uses if use.is_own and self.levels.are_used(use.budgets)]
 
 
 # Later views of the same person are part of the same conversation.
@@ -269,9 +280,12 @@ def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, An
     user, emails = facts.user, facts.emails[:MOST]
     shown = [row for row in emails if not is_masked or row.email == user.email]
     addresses = [row.email for row in shown]
-    if not is_masked:
-        addresses += [row.email for row in facts.pending]
-    attempts = list(activity.of(user).filter(kind__in=_ATTEMPTS)[:MOST])
+    waiting, receipts = facts.waiting, facts.receipts
+    if is_masked:
+        waiting = list(mail.waiting_for(addresses)[:ATTEMPTS])
+        receipts = list(mail.receipts_of(addresses)[:ATTEMPTS])
+    attempts = [row for row in (*facts.failures, *facts.sign_ins) if row.event in _ATTEMPTS]
+    attempts = sorted(attempts, key=lambda row: row.pk, reverse=True)[:MOST]
     page = page_of(request, activity.of(user))
     actors = {row.actor_id for row in (*attempts, *page)} - {None}
     names = dict(User.objects.filter(pk__in=actors).values_list("pk", "username"))
@@ -292,8 +306,8 @@ def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, An
         "trusted": trusted_browsers.of(user)[:MOST],
         "attempts": [as_staff_see(each.rows) for each in history.entries(attempts)][:ATTEMPTS],
         # What became of emails to the shown addresses.
-        "waiting": mail.waiting_for(addresses)[:ATTEMPTS],
-        "receipts": mail.receipts_of(addresses)[:ATTEMPTS],
+        "waiting": waiting[:ATTEMPTS],
+        "receipts": receipts[:ATTEMPTS],
         "page": page,
         "days": [
             history.Day(day.date, [as_staff_see(each.rows) for each in day.entries])
@@ -302,8 +316,5 @@ def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, An
     }
 
 
-_ATTEMPTS = [
-    event.name
-    for event in EVENTS.values()
-    if event.group is Group.FAILURE or event in history.SIGNED_IN | history.PROGRAM_SIGNED_IN
-]
+_ATTEMPTS = {event for event in EVENTS.values() if event.group is Group.FAILURE}
+_ATTEMPTS |= history.SIGNED_IN | history.PROGRAM_SIGNED_IN

@@ -26,17 +26,13 @@ from accounts.sessions import services as sessions
 from accounts.signup import services as signup
 from accounts.social import services as social
 from accounts.throttle import services as throttle
+from accounts.throttle.limits import WORDS
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import Required
 from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users import former_credentials
 from accounts.users.emails import key as email_key
 from accounts.users.models import PendingSignup, User
-
-
-def are_used(facts: Facts) -> bool:
-    """Return whether an attempt to sign in to the account has been counted."""
-    return facts.levels.are_used(facts.budgets)
 
 
 class Mode(StrEnum):
@@ -75,16 +71,18 @@ class Order:
 
 
 def has_pending(facts: Facts) -> bool:
-    """Return whether an email address waits for its confirmation."""
+    """Return whether an email address, which no other account has, waits for its confirmation."""
     account = facts.account
-    return isinstance(account, PendingSignup) or (account.is_active and bool(facts.pending))
+    if isinstance(account, PendingSignup):
+        return not facts.taken
+    return account.is_active and bool(pending_addresses(facts))
 
 
 def pending_addresses(facts: Facts) -> list[Target]:
-    """Return the email addresses that wait for their confirmation."""
+    """Return the addresses of a user that wait for their confirmation and can get it."""
     if isinstance(facts.account, PendingSignup):
         return []
-    return [Target(str(row.pk), row.email) for row in facts.pending]
+    return [Target(str(row.pk), row.email) for row in facts.pending if row.key not in facts.taken]
 
 
 def confirm_address(order: Order) -> None:
@@ -173,10 +171,19 @@ def lock(order: Order) -> None:
     locks.lock_down(order.user, order.actor, wrong.at if wrong else None)
 
 
-def clear_limits(order: Order) -> None:
-    """Fill the budgets of the account again."""
-    throttle.fill(*Facts(order.user).budgets)
-    record(order.user, events.LIMITS_CLEARED, order.actor)
+def used_limits(facts: Facts) -> list[Target]:
+    """Return the kinds of attempts that have been counted for the account."""
+    used = {use.kind for use in facts.used}
+    return [Target(kind, str(label)) for kind, label in WORDS.items() if kind in used]
+
+
+def clear_limits(order: Order) -> list[str]:
+    """Fill the budgets of the account for one kind of attempts, or all; return the kinds."""
+    used = [use for use in Facts(order.user).used if order.target in {"", use.kind}]
+    throttle.fill(*(budget for use in used for budget in use.budgets))
+    kinds = [kind for kind in WORDS if any(use.kind == kind for use in used)]
+    record(order.user, events.LIMITS_CLEARED, order.actor, detail=" ".join(kinds))
+    return kinds
 
 
 def sessions_of(facts: Facts) -> list[Target]:

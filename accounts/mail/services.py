@@ -58,6 +58,8 @@ log = logging.getLogger(__name__)
 PURPOSE = "outbox"
 # What a receipt calls the refusal of a recipient.
 REFUSED = smtplib.SMTPRecipientsRefused.__name__
+# What a receipt calls an email whose code or link expired before it could be sent.
+EXPIRED = "expired"
 # The code with which a mail server refuses a recipient whose mailbox is full.
 MAILBOX_FULL = 552
 # How many emails are sent over one connection.
@@ -335,11 +337,6 @@ def failed_notices(addresses: Iterable[str]) -> list[str]:
     return list(rows.values_list("heading", flat=True)[:MOST_REMINDED])
 
 
-def last_receipt(address: str) -> QuerySet[MailReceipt]:
-    """Return the receipt of the last email to ``address``, if there is one."""
-    return receipts_of([address])[:1]
-
-
 def prune() -> int:
     """Delete receipts that are older than 30 days; return how many were deleted."""
     old = MailReceipt.objects.filter(done_at__lte=clock.now() - KEEP_RECEIPTS)
@@ -354,7 +351,7 @@ def _digests(addresses: Iterable[str]) -> list[str]:
 def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
     if mail.expires_at and mail.expires_at <= clock.now():
         log.warning("Email %s expired before it could be sent", mail.pk)
-        _settle(mail, failure=REFUSED if mail.refused_at else "expired")
+        _settle(mail, failure=REFUSED if mail.refused_at else EXPIRED)
         return False
     try:
         message = Message.from_json(crypto.unseal(mail.sealed, PURPOSE))
@@ -390,7 +387,7 @@ def _settle(mail: OutgoingMail, *, failure: str = "") -> None:
             is_notice=mail.queue in {Queue.NOTICES, Queue.MASS},
         )
     if failure:
-        cause = {"expired": failure, REFUSED: "refused"}.get(failure, "age")
+        cause = {EXPIRED: failure, REFUSED: "refused"}.get(failure, "age")
         metrics.MAILS_LOST.labels(cause).inc()
 
 

@@ -18,11 +18,11 @@ class Command(UserCommand):
     )
 
     def result_for(self, user: User) -> dict[str, Any]:
-        were_used = steps.are_used(Facts(user))
-        if were_used:
-            steps.clear_limits(Order(user, COMMAND_LINE, "", Mode.NOW))
-        return {"username": user.username, "cleared": were_used}
+        order = Order(user, COMMAND_LINE, "", Mode.NOW)
+        limits = steps.clear_limits(order) if Facts(user).used else []
+        return {"username": user.username, "cleared": bool(limits), "limits": limits}
 
     def words(self, facts: dict[str, Any]) -> str:
-        done = "The limits of {username} are reset."
-        return (done if facts["cleared"] else "No limit of {username} was used.").format(**facts)
+        limits = ", ".join(facts["limits"])
+        done = f"The limits of {facts['username']} are reset: {limits}."
+        return done if limits else f"No limit of {facts['username']} was used."
