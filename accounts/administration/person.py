@@ -134,6 +134,12 @@ class Facts:
         return list(activity.last_sign_ins(self.user))
 
     @cached_property
+    def attempts(self) -> list[Activity]:
+        """The last attempts to sign in, newest first."""
+        found = [row for row in (*self.failures, *self.sign_ins) if row.event in _ATTEMPTS]
+        return sorted(found, key=lambda row: row.pk, reverse=True)[:MOST]
+
+    @cached_property
     def addresses(self) -> list[str]:
         """The addresses of a sign-up; of a user, those that are confirmed or wait for it."""
         if isinstance(self.account, PendingSignup):
@@ -279,15 +285,8 @@ def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, An
     """
     user, emails = facts.user, facts.emails[:MOST]
     shown = [row for row in emails if not is_masked or row.email == user.email]
-    addresses = [row.email for row in shown]
-    waiting, receipts = facts.waiting, facts.receipts
-    if is_masked:
-        waiting = list(mail.waiting_for(addresses)[:ATTEMPTS])
-        receipts = list(mail.receipts_of(addresses)[:ATTEMPTS])
-    attempts = [row for row in (*facts.failures, *facts.sign_ins) if row.event in _ATTEMPTS]
-    attempts = sorted(attempts, key=lambda row: row.pk, reverse=True)[:MOST]
     page = page_of(request, activity.of(user))
-    actors = {row.actor_id for row in (*attempts, *page)} - {None}
+    actors = {row.actor_id for row in (*facts.attempts, *page)} - {None}
     names = dict(User.objects.filter(pk__in=actors).values_list("pk", "username"))
     as_staff_see = partial(StaffEntry, is_masked=is_masked, names=names)
     label = masked if is_masked else str
@@ -304,15 +303,26 @@ def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, An
         "keys": facts.keys[:MOST],
         "identities": [(row, label(row.known_as)) for row in facts.identities],
         "trusted": trusted_browsers.of(user)[:MOST],
-        "attempts": [as_staff_see(each.rows) for each in history.entries(attempts)][:ATTEMPTS],
-        # What became of emails to the shown addresses.
-        "waiting": waiting[:ATTEMPTS],
-        "receipts": receipts[:ATTEMPTS],
+        "attempts": [
+            as_staff_see(each.rows) for each in history.entries(facts.attempts)[:ATTEMPTS]
+        ],
+        **_mails(facts, [row.email for row in shown], is_masked=is_masked),
         "page": page,
         "days": [
             history.Day(day.date, [as_staff_see(each.rows) for each in day.entries])
             for day in history.by_days(page)
         ],
+    }
+
+
+def _mails(facts: Facts, addresses: list[str], *, is_masked: bool) -> dict[str, Any]:
+    """Return what became of the last emails; if masked, only of those to ``addresses``."""
+    waiting, receipts = facts.waiting[:ATTEMPTS], facts.receipts[:ATTEMPTS]
+    if not is_masked:
+        return {"waiting": waiting, "receipts": receipts}
+    return {
+        "waiting": mail.waiting_for(addresses)[:ATTEMPTS],
+        "receipts": mail.receipts_of(addresses)[:ATTEMPTS],
     }
 
 
