@@ -63,7 +63,7 @@ class UserAdmin(PeopleAdmin):
         superusers.
         """
         fields = rights_views.FIELDS if is_superuser(request) else ("is_staff", "groups")
-        return ((None, {"fields": fields, "description": rights_views.HINT}),)
+        return ((None, {"fields": (*fields, "reason"), "description": rights_views.HINT}),)
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Return the field without the link to add a group: its pop-up window needs jQuery."""
@@ -89,9 +89,9 @@ class UserAdmin(PeopleAdmin):
         Saving all fields would undo a new password that the user has set meanwhile. A change of
         rights is recorded. It revokes the user's sessions, and the user is notified by email.
         """
-        changed = set(form.changed_data)
+        changed = set(form.changed_data) - {"reason"}
         obj.save(update_fields=changed & {"is_staff", "is_superuser"})
-        rights_views.tell_changes(request, obj, changed)
+        rights_views.tell_changes(request, obj, changed, form.cleaned_data["reason"])
 
     def has_add_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Return False: users sign up themselves, and staff deactivate users, but delete none."""

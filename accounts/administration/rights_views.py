@@ -1,22 +1,27 @@
 """Forms and admin pages by which superusers and managers change the rights of others."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 from django import forms
+from django.contrib import messages
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group, Permission
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.activity import events
 from accounts.activity.events import Event
-from accounts.activity.services import tell_superusers
+from accounts.activity.services import record, tell_superusers
 from accounts.administration import roles
+from accounts.administration.act_views import ReasonForm
 from accounts.common import secrets
 from accounts.common.signals import credentials_changed
-from accounts.sessions.current import session_of, staff_of
+from accounts.sessions.current import actor_of, session_of, staff_of
 from accounts.signin.adminsite import ListAdmin, RowsField
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give, lock_with_superusers, note_groups_changed
@@ -40,10 +45,12 @@ class RightsField(RowsField):
 
 
 class RightsForm(forms.ModelForm):
-    """A form with rights, of which staff may see and change only some.
+    """A form with rights, of which staff may see and change only some, and the reason of a change.
 
     What the form does not offer stays as it is.
     """
+
+    reason = ReasonForm.base_fields["reason"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -110,6 +117,7 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
 
     form = RightsForm
     filter_horizontal = ()
+    actions = None
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         return rights_field(_("Rights"))
@@ -121,19 +129,23 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
             note_groups_changed(form.instance.user_set.all())
         if "permissions" in form.changed_data:
             for member in form.instance.user_set.all():
-                _tell_of_rights(request, member)
+                _tell_of_rights(request, member, form.cleaned_data["reason"])
 
-    def delete_model(self, request: HttpRequest, obj: Group) -> None:
-        """Delete the group, and notify its members that their rights have changed."""
-        self.delete_queryset(request, Group.objects.filter(pk=obj.pk))
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Group]) -> None:
-        """Delete the groups, and notify their members that their rights have changed."""
-        members = list(User.objects.filter(groups__in=queryset).distinct())
-        note_groups_changed(User.objects.filter(groups__in=queryset))
-        super().delete_queryset(request, queryset)
-        for member in members:
-            _tell_of_rights(request, member)
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """Ask for the reason, then delete the group and notify its members."""
+        group = self.get_object(request, object_id)
+        if group is None or not self.has_delete_permission(request):
+            raise PermissionDenied
+        form = ReasonForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            _delete(request, group, form.cleaned_data["reason"])
+            messages.success(request, _("You’ve deleted the group %(name)s.") % {"name": group})
+            return redirect("admin:auth_group_changelist")
+        context = {**self.admin_site.each_context(request), "opts": self.opts}
+        context |= {"title": _("Delete group"), "group": group, "form": form}
+        return render(request, "admin/auth/group/delete.html", context)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return is_superuser(request)
@@ -151,14 +163,24 @@ def groups_field(staff: User) -> forms.ModelMultipleChoiceField:
     return RowsField(groups_to_give(staff), label=_("Groups"), required=False)
 
 
-def tell_changes(request: HttpRequest, user: User, changed: set[str]) -> None:
+@transaction.atomic
+def _delete(request: HttpRequest, group: Group, reason: str) -> None:
+    """Delete ``group``, and notify its members that their rights have changed."""
+    members = list(group.user_set.all())
+    note_groups_changed(group.user_set.all())
+    group.delete()
+    for member in members:
+        _tell_of_rights(request, member, reason)
+
+
+def tell_changes(request: HttpRequest, user: User, changed: set[str], reason: str) -> None:
     """Record the change of the fields ``changed`` of ``user``, and notify all whom it concerns."""
     if "groups" in changed:
         note_groups_changed(User.objects.filter(pk=user.pk))
     for event in _events(user, changed):
-        _tell(request, user, event)
+        _tell(request, user, event, reason)
     if changed:
-        tell_superusers(user, staff_of(request))
+        tell_superusers(user, staff_of(request, reason))
 
 
 def is_superuser(request: HttpRequest) -> bool:
@@ -174,19 +196,23 @@ def _version(user: User) -> str:
     return secrets.digest(str((user.pk, user.is_staff, user.is_superuser, given)), "rights")
 
 
-def _tell(request: HttpRequest, user: User, event: Event) -> None:
-    """Record ``event``, revoke the sessions of ``user`` and notify the user by email.
+def _tell(request: HttpRequest, user: User, event: Event, reason: str) -> None:
+    """Record ``event`` in both histories, and revoke the sessions of ``user``, who gets an email.
 
     If ``user`` made the change, the current session is kept.
     """
-    keep = session_of(request).pk if user == request.user else None
-    credentials_changed.send(User, user=user, event=event.name, actor=staff_of(request), keep=keep)
+    staff, actor = cast(User, request.user), staff_of(request, reason)
+    keep = session_of(request).pk if user == staff else None
+    credentials_changed.send(User, user=user, event=event.name, actor=actor, keep=keep)
+    if user != staff:
+        detail = f"{user.username}: {event.sentence}"
+        record(staff, events.STAFF_ACTED, replace(actor_of(request), reason=reason), detail=detail)
 
 
-def _tell_of_rights(request: HttpRequest, member: User) -> None:
+def _tell_of_rights(request: HttpRequest, member: User, reason: str) -> None:
     """Notify ``member`` of a group, and the superusers, that the rights of the group changed."""
-    _tell(request, member, events.RIGHTS_CHANGED)
-    tell_superusers(member, staff_of(request))
+    _tell(request, member, events.RIGHTS_CHANGED, reason)
+    tell_superusers(member, staff_of(request, reason))
 
 
 def _events(user: User, changed: set[str]) -> list[Event]:

@@ -146,9 +146,9 @@ def actor_of(request: HttpRequest) -> Actor:
     )
 
 
-def staff_of(request: HttpRequest) -> Actor:
-    """Return the actor of ``request``, with the username of the member of staff who makes it."""
-    return actor_of(request).as_staff(cast(User, request.user))
+def staff_of(request: HttpRequest, reason: str = "") -> Actor:
+    """Return the actor of ``request``, as the member of staff who makes it and gives ``reason``."""
+    return actor_of(request).as_staff(cast(User, request.user), reason)
 
 
 def actor_without_session_of(request: HttpRequest) -> Actor:

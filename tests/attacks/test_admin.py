@@ -63,7 +63,7 @@ from tests.support.steps import (
 from tests.support.urls import ROUTES, address
 
 ADMIN = sorted(address(route) for route in ROUTES if route.startswith("admin/"))
-RIGHTS = {"is_staff": "on", "is_superuser": "on"}
+RIGHTS = {"is_staff": "on", "is_superuser": "on", "reason": REASON}
 INVITATIONS, GROUPS = "/admin/accounts/invitation/", "/admin/auth/group/"
 APPS = "/admin/oauth/client/"
 AUTOCOMPLETE = "/admin/autocomplete/?app_label=accounts&model_name=invitation&field_name=groups"
@@ -135,10 +135,10 @@ def right(codename):
 def test_a_change_of_rights_revokes_the_users_sessions_and_notifies_them(admin, rights, subject):
     alice = make_user("alice")
     browser = signed_in(alice)
-    admin.post(page_of(alice), {})
+    admin.post(page_of(alice), {"reason": REASON})
     assert is_signed_in(browser), "nothing was changed"
 
-    admin.post(page_of(alice), rights())
+    admin.post(page_of(alice), rights() | {"reason": REASON})
 
     assert not is_signed_in(browser)
     assert mail_to("alice").subject == subject
@@ -152,15 +152,35 @@ def test_changing_or_deleting_a_group_revokes_the_sessions_of_its_members(admin,
     hers, his = signed_in(alice), signed_in(bob)
     form = f"{GROUPS}{group.pk}/change/"
 
-    admin.post(form, {"name": "Friends"})
+    admin.post(form, {"name": "Friends", "reason": REASON})
     assert is_signed_in(hers), "a group's name gives no rights"
     if way == "deleted":
-        admin.post(form.replace("change", "delete"), {"post": "yes"})
+        admin.post(form.replace("change", "delete"), {"reason": REASON})
     else:
-        admin.post(form, {"name": "Helpers", "permissions": right("view_user")})
+        wanted = {"name": "Helpers", "permissions": right("view_user")}
+        admin.post(form, wanted | {"reason": REASON})
 
     assert [is_signed_in(hers), is_signed_in(his)] == [False, True]
-    assert alice.activity.filter(kind="rights_changed", actor="carol").count() == 1
+    row = alice.activity.get(kind="rights_changed", actor="carol")
+    own = User.objects.get(username="carol").activity.get(kind="staff_acted")
+    assert (row.reason, own.reason) == (REASON, REASON)
+    assert own.detail == "alice: The account’s rights were changed."
+
+
+def test_nobody_changes_rights_without_a_reason(admin):
+    alice, group = make_user("alice"), helpers()
+    alice.groups.add(group)
+
+    for page, fields in (
+        (page_of(alice), {"is_staff": "on"}),
+        (f"{GROUPS}{group.pk}/change/", {"name": "Owners"}),
+        (f"{GROUPS}{group.pk}/delete/", {"post": "yes"}),
+    ):
+        assert "Enter a reason." in admin.post(page, fields).text
+    admin.post(GROUPS, {"action": "delete_selected", "_selected_action": group.pk, "post": "yes"})
+
+    assert not User.objects.get(pk=alice.pk).is_staff
+    assert Group.objects.get(pk=group.pk).name == "Helpers"
 
 
 def test_changing_your_own_rights_keeps_only_the_current_session(admin):
@@ -181,7 +201,7 @@ def test_saving_an_admin_form_does_not_restore_a_password_changed_meanwhile(admi
 
     pre_save.connect(meanwhile, sender=User)
     try:
-        admin.post(page_of(alice), {"is_staff": "on"})
+        admin.post(page_of(alice), {"is_staff": "on", "reason": REASON})
     finally:
         pre_save.disconnect(meanwhile, sender=User)
 

@@ -54,7 +54,7 @@ def two_staff_change_the_rights_of_one_person(nodes, name):
     seen = re.search(r'name="seen" value="([^"]+)"', staff[0].get(f"{page}?rights=form").text)
     assert seen
 
-    changed = statuses(staff, page, {"is_staff": "on", "seen": seen[1]})
+    changed = statuses(staff, page, {"is_staff": "on", "seen": seen[1], "reason": REASON})
 
     assert changed == [200] * (AT_ONCE - 1) + [302]
 

@@ -62,7 +62,7 @@ from tests.support.steps import (
 from tests.support.urls import ROUTES, address
 from tests.support.webauthn import Passkey
 
-RIGHTS = {"is_staff": "on", "is_superuser": "on"}
+RIGHTS = {"is_staff": "on", "is_superuser": "on", "reason": REASON}
 ROUTES_TO_READ = "admin/accounts/user/<uuid:id>/change/details/"
 
 
@@ -106,7 +106,9 @@ def test_managers_give_no_groups_with_more_rights_than_their_own():
     shop.user_set.add(alice)
 
     for group in (strong, shop):
-        page = browser.post(page_of(alice), {"is_staff": "on", "groups": group.pk})
+        page = browser.post(
+            page_of(alice), {"is_staff": "on", "groups": group.pk, "reason": REASON}
+        )
         assert "Select a valid choice" in page.text
     browser.post(page_of(alice), {**RIGHTS, "groups": support.pk, "user_permissions": right.pk})
 
@@ -511,7 +513,7 @@ def by_owner(**fields):
 
     def change(carol):
         owner = signed_in(User.objects.get(username="owner"))
-        assert owner.post(page_of(carol), fields).status_code == 302
+        assert owner.post(page_of(carol), fields | {"reason": REASON}).status_code == 302
 
     return change
 

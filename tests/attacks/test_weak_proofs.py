@@ -182,7 +182,7 @@ def test_a_copied_staff_cookie_and_the_password_make_no_superuser(clock):
     carol, alice = make_user("carol", is_staff=True, is_superuser=True), make_user("alice")
     thief = signed_in(carol, by=(Method.PASSWORD, Method.TOTP))
     form = f"/admin/accounts/user/{alice.pk}/change/"
-    rights = {"is_staff": "on", "is_superuser": "on"}
+    rights = {"is_staff": "on", "is_superuser": "on", "reason": "promoted"}
     clock.advance(minutes=11)
 
     assert needs_reauthentication(thief.post(form, rights))
@@ -196,7 +196,7 @@ def test_every_superuser_is_mailed_when_staff_get_rights():
     carol, alice = make_user("carol", is_staff=True, is_superuser=True), make_user("alice")
     make_user("bob", is_staff=True, is_superuser=True)
     make_user("mallory", is_staff=True)
-    rights = {"is_staff": "on", "is_superuser": "on"}
+    rights = {"is_staff": "on", "is_superuser": "on", "reason": "promoted"}
     browser = signed_in(carol, by=(Method.PASSWORD, Method.TOTP))
 
     browser.post(f"/admin/accounts/user/{alice.pk}/change/", rights)
@@ -212,7 +212,7 @@ def test_the_last_superuser_cannot_be_deactivated_or_demoted():
     form = f"/admin/accounts/user/{carol.pk}/change/"
 
     for name in ("is_staff", "is_superuser"):
-        assert "the last superuser" in browser.post(form, {name: "on"}).text
+        assert "the last superuser" in browser.post(form, {name: "on", "reason": "left"}).text
     assert act(browser, carol, "deactivate").status_code == 403
 
     assert User.objects.filter(pk=carol.pk, is_active=True, is_superuser=True).exists()

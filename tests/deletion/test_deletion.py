@@ -155,7 +155,7 @@ def test_staff_delete_an_account_and_undo_it():
     page = carol.get(page_of(alice)).text
     assert "alice will be deleted" in page
     assert "Undo the deletion" in page
-    rights = desk("Superuser", "dave").post(page_of(alice), {"is_staff": "on"})
+    rights = desk("Superuser", "dave").post(page_of(alice), {"is_staff": "on", "reason": "asked"})
     assert "Undo the deletion first" in rights.text
     assert act(carol, alice, "undo-deletion").status_code == 302
     assert due(alice) is None

@@ -55,7 +55,7 @@ def by_superuser(user: User, *names: str) -> None:
 
 def by_staff(user: Any, **fields: str) -> None:
     """Let carol, a superuser, post the form of ``user`` in the admin."""
-    assert desk("Superuser").post(page_of(user), fields).status_code == 302
+    assert desk("Superuser").post(page_of(user), {"reason": REASON} | fields).status_code == 302
 
 
 def page_of(account: Any) -> str:

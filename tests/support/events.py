@@ -338,7 +338,9 @@ def carol_signs_in(scene: Scene) -> None:
 
 def carol_changes(**fields: str) -> Act:
     """Return an act in which carol, a superuser, posts the admin's form for alice."""
-    return lambda s: s.visitor.post(f"/admin/accounts/user/{s.alice.pk}/change/", fields)
+    return lambda s: s.visitor.post(
+        f"/admin/accounts/user/{s.alice.pk}/change/", {"reason": REASON, **fields}
+    )
 
 
 def carol_gives_a_permission(scene: Scene) -> Any:
