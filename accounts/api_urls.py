@@ -9,8 +9,8 @@ from accounts.apikeys.api import KeysView, KeyView, RevokeView
 from accounts.emails import api as emails
 from accounts.exports import api as exports
 from accounts.ops import openapi
-from accounts.profile.api import MeView, PersonView
-from accounts.sessions.api import SessionsView, SessionView
+from accounts.profile.api import MeView, PersonView, UsernameView
+from accounts.sessions import api as sessions
 from accounts.signup import api as signup
 from accounts.tokens import api as tokens
 from accounts.tokens import browser_api
@@ -42,14 +42,18 @@ urlpatterns: list[URLPattern] = [
     path("session/", browser_api.SessionView.as_view(), name="api-browser-session"),
     path("session/refresh/", browser_api.SessionRefreshView.as_view(), name="api-browser-refresh"),
     path("me/", MeView.as_view(), name="api-me"),
+    path("me/username/", UsernameView.as_view(), name="api-username"),
     path("me/exports/", exports.ExportsView.as_view(), name="api-exports"),
     path("me/exports/<uuid:id>/", exports.ExportView.as_view(), name="api-export"),
     path("emails/", emails.EmailsView.as_view(), name="api-emails"),
     path("emails/<slug:id>/", emails.EmailView.as_view(), name="api-email"),
     path("emails/<slug:id>/confirm/", emails.ConfirmView.as_view(), name="api-email-confirm"),
     path("emails/<slug:id>/primary/", emails.PrimaryView.as_view(), name="api-email-primary"),
-    path("sessions/", SessionsView.as_view(), name="api-sessions"),
-    path("sessions/<uuid:id>/", SessionView.as_view(), name="api-session"),
+    path("sessions/", sessions.SessionsView.as_view(), name="api-sessions"),
+    path("sessions/others/", sessions.OthersView.as_view(), name="api-other-sessions"),
+    path("sessions/<uuid:id>/", sessions.SessionView.as_view(), name="api-session"),
+    path("browsers/", sessions.BrowsersView.as_view(), name="api-browsers"),
+    path("browsers/<int:id>/", sessions.BrowserView.as_view(), name="api-browser"),
     path("keys/", KeysView.as_view(), name="api-keys"),
     path("keys/<slug:id>/", KeyView.as_view(), name="api-key"),
     path("admin/users/", staff.FoundUsersView.as_view(), name="api-admin-users"),

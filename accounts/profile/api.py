@@ -27,15 +27,18 @@ from accounts.tokens.authentication import (
     Credentials,
     InScope,
     IsFresh,
+    IsRecent,
+    actor_by_proofs,
     require_recent_authentication,
     require_scope,
 )
 from accounts.tokens.errors import InvalidToken
 from accounts.users import forms as users_forms
+from accounts.users import usernames
 from accounts.users.emails import masked
 from accounts.users.models import User
 from accounts.users.rights import role_of, sees_all_emails
-from accounts.users.services import OwnedQuery
+from accounts.users.services import OwnedQuery, UsernameTaken
 
 
 def _name() -> CanonicalField:
@@ -148,6 +151,12 @@ def _rendered(query: OwnedQuery[LoginSession], rows: tuple[Row, ...]) -> bytes:
     return body
 
 
+class UsernameSerializer(serializers.Serializer[Any]):
+    """A new username."""
+
+    username = CanonicalField(usernames.clean, max_length=usernames.MAX_LENGTH)
+
+
 class MeView(DeletionMixin, views.APIView):
     """Read and change your own profile, and delete your account."""
 
@@ -182,6 +191,32 @@ class MeView(DeletionMixin, views.APIView):
             setattr(user, name, value)
         if app and not may_read(cast(Credentials, request.auth).scope):
             return Response(status=204)
+        return Response(shown(user))
+
+
+class UsernameView(views.APIView):
+    """Change your own username."""
+
+    area = "credentials"
+    permission_classes = (IsRecent,)
+
+    @extend_schema(
+        operation_id="change_username",
+        request=UsernameSerializer,
+        responses={200: PersonSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Change your username, at most once a day. Requires authentication in the last ten minutes.
+
+        The former username stays reserved for some time.
+        """
+        name = valid(UsernameSerializer(data=request.data))["username"]
+        user = cast(User, request.user)
+        try:
+            services.rename(user, name, actor_by_proofs(request))
+        except UsernameTaken as error:
+            raise serializers.ValidationError({"username": [str(error)]}) from None
+        user.username = name
         return Response(shown(user))
 
 

@@ -10,10 +10,16 @@ from rest_framework import generics, serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.sessions import connected, services
+from accounts.common.api import TextListField, valid
+from accounts.sessions import connected, known_browsers, services
 from accounts.sessions.current import actor_of, request_auth_of
-from accounts.sessions.models import LoginSession
-from accounts.tokens.authentication import Credentials, require_right_to_end_sessions
+from accounts.sessions.models import KnownBrowser, LoginSession
+from accounts.sessions.views import sign_out_elsewhere
+from accounts.tokens.authentication import (
+    Credentials,
+    IsRecent,
+    require_right_to_end_sessions,
+)
 from accounts.users.models import User
 
 
@@ -93,5 +99,86 @@ class SessionView(views.APIView):
         if id != getattr(request_auth_of(request._request).session, "pk", None):
             require_right_to_end_sessions(cast(Credentials, request.auth))
         if not services.revoke_by_id(cast(User, request.user), id, actor_of(request._request)):
+            raise Http404
+        return Response(status=204)
+
+
+class OthersSerializer(serializers.Serializer[Any]):
+    """Which API keys end. Without the two members, those end that the ended sessions have made."""
+
+    keep_keys = TextListField(
+        required=False, help_text="IDs of API keys that stay although their session ends."
+    )
+    end_keys = TextListField(required=False, help_text="IDs of further API keys to revoke.")
+
+
+class EndedSerializer(serializers.Serializer[Any]):
+    """How many sessions have ended."""
+
+    count = serializers.IntegerField()
+
+
+class OthersView(views.APIView):
+    """Sign the user who makes the request out everywhere else."""
+
+    # No connected app has this scope.
+    area = "credentials"
+    permission_classes = (IsRecent,)
+
+    @extend_schema(
+        operation_id="sign_out_elsewhere",
+        request=OthersSerializer,
+        responses={200: EndedSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Revoke all other sessions. Requires authentication in the last ten minutes.
+
+        This also revokes the API keys that were created in these sessions, and ends the trust in
+        every browser.
+        """
+        data = valid(OthersSerializer(data=request.data))
+        keys = {name: frozenset(ids) for name, ids in data.items()}
+        here = cast(Credentials, request.auth).session
+        count = sign_out_elsewhere(
+            cast(User, request.user), here and here.pk, actor_of(request._request), **keys
+        )
+        return Response({"count": count})
+
+
+class KnownBrowserSerializer(serializers.ModelSerializer[KnownBrowser]):
+    """A browser in which the user has signed in."""
+
+    device = serializers.CharField(source="__str__")
+    used_at = serializers.DateTimeField(help_text="When the user last signed in there.")
+
+    class Meta:
+        model = KnownBrowser
+        fields = ("id", "device", "since", "used_at")
+
+
+class BrowsersView(generics.ListAPIView[KnownBrowser]):
+    """List the browsers in which the user who makes the request has signed in."""
+
+    area = "sessions"
+    serializer_class = KnownBrowserSerializer
+
+    def get_queryset(self) -> QuerySet[KnownBrowser]:
+        return known_browsers.known(cast(User, self.request.user))
+
+    @extend_schema(operation_id="list_browsers")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List the browsers whose sign-ins are not emailed, most recently used first."""
+        return super().get(request, *args, **kwargs)
+
+
+class BrowserView(views.APIView):
+    """Forget a browser of the user who makes the request."""
+
+    area = "sessions"
+
+    @extend_schema(operation_id="forget_browser", responses={204: None})
+    def delete(self, request: Request, id: int) -> Response:
+        """Forget a browser, so that the next sign-in there is emailed."""
+        if not known_browsers.forget(cast(User, request.user), id, actor_of(request._request)):
             raise Http404
         return Response(status=204)

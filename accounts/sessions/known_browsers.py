@@ -38,10 +38,19 @@ def of(user: User) -> QuerySet[KnownBrowser]:
     return KnownBrowser.objects.filter(user=user)
 
 
+def known(user: User) -> QuerySet[KnownBrowser]:
+    """Return the browsers that are known to ``user``, most recently used first.
+
+    A sign-in of ``user`` in one of them is not mailed as one in a new browser.
+    """
+    fresh = of(user).filter(version=user.credential_version, until__gt=clock.now())
+    return fresh.order_by("-until")
+
+
 def listed(request: HttpRequest, user: User) -> list[KnownBrowser]:
-    """Return the browsers that are known to ``user``, most recently used first."""
+    """Return those of :func:`known` that the page of sessions lists."""
     here = _digests(_token(request), client_of(request).device)
-    rows = _known(user).order_by("-until")[:MOST_LISTED]
+    rows = known(user)[:MOST_LISTED]
     for row in rows:
         row.is_here = row.digest in here
     return list(rows)
@@ -55,16 +64,11 @@ def forget(user: User, row_id: int, actor: Actor) -> bool:
     thief with a stolen session could otherwise forget the owner's browsers, and then keep the owner
     out with guesses.
     """
-    row = _known(user).filter(pk=row_id).first()
-    if row is None or not _known(user).filter(pk=row_id).update(version=None):
+    row = known(user).filter(pk=row_id).first()
+    if row is None or not known(user).filter(pk=row_id).update(version=None):
         return False
     record(user, events.BROWSER_FORGOTTEN, actor, detail=str(row))
     return True
-
-
-def _known(user: User) -> QuerySet[KnownBrowser]:
-    """Return the browsers in which a sign-in of ``user`` is not mailed as one in a new browser."""
-    return of(user).filter(version=user.credential_version, until__gt=clock.now())
 
 
 def find_browser(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrowser | None:

@@ -56,7 +56,7 @@ def add_apps(browsers: Iterable[LoginSession]) -> None:
 @transaction.atomic
 def sign_out_elsewhere(
     user: User,
-    keep: uuid.UUID,
+    keep: uuid.UUID | None,
     actor: Actor,
     *,
     end_keys: Set[str] = frozenset(),

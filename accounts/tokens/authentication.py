@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import dataclass
-from typing import Any, override
+from typing import Any, cast, override
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -10,6 +10,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
+from accounts.activity.services import Actor
 from accounts.common.client_info import client_of
 from accounts.common.proofs import Method
 from accounts.sessions import current
@@ -156,6 +157,12 @@ def is_token(name: str) -> bool:
     Only the length is checked: every access token is longer than any username or email address.
     """
     return len(name) > emails.MAX_LENGTH
+
+
+def actor_by_proofs(request: Request) -> Actor:
+    """Return the actor of ``request``, with the proofs of its session."""
+    actor, session = current.actor_of(request._request), cast(Credentials, request.auth).session
+    return actor.by(*session.amr) if session else actor
 
 
 def require_scope(credentials: Credentials, scope: str) -> None:
