@@ -9,6 +9,7 @@ from accounts.apikeys.api import KeysView, KeyView, RevokeView
 from accounts.emails import api as emails
 from accounts.exports import api as exports
 from accounts.ops import openapi
+from accounts.passwords import api as passwords
 from accounts.profile.api import MeView, PersonView, UsernameView
 from accounts.sessions import api as sessions
 from accounts.signup import api as signup
@@ -35,12 +36,20 @@ urlpatterns: list[URLPattern] = [
     path("factors/recovery-codes/saved/", twofactor.SavedView.as_view(), name="api-codes-saved"),
     path("factors/trusted/", twofactor.TrustedBrowsersView.as_view(), name="api-trusted"),
     path("factors/trusted/<int:id>/", twofactor.TrustedView.as_view(), name="api-trusted-one"),
+    path("login/code/", tokens.LoginCodeView.as_view(), name="api-login-code"),
+    path("login/code/confirm/", tokens.CodeSignInView.as_view(), name="api-login-code-confirm"),
     path("token/refresh/", tokens.RefreshView.as_view(), name="api-token-refresh"),
     path("token/verify/", tokens.VerifyView.as_view(), name="api-token-verify"),
     path("token/revoke/", RevokeView.as_view(), name="api-token-revoke"),
     path("reauthenticate/", tokens.ReauthenticateView.as_view(), name="api-reauthenticate"),
     path("session/", browser_api.SessionView.as_view(), name="api-browser-session"),
     path("session/refresh/", browser_api.SessionRefreshView.as_view(), name="api-browser-refresh"),
+    path("password/change/", passwords.ChangeView.as_view(), name="api-password-change"),
+    path("password/set/", passwords.SetView.as_view(), name="api-password-set"),
+    path("password/reset/", passwords.ResetView.as_view(), name="api-password-reset"),
+    path("password/reset/check/", passwords.CheckResetView.as_view(), name="api-reset-check"),
+    path("password/reset/confirm/", passwords.ConfirmResetView.as_view(), name="api-reset-confirm"),
+    path("password/strength/", passwords.StrengthView.as_view(), name="api-password-strength"),
     path("me/", MeView.as_view(), name="api-me"),
     path("me/username/", UsernameView.as_view(), name="api-username"),
     path("me/exports/", exports.ExportsView.as_view(), name="api-exports"),

@@ -48,8 +48,8 @@ ACTS = (
     Act("accounts/invitation/<str:key>/", "Sign up by invitation", reason=NOT_YET),
     # Signing in and out.
     Act("accounts/login/", "Sign in with a password", "POST token/"),
-    Act("accounts/login/code/", "Get a code by email", reason=NOT_YET, button="ask"),
-    Act("accounts/login/code/", "Sign in with the code", reason=NOT_YET),
+    Act("accounts/login/code/", "Get a code by email", "POST login/code/", button="ask"),
+    Act("accounts/login/code/", "Sign in with the code", "POST login/code/confirm/"),
     Act("accounts/login/passkey/", "Sign in with a passkey", "POST token/"),
     Act("accounts/<provider:provider>/login/", "Sign in with a provider", reason=NOT_YET),
     Act("accounts/<provider:provider>/login/", "Connect a provider", reason=NOT_YET),
@@ -70,7 +70,7 @@ ACTS = (
     Act("accounts/logout/", "Sign out", "POST token/revoke/"),
     # The profile and its language.
     Act("accounts/profile/", "Save the profile", "PATCH me/"),
-    Act("accounts/profile/", "Change the username", reason=NOT_YET),
+    Act("accounts/profile/", "Change the username", "POST me/username/"),
     Act("accounts/language/", "Choose the language", reason="Clients send `Accept-Language`."),
     # Email addresses.
     Act("accounts/email/", "Add an email address", "POST emails/"),
@@ -88,11 +88,11 @@ ACTS = (
         SAME_EMAIL,
     ),
     # Passwords.
-    Act("accounts/password/change/", "Change the password", reason=NOT_YET),
-    Act("accounts/password/set/", "Set a first password", reason=NOT_YET),
-    Act("accounts/password/reset/", "Ask for a reset", reason=NOT_YET),
-    Act("accounts/password/reset/<str:key>/", "Set a new password", reason=NOT_YET),
-    Act("accounts/password/strength/", "Measure a password", reason=NOT_YET),
+    Act("accounts/password/change/", "Change the password", "POST password/change/"),
+    Act("accounts/password/set/", "Set a first password", "POST password/set/"),
+    Act("accounts/password/reset/", "Ask for a reset", "POST password/reset/"),
+    Act("accounts/password/reset/<str:key>/", "Set a new password", "POST password/reset/confirm/"),
+    Act("accounts/password/strength/", "Measure a password", "POST password/strength/"),
     # Second factors.
     Act("accounts/2fa/", "Turn emailed codes on or off", "PATCH factors/", button="emailed_codes"),
     Act("accounts/2fa/", "Stop trusting a browser", "DELETE factors/trusted/<id>/", button="end"),
@@ -150,8 +150,8 @@ ACTS = (
     Act("oauth/logout", "Sign out of an app and of the site", reason=CONSENT),
     # Sessions and API keys.
     Act("accounts/sessions/", "Sign a session out", "DELETE sessions/<id>/", button="end"),
-    Act("accounts/sessions/", "Sign out everywhere else", reason=NOT_YET, button="others"),
-    Act("accounts/sessions/", "Forget a browser", reason=NOT_YET, button="forget"),
+    Act("accounts/sessions/", "Sign out everywhere else", "POST sessions/others/", button="others"),
+    Act("accounts/sessions/", "Forget a browser", "DELETE browsers/<id>/", button="forget"),
     Act(
         "accounts/activity/<int:event_id>/",
         "Sign out the session of an event",

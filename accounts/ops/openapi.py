@@ -40,13 +40,20 @@ STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "503": ("ServiceUnavailable", "Error", LATER, "Something that the site needs does not answer."),
 }
 # The operations that answer 401 to require a second step.
-SIGN_INS = {"sign_in", "sign_in_browser"}
+SIGN_INS = {
+    "sign_in",
+    "sign_in_browser",
+    "sign_in_by_code",
+    "check_password_reset",
+    "reset_password",
+}
 SIGN_IN_REFUSED = "SignInRefused"
 # The operations that answer 409 if somebody else was faster.
 CONFLICTS = {
     *("act_on_account", "add_email", "confirm_email", "make_email_primary", "remove_email"),
     *("set_emailed_codes", "add_authenticator_app", "add_passkey", "make_recovery_codes"),
     *("remove_authenticator_app", "remove_passkey"),
+    *("change_password", "set_password", "change_username"),
 }
 EXAMPLE = {
     "detail": "Your account has a second factor. Use it to finish signing in.",

@@ -17,6 +17,7 @@ CODES = {
     "unknown_passkey": "No account has this passkey: it can be deleted from the device.",
     "invalid_scope": "No such scope, or not one that you have.",
     "invalid_target": "The token is not for that audience.",
+    "same_name": "The username is the present one.",
     "not_possible": "The account has changed, or is not in the state that this needs.",
     "own_address": "The account has this email address already.",
     "too_many": "The account has as many of these as it may have: remove one first.",
@@ -56,6 +57,7 @@ CODES = {
     "origin_not_allowed": "This page may not use `session/`.",
     "terms_required": "The terms must be accepted: send `terms_version` as `terms`.",
     "signup_closed": "The site takes no new accounts.",
+    "recovery_required": "The reset goes on at the emailed link, or begins again at `url`.",
     "not_found": "Nothing is there, or nothing that is yours.",
     "method_not_allowed": "The resource does not have this method.",
     "content_too_large": "The body has more than 64 KiB.",
@@ -237,6 +239,8 @@ SWITCHED_OFF = {
     "sentence": "alice can’t sign in because the account is deactivated.",
     "until": None,
 }
+MAILED: dict[str, Any] = {"challenge": "gAAAAABmcF3rVx0vJt0n", "expires_in": 600}
+BROWSER_ROW = {"id": 3, "device": "Firefox on Linux", "since": STARTED, "used_at": STARTED}
 EMAIL_ROW = {
     "id": "17",
     "email": EMAIL,
@@ -316,6 +320,26 @@ EXAMPLES = {
         id=SESSION,
     ),
     "make_email_primary": Example(answer=EMAIL_ROW, id="17"),
+    "request_sign_in_code": Example({"username": "alice"}, MAILED),
+    "sign_in_by_code": Example({"challenge": MAILED["challenge"], "code": "1234 5678"}, TOKENS),
+    "change_password": Example({"password": PASSWORD}),
+    "set_password": Example({"password": PASSWORD}),
+    "request_password_reset": Example({"email": EMAIL}, MAILED),
+    "check_password_reset": Example(
+        {"challenge": MAILED["challenge"], "code": "1234 5678"}, {"username": "alice"}
+    ),
+    "reset_password": Example(
+        {"challenge": MAILED["challenge"], "code": "1234 5678", "password": PASSWORD},
+        {"username": "alice"},
+    ),
+    "measure_password": Example(
+        {"password": PASSWORD, "words": ["alice"]},
+        {"score": 4, "label": "Very good.", "advice": ""},
+    ),
+    "change_username": Example({"username": "alice2"}, {**PERSON, "username": "alice2"}),
+    "sign_out_elsewhere": Example({}, {"count": 2}),
+    "list_browsers": Example(answer=_page(BROWSER_ROW)),
+    "forget_browser": Example(id="3"),
     "list_sessions": Example(answer=_page(SESSION_ROW)),
     "revoke_session": Example(id=SESSION),
     "create_key": Example(

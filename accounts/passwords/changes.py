@@ -16,19 +16,22 @@ from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.apikeys import services as apikeys
 from accounts.codes import services as codes
-from accounts.codes.services import LinkEnded, Purpose
+from accounts.codes.services import LinkEnded, Purpose, WrongCode
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
+from accounts.common.errors import PublicError
 from accounts.common.localization import speaking
 from accounts.common.pages import absolute
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.common.signals import credentials_changed
+from accounts.common.text import written_code
 from accounts.mail.message import TO_OWNER, Message, staff_note
 from accounts.mail.services import Queue, post
 from accounts.passwords import services as passwords
@@ -40,8 +43,10 @@ from accounts.signin import mailed_codes, policy
 from accounts.signin.mailed_codes import Recipient
 from accounts.signin.policy import Requirement
 from accounts.throttle import services as throttle
-from accounts.throttle.limits import LOGIN_REPEAT
-from accounts.throttle.services import hit
+from accounts.throttle.limits import CODE_GUESS, LOGIN_REPEAT
+from accounts.throttle.services import around, give_back, hit
+from accounts.tokens import services as tokens
+from accounts.tokens.services import FactorResponse
 from accounts.twofactor import services as twofactor
 from accounts.users import emails, former_credentials
 from accounts.users import services as users
@@ -49,15 +54,19 @@ from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
 
-def reset_message(username: str, email: str, token: str) -> Message:
+def reset_message(username: str, email: str, token: str, code: str = "") -> Message:
     """Return the email with the link to set a new password.
 
     ``username`` appears in the greeting. If it is empty, there is no greeting.
+    ``code``: a code that does the same in the app that has asked for it; empty for none.
     """
     about = {"email": email, "site": settings.AUTHSITE.site_name}
+    asked = _("Someone, probably you, asked to reset the password for your account.")
+    enter = _("Enter this code in the app where you asked for it. It’s valid for 10 minutes:")
     return Message(
         **_shared(username, email, token),
-        paragraphs=[_("Someone, probably you, asked to reset the password for your account.")],
+        paragraphs=[asked, enter] if code else [asked],
+        code=written_code(code) if code else "",
         questions=[
             (
                 _("Was this you?"),
@@ -102,19 +111,22 @@ def _shared(username: str, email: str, token: str) -> dict[str, Any]:
 
 
 LINK = mailed_codes.RESET
+# The purpose of a code with which an API client resets a password.
+CODE = Purpose("password.code")
 # The purpose of a link with which Support opens an account for one address.
 DECISION = Purpose("password.decision", life=LINK.life)
 # Stored instead of an email address if a reset link was not sent by email.
 NO_EMAIL = "-"
 
 
-def send_reset(login: str, nonce: str, client: ClientInfo) -> None:
+def send_reset(login: str, nonce: str, client: ClientInfo, *, has_code: bool = False) -> None:
     """Send a reset link by email to the account with the username or email address ``login``.
 
     The work is the same for known, unknown, pending and deactivated accounts, so that timing
     reveals nothing.
 
     ``nonce``: random text that distinguishes this link from all others.
+    ``has_code``: whether the email also contains a code, which is valid only with ``nonce``.
 
     Raises:
         RateLimited: too many emails were requested.
@@ -125,9 +137,12 @@ def send_reset(login: str, nonce: str, client: ClientInfo) -> None:
     username = user.username if user and not recipient.is_former else ""
     with transaction.atomic():
         key = emails.key(recipient.email) if recipient.email else ""
-        token = codes.issue_link(LINK, recipient.subject(nonce), key)
+        subject, code = recipient.subject(nonce), ""
+        token = codes.issue_link(LINK, subject, key)
+        if has_code:
+            code = codes.issue_code(CODE, subject, key, is_sent=bool(recipient.email))
         with speaking(recipient.language):
-            mail = reset_message(username, recipient.email, token)
+            mail = reset_message(username, recipient.email, token, code)
             post(mail, life=LINK.life, queue=Queue.CODES)
 
 
@@ -198,11 +213,12 @@ def _with_former_emails(recipient: Recipient) -> Recipient:
 
 @dataclass(frozen=True)
 class Reset:
-    """A valid reset link of ``user``.
+    """A valid reset link of ``user``, or the code that was emailed with it.
 
     ``email_key`` is the canonical form of the address that the link was sent to. It is ``NO_EMAIL``
     if the link was not sent by email.
-    ``purpose`` is ``DECISION`` if Support has decided that the account opens with the link.
+    ``purpose`` is ``CODE`` for a code, and ``DECISION`` if Support has decided that the account
+    opens with the link.
     """
 
     user: User
@@ -243,6 +259,26 @@ def find_reset(token: str) -> Reset | None:
     return None
 
 
+def find_reset_by_code(login: str, nonce: str, typed: str, client: ClientInfo) -> Reset:
+    """Return the reset whose emailed code is ``typed``, which stays valid until :func:`reset`.
+
+    ``login``, ``nonce``: those of the request for the code.
+
+    Raises:
+        WrongCode: the code is wrong, used or expired, or the account was changed after the request.
+        UsedUp: the code has no attempts left.
+        RateLimited: there were too many guesses.
+    """
+    budgets = around(CODE_GUESS, client)
+    hit(*budgets)
+    recipient = _with_former_emails(mailed_codes.recipient_of(login))
+    subject = recipient.subject(nonce)
+    if not codes.try_code(CODE, subject, typed) or recipient.user is None:
+        raise WrongCode
+    give_back(*budgets)
+    return Reset(recipient.user, subject, emails.key(recipient.email), CODE)
+
+
 def reset(
     found: Reset,
     token: str,
@@ -255,7 +291,7 @@ def reset(
 ) -> User:
     """Set ``password`` with the reset link ``found``, revoke every session, and return the user.
 
-    ``token``: the secret of the link.
+    ``token``: the secret of the link, or the code.
     ``end_keys``: the ids of the API keys to revoke.
     ``shown``: the proofs of ownership that this browser has shown. To unlock a locked account or to
         remove factors, they must be enough (``accounts.recovery.rule``).
@@ -305,7 +341,7 @@ def change(user: User, password: str, actor: Actor, *, end_keys: Collection[str]
         AccountChanged: the account was changed after ``user`` was read from the database.
         RateLimited: the password was changed too often in this session.
     """
-    hit(LOGIN_REPEAT.of(actor.session))
+    hit(LOGIN_REPEAT.of(actor.session or user.pk))
     hashed = passwords.hash_password(password)
     event = events.PASSWORD_CHANGED if user.has_usable_password() else events.PASSWORD_SET
     with transaction.atomic():
@@ -436,11 +472,50 @@ def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
     If the link was sent by email, access to the mailbox is the first proof.
     """
     stored = _stored(request, found)
-    first = (Proof.now(Method.MAIL, found.email_key),) if found.by_mail else ()
-    proofs = (*first, *map(Proof.from_json, stored["proofs"]))
     former = (Proof.now(Method.PASSWORD),) if stored["password"] else ()
+    return _progress(found, *map(Proof.from_json, stored["proofs"]), former=former)
+
+
+def _progress(found: Reset, *proofs: Proof, former: tuple[Proof, ...] = ()) -> ResetProgress:
+    first = (Proof.now(Method.MAIL, found.email_key),) if found.by_mail else ()
+    proofs = (*first, *proofs)
     shown = (*proofs, *former)
     return ResetProgress(found, proofs, shown, recovery.assess(found.user, *shown))
+
+
+class ResetOnPage(PublicError):
+    """A reset requires more than an API client can show, such as the recovery of an account."""
+
+    code = "recovery_required"
+    status = 403
+    message = gettext_lazy("Continue on the site: open the link in the email.")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = {"url": absolute("account_reset_password")}
+
+
+def progress_with(found: Reset, response: FactorResponse | None, actor: Actor) -> ResetProgress:
+    """Return how far a reset over the API has come, which requires nothing more.
+
+    ``response``: the second factor, or None. It is used up.
+
+    Raises:
+        ResetOnPage: the account is locked, or has or lacks a factor that only the page can show.
+        SecondFactorRequired: the account requires a second factor, and there is no ``response``.
+        WrongFactorCode, WrongPasskey: ``response`` is wrong.
+        RateLimited: there were too many guesses.
+    """
+    progress, user = _progress(found), found.user
+    if progress.requirement is ResetRequirement.PROOF and user.lock is None:
+        if response is None:
+            error = tokens.second_factor_required(user, progress.first_step)
+            raise error if error.more["methods"] else ResetOnPage
+        proof = tokens.second_proof(user, progress.first_step, response, actor)
+        progress = _progress(found, proof)
+    if progress.requirement is not None:
+        raise ResetOnPage
+    return progress
 
 
 def _stored(request: HttpRequest, found: Reset) -> dict[str, Any]:

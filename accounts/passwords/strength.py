@@ -22,10 +22,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from zxcvbn_rs_py import Feedback, Suggestion, Warning, zxcvbn
 
+from accounts.common.client_info import ClientInfo
 from accounts.common.errors import Busy
 from accounts.common.text import fold
 from accounts.passwords import services
 from accounts.passwords.services import MIN_LENGTH, is_compromised
+from accounts.throttle import limits
+from accounts.throttle.services import around, hit
 
 LONGEST = 72
 MOST_WORDS = 20
@@ -102,6 +105,17 @@ class Strength:
     score: int
     label: str
     advice: str
+
+
+def measure_for(client: ClientInfo, password: str, words: Iterable[str]) -> Strength:
+    """Return the strength of ``password`` for ``client``, who need not be signed in.
+
+    Raises:
+        RateLimited: too many passwords were measured.
+        Busy: the measurement of another password took too long.
+    """
+    hit(*around(limits.STRENGTH_NETWORK, client), limits.STRENGTH_EVERYONE.of())
+    return measure(password, words)
 
 
 def measure(password: str, words: Iterable[str] = ()) -> Strength:

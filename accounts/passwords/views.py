@@ -34,7 +34,7 @@ from accounts.common.proofs import Method, Proof
 from accounts.passwords import changes
 from accounts.passwords.changes import ResetProgress, ResetRequest, ResetRequirement
 from accounts.passwords.forms import CurrentPasswordField, NewPasswordField, refuse_guessable
-from accounts.passwords.strength import measure
+from accounts.passwords.strength import measure_for
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.recovery.checklist import Checklist
@@ -52,8 +52,6 @@ from accounts.signin import flow, mailed_codes, second_step
 from accounts.signin.forms import SecondForm, WhoField
 from accounts.signin.recent import recent_authentication_required
 from accounts.signin.second_step_views import RECOVERY_ACTIONS, page_context
-from accounts.throttle import limits
-from accounts.throttle.services import around, hit
 from accounts.twofactor import passkeys
 from accounts.twofactor.errors import WrongPasskey
 from accounts.users.models import User
@@ -117,12 +115,11 @@ def strength(request: HttpRequest) -> JsonResponse:
     the username. Anonymous visitors may call this view, because they choose a password at sign-up.
     Nothing is stored.
     """
-    network = around(limits.STRENGTH_NETWORK, client_of(request))
-    hit(*network, limits.STRENGTH_EVERYONE.of())
     words = request.POST.getlist("word")[:MOST_WORDS]
     if request.user.is_authenticated:
         words += [request.user.username, request.user.email]
-    return JsonResponse(asdict(measure(request.POST.get("password", ""), words)))
+    strength = measure_for(client_of(request), request.POST.get("password", ""), words)
+    return JsonResponse(asdict(strength))
 
 
 class ResetProofView(View):

@@ -206,9 +206,10 @@ class UsernameView(views.APIView):
         responses={200: PersonSerializer},
     )
     def post(self, request: Request) -> Response:
-        """Change your username, at most once a day. Requires authentication in the last ten minutes.
+        """Change your username, at most once a day.
 
-        The former username stays reserved for some time.
+        Requires authentication in the last ten minutes. The former username stays reserved for some
+        time.
         """
         name = valid(UsernameSerializer(data=request.data))["username"]
         user = cast(User, request.user)

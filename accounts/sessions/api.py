@@ -140,7 +140,7 @@ class OthersView(views.APIView):
         keys = {name: frozenset(ids) for name, ids in data.items()}
         here = cast(Credentials, request.auth).session
         count = sign_out_elsewhere(
-            cast(User, request.user), here and here.pk, actor_of(request._request), **keys
+            cast(User, request.user), here.pk if here else None, actor_of(request._request), **keys
         )
         return Response({"count": count})
 

@@ -74,7 +74,8 @@ def sign_out_elsewhere(
     ending = {key.pk for key in apikeys.effects(user, keep).ending} - keep_keys
     apikeys.revoke_keys(user, apikeys.of(user).filter(pk__in=ending), actor)
     apikeys.revoke_chosen(user, end_keys, actor)
-    if count := live(user).exclude(pk=keep).count():
+    ending_sessions = live(user).exclude(pk=keep) if keep else live(user)
+    if count := ending_sessions.count():
         revoke_all(user, keep=keep, reason=events.OTHERS_ENDED.name)
         record(user, events.OTHERS_ENDED, actor, detail=str(count))
     trusted_browsers.end(user, actor)

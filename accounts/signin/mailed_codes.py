@@ -5,10 +5,12 @@ account has this login, so that the response does not reveal it.
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
+from cryptography.fernet import InvalidToken
 from django.db import transaction
 from django.http import HttpRequest
 
@@ -17,13 +19,14 @@ from accounts.activity.events import Failure
 from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
 from accounts.codes.services import CODE_LIFE, Purpose, WrongCode
-from accounts.common import clock, secrets
+from accounts.common import clock, crypto, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.common.localization import speaking
 from accounts.common.proofs import Method, Proof
 from accounts.mail.services import Queue, post
 from accounts.sessions import known_browsers
+from accounts.sessions.models import KnownBrowser
 from accounts.signin import mails
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import (
@@ -84,6 +87,29 @@ def discard(request: HttpRequest) -> None:
 
 
 CODE = Purpose("signin.code")
+
+
+def challenge_of(purpose: Purpose, login: str, nonce: str) -> str:
+    """Return the text with which an API client sends back the code that it has requested.
+
+    It stands for the session data of a browser: the code is accepted only together with it.
+    """
+    return crypto.seal(json.dumps([login, nonce]), f"challenge {purpose.name}")
+
+
+def read_challenge(purpose: Purpose, challenge: str) -> tuple[str, str]:
+    """Return the login and the nonce in ``challenge``.
+
+    Raises:
+        WrongCode: this site has not made ``challenge`` for ``purpose``.
+    """
+    try:
+        login, nonce = json.loads(crypto.unseal(challenge, f"challenge {purpose.name}"))
+    except InvalidToken:
+        raise WrongCode from None
+    return login, nonce
+
+
 # The link of a password reset, which ``passwords.changes`` redeems.
 RESET = Purpose("password.reset", life=timedelta(minutes=30))
 
@@ -219,9 +245,16 @@ def send_code(login: str, nonce: str, client: ClientInfo) -> None:
 
 
 def verify_mailed_code(
-    login: str, nonce: str, typed: str, client: ClientInfo
+    login: str,
+    nonce: str,
+    typed: str,
+    client: ClientInfo,
+    check: Callable[[User], None] = lambda _user: None,
 ) -> tuple[User, Proof]:
     """Use up the code ``typed``; return the user, and the proof of access to the mailbox.
+
+    ``check``: called with the user before a right code is used up. If it raises an error, the code
+        stays valid.
 
     Raises:
         UsedUp: the code has no attempts left.
@@ -229,19 +262,14 @@ def verify_mailed_code(
             request.
         RateLimited: there were too many guesses.
     """
-    budgets = around(CODE_GUESS, client)
-    if not client.known_cookie:
-        hit(*budgets)
-    recipient = _unlocked(recipient_of(login))
-    browser = known_browsers.find_browser(client, recipient.user)
-    if browser:
-        budgets = [CODE_GUESS.of(browser.user_id, browser.pk)]
-    if client.known_cookie:
-        hit(*budgets)
+    recipient, browser, budgets = _guessing(login, client)
     subject = recipient.subject(nonce)
     error: type[PublicError] = WrongCode
     try:
-        is_right = codes.try_code(CODE, subject, typed) and codes.redeem(CODE, subject, typed)
+        is_right = codes.try_code(CODE, subject, typed)
+        if is_right and recipient.user:
+            check(recipient.user)
+            is_right = codes.redeem(CODE, subject, typed)
     except codes.UsedUp:
         is_right, error = False, codes.UsedUp
     if not is_right or recipient.user is None:
@@ -252,6 +280,22 @@ def verify_mailed_code(
     if browser is None:
         throttle.refund(email, client, recipient.key)
     return recipient.user, Proof.now(Method.MAIL, email)
+
+
+def _guessing(
+    login: str, client: ClientInfo
+) -> tuple[Recipient, KnownBrowser | None, list[Budget]]:
+    """Count a guess at a code; return its recipient, the known browser and what was spent."""
+    budgets = around(CODE_GUESS, client)
+    if not client.known_cookie:
+        hit(*budgets)
+    recipient = _unlocked(recipient_of(login))
+    browser = known_browsers.find_browser(client, recipient.user)
+    if browser:
+        budgets = [CODE_GUESS.of(browser.user_id, browser.pk)]
+    if client.known_cookie:
+        hit(*budgets)
+    return recipient, browser, budgets
 
 
 def _unlocked(recipient: Recipient) -> Recipient:

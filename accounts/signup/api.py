@@ -3,11 +3,8 @@
 from typing import Any, cast
 
 from django.conf import settings
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.fields import get_error_detail
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -18,8 +15,7 @@ from accounts.common.client_info import client_of
 from accounts.common.errors import InvitationRequired, SignupClosed
 from accounts.common.pages import absolute
 from accounts.common.text import canonical_code
-from accounts.passwords.hashers import MAX_LENGTH
-from accounts.passwords.services import MIN_LENGTH
+from accounts.passwords.api import NewPasswordField, refuse_guessable
 from accounts.signup import services
 from accounts.terms import services as terms
 from accounts.terms.forms import TermsSerializer
@@ -33,20 +29,12 @@ class NewUserSerializer(TermsSerializer):
 
     username = CanonicalField(usernames.clean, max_length=usernames.MAX_LENGTH)
     email = CanonicalField(emails.clean, max_length=emails.MAX_LENGTH)
-    password = TextField(
-        trim_whitespace=False,
-        min_length=MIN_LENGTH,
-        max_length=MAX_LENGTH,
-        style={"input_type": "password"},
-    )
+    password = NewPasswordField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a password that is common or resembles the username or email address."""
         person = User(username=attrs["username"], email=attrs["email"])
-        try:
-            validate_password(attrs["password"], person)
-        except ValidationError as error:
-            raise serializers.ValidationError({"password": get_error_detail(error)}) from None
+        refuse_guessable(attrs["password"], person)
         return attrs
 
 

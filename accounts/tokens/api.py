@@ -12,9 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.codes.services import Purpose
 from accounts.common.api import Open, valid
 from accounts.common.client_info import client_of
 from accounts.sessions.current import session_of
+from accounts.signin import mailed_codes
 from accounts.signin.policy import reauthentication_methods
 from accounts.signin.services import reauthenticate
 from accounts.signin.session import record_api_reauthentication
@@ -23,6 +25,9 @@ from accounts.tokens.authentication import HasOwnSession, is_token, login_of
 from accounts.tokens.keyring import MAX_AGE
 from accounts.tokens.serializers import (
     ClaimsSerializer,
+    CodeSignInSerializer,
+    MailedChallengeSerializer,
+    NamedLoginSerializer,
     ReauthenticatedSerializer,
     ReauthenticationMethodsSerializer,
     ReauthenticationSerializer,
@@ -100,6 +105,54 @@ class ChallengeView(Open, APIView):
             return Response(with_refresh(tokens))
         services.mail_code(data["challenge"], client)
         return Response(status=202)
+
+
+class LoginCodeView(Open, APIView):
+    """Email a code to sign in with."""
+
+    @extend_schema(
+        operation_id="request_sign_in_code",
+        request=NamedLoginSerializer,
+        responses={202: MailedChallengeSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Email a sign-in code to an account, if there is one with this username or email address.
+
+        The response is the same if there is none. The code is accepted only with `challenge`.
+        """
+        serializer = NamedLoginSerializer(data=request.data)
+        valid(serializer)
+        login, nonce = serializer.login, mailed_codes.new_nonce()
+        mailed_codes.send_code(login, nonce, client_of(request))
+        return challenge_response(mailed_codes.CODE, login, nonce)
+
+
+def challenge_response(purpose: Purpose, login: str, nonce: str) -> Response:
+    """Return the response to a request for an emailed code."""
+    challenge = mailed_codes.challenge_of(purpose, login, nonce)
+    life = int(purpose.life.total_seconds())
+    return Response({"challenge": challenge, "expires_in": life}, status=202)
+
+
+class CodeSignInView(Open, APIView):
+    """Sign in to the API with an emailed code."""
+
+    @extend_schema(
+        operation_id="sign_in_by_code",
+        request=CodeSignInSerializer,
+        responses={200: TokensSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Sign in with an emailed code, which allows five attempts.
+
+        If the account has a second factor, a second step follows, as after a password.
+        """
+        serializer = CodeSignInSerializer(data=request.data)
+        data = valid(serializer)
+        tokens = services.sign_in_by_code(
+            data["challenge"], data["code"], serializer.token_request(), client_of(request)
+        )
+        return Response(with_refresh(tokens))
 
 
 class RefreshView(Open, APIView):

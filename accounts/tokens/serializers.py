@@ -7,7 +7,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
-from accounts.common.api import ChoiceField, TextField
+from accounts.common.api import CanonicalField, ChoiceField, TextField
+from accounts.common.text import canonical_code
 from accounts.sessions.models import LoginSession
 from accounts.terms.forms import TermsSerializer
 from accounts.tokens import scopes
@@ -64,14 +65,25 @@ class CredentialField(serializers.DictField):
         return json.dumps(super().to_internal_value(data))
 
 
-class SignInSerializer(TermsSerializer, TokenRequestSerializer):
+class LoginSerializer(serializers.Serializer[Any]):
+    """A login: a username or an email address."""
+
+    username = TextField(required=False, max_length=emails.MAX_LENGTH)
+    email = TextField(required=False, max_length=emails.MAX_LENGTH)
+
+    @property
+    def login(self) -> str:
+        """The username or the email address, or an empty text."""
+        data = self.validated_data
+        return str(data.get("username") or data.get("email") or "")
+
+
+class SignInSerializer(TermsSerializer, TokenRequestSerializer, LoginSerializer):
     """A login, which is a username or an email address, and a password; or a passkey alone.
 
     Clients that use HTTP Basic leave these fields out.
     """
 
-    username = TextField(required=False, max_length=emails.MAX_LENGTH)
-    email = TextField(required=False, max_length=emails.MAX_LENGTH)
     password = TextField(required=False, trim_whitespace=False, style={"input_type": "password"})
     credential = CredentialField()
 
@@ -83,15 +95,44 @@ class SignInSerializer(TermsSerializer, TokenRequestSerializer):
             ValidationError: the login or the password is missing.
         """
         data = self.validated_data
-        name = data.get("username") or data.get("email")
         faults = {
             field: [_("This field is required.")]
-            for field, is_there in (("username", name), ("password", "password" in data))
+            for field, is_there in (("username", self.login), ("password", "password" in data))
             if not is_there
         }
         if faults:
             raise serializers.ValidationError(faults, "required")
-        return name, data["password"]
+        return self.login, data["password"]
+
+
+class NamedLoginSerializer(LoginSerializer):
+    """The login of the account for which an email is requested."""
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return ``attrs``. Raise ``ValidationError`` if it has no login."""
+        if not (attrs.get("username") or attrs.get("email")):
+            raise serializers.ValidationError(
+                {"username": [_("This field is required.")]}, "required"
+            )
+        return attrs
+
+
+class MailedChallengeSerializer(serializers.Serializer[Any]):
+    """What to send back with the emailed code."""
+
+    challenge = serializers.CharField()
+    expires_in = serializers.IntegerField(help_text="Seconds for which the code is valid.")
+
+
+class MailedCodeSerializer(serializers.Serializer[Any]):
+    """An emailed code, and the challenge that the request for it has returned."""
+
+    challenge = TextField(max_length=1000)
+    code = CanonicalField(canonical_code, max_length=64)
+
+
+class CodeSignInSerializer(TermsSerializer, TokenRequestSerializer, MailedCodeSerializer):
+    """An emailed code, and the tokens that a client requests."""
 
 
 class SecondStepSerializer(TermsSerializer):
@@ -114,6 +155,21 @@ class SecondStepSerializer(TermsSerializer):
     def response(self) -> FactorResponse | None:
         """The code or the response of a passkey; None if a code must be emailed."""
         code, credential = map(self.validated_data.get, ("code", "credential"))
+        return FactorResponse(code or "", credential or "") if code or credential else None
+
+
+class FactorSerializer(serializers.Serializer[Any]):
+    """A second factor, beside an emailed code."""
+
+    factor_code = TextField(
+        required=False, max_length=64, help_text="A code of an authenticator app or recovery code."
+    )
+    credential = CredentialField()
+
+    @property
+    def response(self) -> FactorResponse | None:
+        """The code or the response of a passkey, or None."""
+        code, credential = map(self.validated_data.get, ("factor_code", "credential"))
         return FactorResponse(code or "", credential or "") if code or credential else None
 
 

@@ -23,7 +23,7 @@ from accounts.common.proofs import Method, Proof
 from accounts.sessions import known_browsers
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
-from accounts.signin import policy, second_step
+from accounts.signin import mailed_codes, policy, second_step
 from accounts.signin.policy import Requirement
 from accounts.signin.second_step import SecondMethod
 from accounts.signin.services import InvalidCredentials, verify_password
@@ -43,7 +43,6 @@ from accounts.tokens.errors import (
     TokenExpired,
     UnknownService,
 )
-from accounts.tokens.models import TokenChallenge
 from accounts.twofactor import passkeys
 from accounts.twofactor import services as twofactor
 from accounts.users.models import PendingSignup, User
@@ -109,6 +108,28 @@ def sign_in_by_passkey(credential: str, token_request: TokenRequest, client: Cli
     return proceed(*passkeys.sign_in(credential, Actor(client)), token_request, client)
 
 
+def sign_in_by_code(
+    challenge: str, code: str, token_request: TokenRequest, client: ClientInfo
+) -> Tokens:
+    """Sign in with the emailed code that was requested with ``challenge``; return the tokens.
+
+    Raises:
+        TermsRequired: the person has not accepted the current terms. The code stays valid.
+        WrongCode, UsedUp: see :func:`accounts.signin.mailed_codes.verify_mailed_code`.
+        RateLimited: there were too many guesses.
+        PublicError: any error of :func:`proceed`.
+    """
+
+    def check_terms(user: User) -> None:
+        if terms.must_accept(user):
+            terms.check(token_request.terms_version)
+
+    access.be_ready()
+    login, nonce = mailed_codes.read_challenge(mailed_codes.CODE, challenge)
+    proved = mailed_codes.verify_mailed_code(login, nonce, code, client, check_terms)
+    return proceed(*proved, token_request, client)
+
+
 def proceed(
     account: User | PendingSignup, proof: Proof, token_request: TokenRequest, client: ClientInfo
 ) -> Tokens:
@@ -158,7 +179,7 @@ def sign_in_again(
     if must_accept:
         terms.check(terms_version)
     token_challenges.take_try(challenge)
-    proof = _second_proof(challenge, response, Actor(client))
+    proof = second_proof(user, first, response, Actor(client), nonce=challenge.nonce)
     proofs = (*first, proof)
     if must_accept:
         terms.accept(user, terms_version, Actor(client).by(*(proof.method for proof in proofs)))
@@ -169,14 +190,30 @@ def sign_in_again(
         return _begin(user, proofs, token_request, client)
 
 
-def _second_proof(challenge: TokenChallenge, response: FactorResponse, actor: Actor) -> Proof:
-    user, first = challenge.user, token_challenges.proofs(challenge)
+def second_proof(
+    user: User,
+    first: tuple[Proof, ...],
+    response: FactorResponse,
+    actor: Actor,
+    *,
+    nonce: str = "",
+) -> Proof:
+    """Check the second factor ``response`` of ``user``, and return its proof.
+
+    ``first``: the proofs that were shown before.
+    ``nonce``: identifies the request for an emailed code; empty if there was none.
+
+    Raises:
+        WrongFactorCode, WrongPasskey: the response is wrong.
+        EnrolmentRequired: the account accepts only a passkey.
+        RateLimited: there were too many guesses.
+    """
     if response.credential:
         return passkeys.verify(user, response.credential, actor)
     if twofactor.needs_passkey(user):
         # Checked before the code, because a recovery code would be spent for nothing.
         raise EnrolmentRequired
-    return second_step.verify(user, first, response.code, actor, nonce=challenge.nonce)
+    return second_step.verify(user, first, response.code, actor, nonce=nonce)
 
 
 def mail_code(
@@ -404,8 +441,18 @@ def _issue_challenge(
     secret = token_challenges.issue(
         user, proofs, audience=token_request.audience, scope=scope, kind=token_request.kind
     )
-    methods = _methods(user, proofs)
-    more: dict[str, Any] = {"challenge": secret, "methods": methods}
+    return second_factor_required(user, proofs, challenge=secret)
+
+
+def second_factor_required(
+    user: User, proofs: tuple[Proof, ...], **more: Any
+) -> SecondFactorRequired:
+    """Return the error that asks for a second factor of ``user``, with the methods to show it.
+
+    ``proofs``: what the user has shown.
+    ``more``: further members of the response.
+    """
+    more["methods"] = methods = _methods(user, proofs)
     if SecondMethod.PASSKEY in methods:
         more["options"] = passkeys.options_for_second_step(user)
     return SecondFactorRequired(**more)
