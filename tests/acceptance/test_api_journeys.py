@@ -2,8 +2,12 @@
 
 import pytest
 
-from tests.support.api import Answer, call, get_tokens
-from tests.support.steps import code_in, make_user, outbox
+from tests.support.api import Answer, call, claims_of, get_tokens, is_good, renew, second_step
+from tests.support.second_factor import code_of, enrolled
+from tests.support.signin import SIGNED_UP, set_up, signed_in
+from tests.support.steps import address_of, make_user, outbox
+
+NEW = "slow comet over the harbour"
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def test_alice_adds_an_email_makes_it_primary_and_removes_the_former_one(token, 
     again = done(call("emails/", {"email": new}, token=token))
     assert list(emails_of(token)) == [old, new]
 
-    code = code_in(outbox()[-1].code)
+    code = outbox()[-1].code
     row = done(call(f"emails/{again['id']}/confirm/", {"code": code}, token=token))
     assert row["confirmed_at"]
     assert not row["is_primary"]
@@ -53,3 +57,152 @@ def test_alice_cancels_an_email_that_she_has_mistyped(token):
 
     assert list(emails_of(token)) == ["alice@example.org"]
     assert call(f"emails/{row['id']}/", method="DELETE", token=token).status == 404
+
+
+def confirm_reset(challenge: str, code: str, **more: str) -> Answer:
+    data = {"challenge": challenge, "code": code, **more}
+    return call("password/reset/confirm/", data)
+
+
+def ask_reset(**login: str) -> tuple[str, str]:
+    """Ask for a reset; return the challenge and the emailed code."""
+    asked = call("password/reset/", login or {"username": "alice"})
+    assert asked.status == 202
+    return asked["challenge"], outbox()[-1].code
+
+
+def test_alice_resets_a_forgotten_password_by_the_emailed_code(alice, token):
+    challenge, code = ask_reset(email=address_of("alice"))
+    proof = {"challenge": challenge, "code": code}
+
+    assert call("password/reset/check/", proof).body == {"username": "alice"}
+    assert confirm_reset(challenge, code, password="short").body.keys() >= {"password"}
+    assert confirm_reset(challenge, code, password="alice@example.org").status == 400
+    assert confirm_reset(challenge, code, password=NEW).body == {"username": "alice"}
+
+    assert not is_good(token), "every session has ended"
+    assert confirm_reset(challenge, code, password=NEW).short == (400, "invalid_code")
+    assert get_tokens().code == "invalid_credentials"
+    assert call("token/", {"username": "alice", "password": NEW}).status == 200
+    assert "was reset" in " ".join(mail.subject for mail in outbox())
+
+
+def test_alice_resets_her_password_by_the_link_of_the_email_in_an_app(alice):
+    ask_reset()
+    token = outbox()[-1].action_url.split("/")[-2]
+
+    assert call("password/reset/check/", {"token": token})["username"] == "alice"
+    assert call("password/reset/confirm/", {"token": token, "password": NEW}).status == 200
+    answer = call("password/reset/check/", {"token": token})
+    assert answer.short == (400, "invalid_code")
+
+
+def test_a_reset_asks_for_the_second_factor(alice):
+    seed = enrolled(alice)
+    challenge, code = ask_reset()
+
+    asked = confirm_reset(challenge, code, password=NEW)
+    assert asked.short == (401, "second_factor_required")
+    assert asked["methods"] == ["totp"]
+    refused = confirm_reset(challenge, code, password=NEW, factor_code="000000")
+    assert refused.short == (401, "invalid_code")
+    right = code_of(seed)
+    assert confirm_reset(challenge, code, password=NEW, factor_code=right).status == 200
+    assert call("token/", {"username": "alice", "password": NEW}).code == "second_factor_required"
+
+
+def test_alice_changes_her_password_and_stays_signed_in_only_there(alice, token):
+    elsewhere = get_tokens()
+    here = get_tokens()
+
+    answer = call("password/change/", {"password": NEW}, token=here["access"])
+
+    assert answer.status == 204
+    assert is_good(here["access"])
+    assert renew(here["refresh"]).status == 200
+    assert not is_good(elsewhere["access"])
+    assert call("password/set/", {"password": NEW}, token=here["access"]).code == "not_possible"
+
+
+def test_alice_sets_a_first_password(clock):
+    make_user("alice", password=None)
+    token = sign_in_by_code()["access"]
+
+    assert call("password/change/", {"password": NEW}, token=token).code == "not_possible"
+    assert call("password/set/", {"password": "password1234"}, token=token).status == 400
+    assert call("password/set/", {"password": NEW}, token=token).status == 204
+    assert call("token/", {"username": "alice", "password": NEW}).status == 200
+
+
+def sign_in_by_code(**more: str) -> Answer:
+    asked = call("login/code/", {"username": "alice"})
+    assert asked.status == 202
+    data = {"challenge": asked["challenge"], "code": outbox()[-1].code}
+    return call("login/code/confirm/", data | more)
+
+
+def test_alice_signs_in_with_an_emailed_code(alice):
+    tokens = sign_in_by_code(scope="profile:read")
+
+    assert tokens["scope"] == "profile:read"
+    assert claims_of(tokens["access"])["amr"] == ["mail"]
+    assert call("me/", token=tokens["access"])["username"] == "alice"
+
+
+def test_a_sign_in_with_an_emailed_code_asks_for_the_second_factor(alice):
+    seed = enrolled(alice)
+
+    asked = sign_in_by_code()
+
+    assert asked.short == (401, "second_factor_required")
+    assert asked["methods"] == ["totp"], "not another code by email"
+    tokens = second_step(asked["challenge"], code_of(seed))
+    assert claims_of(tokens["access"])["amr"] == ["mail", "otp"]
+
+
+def test_the_terms_are_accepted_with_the_emailed_code(alice, settings):
+    set_up(settings, terms_url="https://example.org/terms", terms_version="2")
+    challenge = call("login/code/", {"username": "alice"})["challenge"]
+    data = {"challenge": challenge, "code": outbox()[-1].code}
+
+    assert call("login/code/confirm/", data).code == "terms_required"
+    assert call("login/code/confirm/", data | {"terms": "2"}).status == 200
+
+
+def test_alice_changes_her_username(alice, token):
+    assert call("me/username/", {"username": "alice"}, token=token).code == "same_name"
+    make_user("bob")
+    assert "username" in call("me/username/", {"username": "bob"}, token=token).body
+
+    assert call("me/username/", {"username": "alicia"}, token=token)["username"] == "alicia"
+
+    assert call("me/", token=token)["username"] == "alicia"
+    assert call("me/username/", {"username": "alix"}, token=token).short == (429, "throttled")
+
+
+def test_alice_signs_out_everywhere_else_and_keeps_a_key(alice, token):
+    others = [get_tokens() for _ in range(2)]
+    kept, ended = (call("keys/", {"name": "bot"}, token=each["access"]).body for each in others)
+
+    answer = call("sessions/others/", {"keep_keys": [kept["id"]]}, token=token)
+
+    assert answer.body == {"count": 2}
+    assert [is_good(each["access"]) for each in others] == [False, False]
+    assert [call("me/", token=key["key"]).status for key in (kept, ended)] == [200, 401]
+    assert is_good(token)
+
+
+def test_alice_lists_and_forgets_her_browsers(alice, token):
+    signed_in(alice, by=SIGNED_UP)
+    (row,) = call("browsers/", token=token)["results"]
+
+    done(call(f"browsers/{row['id']}/", method="DELETE", token=token))
+
+    assert call("browsers/", token=token)["results"] == []
+    assert call(f"browsers/{row['id']}/", method="DELETE", token=token).status == 404
+
+
+def test_a_program_measures_a_password():
+    weak = call("password/strength/", {"password": "password1234", "words": ["alice"]})
+    assert (weak["score"], weak["advice"] != "") == (0, True)
+    assert call("password/strength/", {"password": NEW}).body["score"] == 4

@@ -3,11 +3,24 @@
 import re
 
 import pytest
+from django.test import Client
 
 from accounts.users.models import User
 from tests.support.api import call, get_tokens
+from tests.support.disputes import NEW, lock
+from tests.support.nodes import browser_at
+from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up
-from tests.support.steps import WRONG_CODE, address_of, make_user, outbox
+from tests.support.site import together
+from tests.support.steps import (
+    WRONG_CODE,
+    address_of,
+    code_in,
+    join,
+    make_staff,
+    make_user,
+    outbox,
+)
 
 NOT_FRESH = (401, "insufficient_user_authentication")
 # What each call needs: recent authentication. ``{email}`` is the id of an address.
@@ -15,6 +28,10 @@ ACTS = {
     "add an email": ("POST", "emails/", {"email": "mallory@example.org"}),
     "make an email primary": ("POST", "emails/{email}/primary/", {}),
     "remove an email": ("DELETE", "emails/{email}/", None),
+    "change the password": ("POST", "password/change/", {"password": NEW}),
+    "set a password": ("POST", "password/set/", {"password": NEW}),
+    "change the username": ("POST", "me/username/", {"username": "mallory"}),
+    "sign out everywhere else": ("POST", "sessions/others/", {}),
 }
 
 
@@ -92,3 +109,113 @@ def test_the_primary_email_cannot_be_removed_over_the_api(alice):
     for answer in (do("remove an email", token, alice), do("make an email primary", token, alice)):
         assert answer.short == (400, "not_possible")
     assert call("emails/", {"email": address_of("alice")}, token=token).code == "own_address"
+
+
+ASK = ("login/code/", "password/reset/")
+CONFIRM = {"login/code/": "login/code/confirm/", "password/reset/": "password/reset/check/"}
+
+
+def use(path, challenge, code):
+    return call(CONFIRM[path], {"challenge": challenge, "code": code})
+
+
+@pytest.mark.parametrize("path", ASK)
+def test_a_mailed_code_works_only_with_the_challenge_of_its_own_request(alice, path):
+    """A thief to whom the owner reads the code aloud has another challenge."""
+    owners = call(path, {"username": "alice"})["challenge"]
+    code = outbox()[-1].code
+    elsewhere = Client(REMOTE_ADDR="198.51.100.7")
+    thiefs = call(path, {"username": "alice"}, client=elsewhere)["challenge"]
+    of_other_purpose = call(ASK[1 - ASK.index(path)], {"username": "alice"})["challenge"]
+
+    for challenge in (thiefs, of_other_purpose, owners[:-1], "gAAAAA", "\0", "x" * 1001):
+        assert use(path, challenge, code).status == 400, challenge
+    assert use(path, owners, code).status == 200
+
+
+@pytest.mark.parametrize("path", ASK)
+@pytest.mark.parametrize("tries, minutes", [(5, 0), (0, 10)])
+def test_a_mailed_code_allows_five_tries_and_ten_minutes(alice, clock, path, tries, minutes):
+    challenge = call(path, {"username": "alice"})["challenge"]
+    wrong = [use(path, challenge, WRONG_CODE).short for _ in range(tries)]
+    clock.advance(minutes=minutes)
+
+    assert {*wrong, use(path, challenge, outbox()[-1].code).short} == {(400, "invalid_code")}
+
+
+def reset(**proof):
+    return call("password/reset/confirm/", {"password": NEW, **proof})
+
+
+def asked_reset(name="alice"):
+    challenge = call("password/reset/", {"username": name})["challenge"]
+    return {"challenge": challenge, "code": outbox()[-1].code}
+
+
+def token_in_mail():
+    return outbox()[-1].action_url.split("/")[-2]
+
+
+def test_a_locked_account_is_not_opened_by_a_code_or_link_over_the_api(alice):
+    lock(alice)
+    proof = asked_reset()
+
+    for answer in (reset(**proof), reset(token=token_in_mail())):
+        assert answer.short == (403, "recovery_required")
+        assert answer["url"] == "http://localhost:8000/accounts/password/reset/"
+    assert User.objects.get().is_locked_down
+
+
+def test_the_mailbox_alone_resets_no_password_of_staff_over_the_api(clock):
+    carol = make_staff("carol", has_factor=False)
+
+    assert reset(**asked_reset("carol")).short == (403, "recovery_required")
+    assert User.objects.get().password == carol.password
+
+
+def test_a_reset_over_the_api_limits_guesses_at_the_second_factor(alice):
+    """The link has no five tries of its own: the limits of the account count."""
+    seed = enrolled(alice)
+    asked_reset()
+    token = token_in_mail()
+
+    guesses = [reset(token=token, factor_code=f"00000{n}").short for n in range(6)]
+
+    assert guesses == [(401, "invalid_code")] * 5 + [(429, "throttled")]
+    assert reset(token=token, factor_code=code_of(seed)).code == "throttled"
+    assert User.objects.get().password == alice.password
+
+
+def test_a_reset_code_is_void_after_a_change_of_the_email_addresses(alice):
+    """Otherwise somebody with a former mailbox could use a code that was sent before."""
+    proof, token = asked_reset(), get_tokens()["access"]
+    row = call("emails/", {"email": "alice@example.net"}, token=token)["id"]
+    call(f"emails/{row}/confirm/", {"code": outbox()[-1].code}, token=token)
+
+    assert reset(**proof).short == (400, "invalid_code")
+
+
+def test_an_emailed_code_does_not_keep_an_account_that_will_be_deleted(alice):
+    token = get_tokens()["access"]
+    call("me/", {"username": "alice"}, method="DELETE", token=token)
+    challenge = call("login/code/", {"username": "alice"})["challenge"]
+    code = next(mail.code for mail in reversed(outbox()) if mail.code)
+
+    assert use("login/code/", challenge, code).short == (403, "deletion_requested")
+    assert User.objects.get().deletion_due
+
+
+@pytest.mark.parametrize("path, more", [(ASK[0], {}), (ASK[1], {"password": NEW})])
+def test_a_mailed_code_used_at_two_processes_at_once_works_once(nodes, path, more):
+    name = f"racer{len(path)}"
+    join(nodes[0], browser_at(nodes[0], "192.0.2.1"), name)
+    there = [browser_at(node, "192.0.2.1") for node in nodes]
+    challenge = call(path, {"username": name}, client=there[0])["challenge"]
+    mail = nodes[0].wait_for_mail(
+        to=f"{name}@", subject="to sign in" if not more else "new password"
+    )
+    proof = {"challenge": challenge, "code": code_in(mail), **more}
+
+    answers = together(4, lambda i: call(f"{path}confirm/", proof, client=there[i % 2]))
+
+    assert sorted(answer.status for answer in answers) == [200, 400, 400, 400]

@@ -56,7 +56,10 @@ type Acts = frozenset[str]
 ACCESS = frozenset({"read pages", "sign in to an app"})
 END = frozenset({"end a session of the owner"})
 READS, API = ACCESS | END, END | {"call the API"}
-FRESH = API | {"change the profile", "make an API key"}
+FRESH = API | {
+    *("change the profile", "make an API key", "change the password", "sign out everywhere else"),
+    *("add an email", "remove the owner's email"),
+}
 APP = frozenset({"call the API", "keep an app connected"})
 LOCKS, REMOVE = frozenset({"lock the account"}), frozenset({"remove the owner's factor"})
 WAIT = LOCKS.union(name for name in ACTS if "wait" in name)

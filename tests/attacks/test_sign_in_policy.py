@@ -41,7 +41,9 @@ SIGN_IN_PAGES = (
     "<provider:provider>/login/callback/ password/reset/<str:key>/ delete/keep/ terms/"
 )
 # Every endpoint that may give a session to a client.
-SIGN_IN_ENDPOINTS = "/api/v1/token/ /api/v1/token/challenge/ /api/v1/session/"
+SIGN_IN_ENDPOINTS = (
+    "/api/v1/token/ /api/v1/token/challenge/ /api/v1/session/ /api/v1/login/code/confirm/"
+)
 # Functions that make, show or remove a proof or a session, and the routes that may call them.
 GUARDED = {
     "twofactor.services.enrol": "2fa/totp/setup/",
@@ -52,7 +54,9 @@ GUARDED = {
     "twofactor.passkeys.add_automatic": "2fa/passkeys/offer/",
     "twofactor.passkeys.confirm": "2fa/passkeys/<int:factor_id>/confirm/",
     "twofactor.trusted_browsers.trust": "2fa/challenge/",
-    "recovery.services.remove_factors": "2fa/challenge/ password/reset/<str:key>/",
+    "recovery.services.remove_factors": (
+        "2fa/challenge/ password/reset/<str:key>/ /api/v1/password/reset/confirm/"
+    ),
     "recovery.services.cancel": (
         "2fa/recovery/<str:token>/ password/reset/<str:key>/ 2fa/challenge/"
     ),
@@ -67,7 +71,7 @@ GUARDED = {
     "signin.session.establish_api_session": SIGN_IN_ENDPOINTS,
     "sessions.services.new_api_session": SIGN_IN_ENDPOINTS,
     "tokens.families.first_token": SIGN_IN_ENDPOINTS,
-    "tokens.token_challenges.issue": "/api/v1/token/ /api/v1/session/",
+    "tokens.token_challenges.issue": "/api/v1/token/ /api/v1/session/ /api/v1/login/code/confirm/",
     "tokens.services.exchange": "/api/v1/token/",
     "tokens.families.rotate": "/api/v1/token/refresh/ /api/v1/session/refresh/",
     "apikeys.services.make": "keys/new/ /api/v1/keys/",
@@ -77,9 +81,11 @@ GUARDED = {
     "social.services.disconnect": "3rdparty/",
     "exports.services.request": "data/ /api/v1/me/exports/",
     "exports.services.fetch": "data/ /api/v1/me/exports/<uuid:id>/",
-    "passwords.changes.send_reset": "password/reset/",
-    "passwords.changes.reset": "password/reset/<str:key>/",
-    "passwords.changes.change": "password/change/ password/set/",
+    "passwords.changes.send_reset": "password/reset/ /api/v1/password/reset/",
+    "passwords.changes.reset": "password/reset/<str:key>/ /api/v1/password/reset/confirm/",
+    "passwords.changes.change": (
+        "password/change/ password/set/ /api/v1/password/change/ /api/v1/password/set/"
+    ),
     "deletion.services.request": "delete/ /api/v1/me/",
     "deletion.services.undo": "delete/keep/ delete/undo/<str:token>/",
 }

@@ -345,8 +345,12 @@ def add_an_email(holder: Holder, email: str = THIEFS) -> bool:
     browser.post(EMAIL, {"email": email})
     if found := re.search(r'name="confirm" value="([^"]+)"', browser.get(EMAIL, follow=True).text):
         browser.post(EMAIL, {"confirm": found[1], "code": outbox()[-1].code})
+    for token in holder.tokens:
+        if (row := call("emails/", {"email": email}, token=token)).status == 201:
+            call(f"emails/{row['id']}/confirm/", {"code": outbox()[-1].code}, token=token)
+    if is_added := email in emails_of_alice():
         holder.mailboxes.append(email)
-    return bool(found) and email in emails_of_alice()
+    return is_added
 
 
 @act("remove the owner's email")
@@ -356,9 +360,14 @@ def remove_the_owners_email(holder: Holder, email: str = THIEFS) -> bool:
     rows = emails_of_alice()
     if holder.scene.email not in rows:
         return False
-    holder.browser.post(EMAIL, {"primary": rows.pop(email, 0)})
+    primary = rows.pop(email, 0)
+    holder.browser.post(EMAIL, {"primary": primary})
+    for token in holder.tokens:
+        call(f"emails/{primary}/primary/", {}, token=token)
     for row in rows.values():
         holder.browser.post(EMAIL, {"remove": row})
+        for token in holder.tokens:
+            call(f"emails/{row}/", method="DELETE", token=token)
     return holder.scene.email not in emails_of_alice()
 
 
@@ -415,6 +424,8 @@ def at_provider(browser: Browser, op: OpenIDProvider, person: Person, act: str =
 def change_the_password(thief: Holder) -> bool:
     before = alice().password
     thief.browser.post(CHANGE, {"password1": OWN})
+    for token in thief.tokens:
+        call("password/change/", {"password": OWN}, token=token)
     if is_new := alice().password != before:
         thief.passwords = [*{*thief.passwords, OWN}]
     return is_new
@@ -425,8 +436,11 @@ def end_a_session(thief: Holder, **form: str) -> bool:
     mine = LoginSession.objects.filter(pk=thief.scene.session, ended_at=None)
     was_live = mine.exists()
     thief.browser.post(SESSIONS, form or {"end": thief.scene.session})
-    for token in () if form else thief.tokens:
-        call(f"sessions/{thief.scene.session}/", method="DELETE", token=token)
+    for token in thief.tokens:
+        if form:
+            call("sessions/others/", {}, token=token)
+        else:
+            call(f"sessions/{thief.scene.session}/", method="DELETE", token=token)
     return was_live and not mine.exists()
 
 
