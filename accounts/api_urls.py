@@ -9,6 +9,7 @@ from accounts.apikeys.api import KeysView, KeyView, RevokeView
 from accounts.emails import api as emails
 from accounts.exports import api as exports
 from accounts.ops import openapi
+from accounts.ops.config_api import ConfigView
 from accounts.passwords import api as passwords
 from accounts.profile.api import MeView, PersonView, UsernameView
 from accounts.sessions import api as sessions
@@ -22,6 +23,10 @@ urlpatterns: list[URLPattern] = [
     path("users/<uuid:id>/", PersonView.as_view(), name="api-user"),
     path("email/verify/", signup.VerifyView.as_view(), name="api-email-verify"),
     path("email/resend/", signup.ResendView.as_view(), name="api-email-resend"),
+    path("email/correct/", signup.CorrectView.as_view(), name="api-email-correct"),
+    path("invitation/check/", signup.InvitationView.as_view(), name="api-invitation-check"),
+    path("invitation/accept/", signup.AcceptView.as_view(), name="api-invitation-accept"),
+    path("config/", ConfigView.as_view(), name="api-config"),
     path("token/", tokens.TokenView.as_view(), name="api-token"),
     path("token/challenge/", tokens.ChallengeView.as_view(), name="api-token-challenge"),
     path("passkeys/options/", twofactor.SignInOptionsView.as_view(), name="api-passkey-options"),

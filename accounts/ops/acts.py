@@ -38,14 +38,14 @@ ACTS = (
     Act("accounts/signup/", "Sign up with a passkey", reason=NOT_YET, button="passkey"),
     Act("accounts/confirm-email/", "Confirm the email address by code", "POST email/verify/"),
     Act("accounts/confirm-email/", "Get another code", "POST email/resend/", button="resend"),
-    Act("accounts/confirm-email/", "Correct the address", reason=NOT_YET, button="correct"),
+    Act("accounts/confirm-email/", "Correct the address", "POST email/correct/", button="correct"),
     Act(
         "accounts/confirm-email/<str:key>/",
         "Confirm the email address by link",
         "POST email/verify/",
         SAME_EMAIL,
     ),
-    Act("accounts/invitation/<str:key>/", "Sign up by invitation", reason=NOT_YET),
+    Act("accounts/invitation/<str:key>/", "Sign up by invitation", "POST invitation/accept/"),
     # Signing in and out.
     Act("accounts/login/", "Sign in with a password", "POST token/"),
     Act("accounts/login/code/", "Get a code by email", "POST login/code/", button="ask"),

@@ -17,6 +17,7 @@ CODES = {
     "unknown_passkey": "No account has this passkey: it can be deleted from the device.",
     "invalid_scope": "No such scope, or not one that you have.",
     "invalid_target": "The token is not for that audience.",
+    "signup_ended": "The sign-up was confirmed, changed or deleted, or has expired.",
     "same_name": "The username is the present one.",
     "not_possible": "The account has changed, or is not in the state that this needs.",
     "own_address": "The account has this email address already.",
@@ -239,6 +240,24 @@ SWITCHED_OFF = {
     "sentence": "alice can’t sign in because the account is deactivated.",
     "until": None,
 }
+CONFIG = {
+    "site_name": "authsite",
+    "signup": "open",
+    "terms": None,
+    "second_factor": "staff",
+    "providers": [
+        {
+            "id": "google",
+            "name": "Google",
+            "url": "http://localhost:8000/accounts/google/login/",
+        }
+    ],
+    "languages": [{"code": "en", "name": "English"}, {"code": "de", "name": "Deutsch"}],
+    "username": {"min": 1, "max": 30},
+    "password": {"min": 12, "max": 1024},
+    "passkey_domain": "localhost",
+    "deletion_days": 14,
+}
 MAILED: dict[str, Any] = {"challenge": "gAAAAABmcF3rVx0vJt0n", "expires_in": 600}
 BROWSER_ROW = {"id": 3, "device": "Firefox on Linux", "since": STARTED, "used_at": STARTED}
 EMAIL_ROW = {
@@ -320,6 +339,10 @@ EXAMPLES = {
         id=SESSION,
     ),
     "make_email_primary": Example(answer=EMAIL_ROW, id="17"),
+    "correct_email": Example({**_PASSWORD, "email": "alice@example.net"}),
+    "check_invitation": Example({"token": REFRESH}, {"email": EMAIL}),
+    "accept_invitation": Example({**_PASSWORD, "token": REFRESH}, SIGN_UP),
+    "get_config": Example(answer=CONFIG),
     "request_sign_in_code": Example({"username": "alice"}, MAILED),
     "sign_in_by_code": Example({"challenge": MAILED["challenge"], "code": "1234 5678"}, TOKENS),
     "change_password": Example({"password": PASSWORD}),

@@ -10,15 +10,19 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.calls.idempotency import idempotent
+from accounts.codes.services import LinkEnded
 from accounts.common.api import CanonicalField, Open, TextField, valid
 from accounts.common.client_info import client_of
 from accounts.common.errors import InvitationRequired, SignupClosed
 from accounts.common.pages import absolute
 from accounts.common.text import canonical_code
+from accounts.invitations import services as invitations
+from accounts.invitations.models import Invitation
 from accounts.passwords.api import NewPasswordField, refuse_guessable
 from accounts.signup import services
 from accounts.terms import services as terms
 from accounts.terms.forms import TermsSerializer
+from accounts.tokens.serializers import TokenField
 from accounts.users import emails, usernames
 from accounts.users.models import User
 from accounts.users.services import UsernameTaken
@@ -65,17 +69,21 @@ class VerifySerializer(ResendSerializer):
     code = CanonicalField(canonical_code, max_length=64)
 
 
+def again(_view: APIView, request: Request, signup_id: str) -> Response:
+    """Return the response to a repeated sign-up.
+
+    Nothing is looked up: the response must not tell strangers whether the sign-up still exists.
+    """
+    return _signed_up(signup_id, usernames.clean(cast(Any, request.data)["username"]))
+
+
 class UsersView(Open, APIView):
     """Create a pending sign-up."""
-
-    def _again(self, request: Request, signup_id: str) -> Response:
-        # Nothing is looked up: the answer must not tell strangers whether the sign-up still exists.
-        return _signed_up(signup_id, usernames.clean(cast(Any, request.data)["username"]))
 
     @extend_schema(
         operation_id="sign_up", request=NewUserSerializer, responses={201: SignupSerializer}
     )
-    @idempotent(_again)
+    @idempotent(again)
     def post(self, request: Request) -> Response:
         """Create a pending sign-up, and email a code. Confirming the code creates the user.
 
@@ -103,6 +111,110 @@ class UsersView(Open, APIView):
 def _signed_up(signup_id: object, username: str) -> Response:
     headers = {"Location": absolute("api-user", signup_id)}
     return Response({"id": str(signup_id), "username": username}, status=201, headers=headers)
+
+
+class InvitationTokenSerializer(serializers.Serializer[Any]):
+    """The token of an invitation."""
+
+    token = TokenField(help_text="The last part of the path of the emailed link.")
+
+    def invitation(self) -> Invitation:
+        """Return the invitation.
+
+        Raises:
+            ValidationError: the invitation was accepted or revoked, or has expired.
+        """
+        found = invitations.find_by_link(valid(self)["token"])
+        if found is None:
+            raise _ended()
+        return found
+
+
+def _ended() -> serializers.ValidationError:
+    return serializers.ValidationError({"token": [str(LinkEnded.message)]}, LinkEnded.code)
+
+
+class InvitedSerializer(serializers.Serializer[Any]):
+    """Who is invited."""
+
+    email = serializers.CharField()
+
+
+class AcceptSerializer(InvitationTokenSerializer, TermsSerializer):
+    """The token of an invitation, and the username and password of the new account."""
+
+    username = CanonicalField(usernames.clean, max_length=usernames.MAX_LENGTH)
+    password = NewPasswordField()
+
+
+class InvitationView(Open, APIView):
+    """Show an invitation."""
+
+    @extend_schema(
+        operation_id="check_invitation",
+        request=InvitationTokenSerializer,
+        responses={200: InvitedSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Return the email address that an invitation was sent to."""
+        return Response({"email": InvitationTokenSerializer(data=request.data).invitation().email})
+
+
+class AcceptView(Open, APIView):
+    """Sign up by invitation."""
+
+    @extend_schema(
+        operation_id="accept_invitation",
+        request=AcceptSerializer,
+        responses={201: SignupSerializer},
+    )
+    @idempotent(again)
+    def post(self, request: Request) -> Response:
+        """Create the account of an invited person, whose email address needs no other proof."""
+        serializer = AcceptSerializer(data=request.data)
+        invitation, data = serializer.invitation(), serializer.validated_data
+        refuse_guessable(data["password"], User(username=data["username"], email=invitation.email))
+        version = data.get("terms", "")
+        terms.check(version)
+        try:
+            user = services.accept_invitation(
+                data["token"],
+                data["username"],
+                data["password"],
+                client_of(request),
+                terms_version=version,
+            )
+        except UsernameTaken as error:
+            raise serializers.ValidationError({"username": [str(error)]}, error.code) from None
+        except LinkEnded:
+            raise _ended() from None
+        return _signed_up(user.pk, user.username)
+
+
+class CorrectionSerializer(serializers.Serializer[Any]):
+    """The username and password of a pending sign-up, and its right email address."""
+
+    username = TextField(max_length=usernames.MAX_LENGTH)
+    password = TextField(trim_whitespace=False, style={"input_type": "password"})
+    email = CanonicalField(emails.clean, max_length=emails.MAX_LENGTH)
+
+
+class CorrectView(Open, APIView):
+    """Correct the email address of a pending sign-up."""
+
+    @extend_schema(
+        operation_id="correct_email", request=CorrectionSerializer, responses={200: None}
+    )
+    def post(self, request: Request) -> Response:
+        """Replace the email address of a pending sign-up, and email a code to the new one.
+
+        The response is the same if an account has the new address. Earlier codes stop working.
+        """
+        data = valid(CorrectionSerializer(data=request.data))
+        services.correct_email_by_password(
+            data["username"], data["password"], data["email"], client=client_of(request)
+        )
+        return Response()
 
 
 class VerifyView(Open, APIView):

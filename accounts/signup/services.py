@@ -21,7 +21,7 @@ from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.calls import idempotency
 from accounts.codes import services as codes
-from accounts.codes.services import Purpose, WrongCode
+from accounts.codes.services import LinkEnded, Purpose, WrongCode
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
@@ -251,6 +251,24 @@ def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> N
         _post(signup, code, token, may_send=may_send)
 
 
+def correct_email_by_password(
+    username: str, password: str, email: str, *, client: ClientInfo
+) -> None:
+    """Replace the email address of the pending sign-up that has this username and password.
+
+    A guess at the password counts towards the same rate limits as a guess at a sign-in.
+
+    Raises:
+        InvalidCredentials: no sign-up or account has this username and password.
+        SignupEnded: an account has them: the sign-up was confirmed.
+        RateLimited: there were too many attempts, or the site is busy.
+    """
+    signup = verify_password(username, password, client).account
+    if not isinstance(signup, PendingSignup):
+        raise SignupEnded
+    correct_email(signup, email, client=client)
+
+
 def prune() -> int:
     """Delete sign-ups that were not confirmed in time; return how many were deleted."""
     return users.delete_signups(PendingSignup.objects.filter(expires_at__lte=clock.now()))
@@ -382,6 +400,47 @@ def confirm_by_email(email: str, typed: str, client: ClientInfo, *, username: st
         raise WrongCode
     user = _become_user(signup, CODE, typed, Actor(client))
     give_back(*budgets)
+    return user
+
+
+def accept_invitation(
+    token: str,
+    username: str,
+    password: str | None,
+    client: ClientInfo,
+    *,
+    terms_version: str = "",
+) -> User:
+    """Create the account of an invited person, and return the user.
+
+    The link proves that the person reads the mailbox, so the email address counts as confirmed.
+
+    ``username``, ``password``: must be validated.
+    ``password``: None if the user will add a passkey after the sign-in.
+    ``terms_version``: the version of the terms that the person accepts; empty without terms.
+
+    Raises:
+        LinkEnded: the invitation is not valid any more, or an account has got its email address.
+        UsernameTaken: the username is taken, or looks like one that is taken. The link stays valid.
+        RateLimited: there were too many attempts, or all hashing slots are busy.
+    """
+    hit(*of_sign_up(client))
+    hashed = passwords.hash_password(password) if password else make_password(None)
+    try:
+        with transaction.atomic():
+            invited = invitations.redeem(token)
+            # Before the username: this deletes pending sign-ups, which may hold it.
+            users.delete_signups_for(invited.email)
+            users.take_username(username, until=None)
+            user = users.create_user(username, hashed, language=spoken())
+            users.confirm_email(user, invited.email)
+            record(user, events.SIGNED_UP, Actor(client))
+            idempotency.created(user.pk, owner=user.pk)
+            if terms_version:
+                terms.accept(user, terms_version, Actor(client))
+            invitations.accept(user, invited.email)
+    except users.EmailTaken:
+        raise LinkEnded from None
     return user
 
 

@@ -5,8 +5,6 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.hashers import make_password
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
@@ -14,16 +12,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import View
 
-from accounts.activity import events
-from accounts.activity.services import Actor, record
 from accounts.codes.forms import CodeForm
 from accounts.codes.services import LinkEnded, WrongCode
-from accounts.common.client_info import ClientInfo, client_of
-from accounts.common.localization import spoken
+from accounts.common.client_info import client_of
 from accounts.common.pages import allow_provider_redirects, form_page
 from accounts.common.proofs import Method, Proof
 from accounts.invitations import services as invitations
-from accounts.passwords import services as passwords
 from accounts.passwords.forms import CurrentPasswordField
 from accounts.passwords.views import with_meter
 from accounts.signin import flow
@@ -32,13 +26,10 @@ from accounts.signin.services import InvalidCredentials
 from accounts.signin.views import home_if_signed_in
 from accounts.signup import services
 from accounts.signup.services import SignupEnded, passkey_page
-from accounts.terms import services as terms
 from accounts.terms.forms import TermsField
-from accounts.throttle.services import hit, of_sign_up
-from accounts.users import services as users
 from accounts.users.forms import EmailField
 from accounts.users.models import PendingSignup, User
-from accounts.users.services import EmailTaken, UsernameTaken
+from accounts.users.services import UsernameTaken
 
 
 class SignupForm(NewAccountForm):
@@ -291,7 +282,9 @@ def invitation(request: HttpRequest, key: str) -> HttpResponse:
         data, client = form.cleaned_data, client_of(request)
         username, password = data["username"], data["password1"]
         try:
-            user = accept(key, username, password, client, terms_version=data.get("terms", ""))
+            user = services.accept_invitation(
+                key, username, password, client, terms_version=data.get("terms", "")
+            )
             return _sign_in_invited(request, user, has_password=password is not None)
         except UsernameTaken as error:
             form.add_error("username", str(error))
@@ -299,46 +292,6 @@ def invitation(request: HttpRequest, key: str) -> HttpResponse:
             return _show_dead(request)
     context = {"form": form, "email": found.email}
     return render(request, "accounts/signup/invited.html", context)
-
-
-def accept(
-    token: str,
-    username: str,
-    password: str | None,
-    client: ClientInfo,
-    *,
-    terms_version: str = "",
-) -> User:
-    """Create the account of an invited person, and return the user.
-
-    The link proves that the person reads the mailbox, so the email address counts as confirmed.
-
-    ``username``, ``password``: must be validated.
-    ``password``: None if the user will add a passkey after the sign-in.
-    ``terms_version``: the version of the terms that the person accepts; empty without terms.
-
-    Raises:
-        LinkEnded: the invitation is not valid any more, or an account has got its email address.
-        UsernameTaken: the username is taken, or looks like one that is taken. The link stays valid.
-        RateLimited: there were too many attempts, or all hashing slots are busy.
-    """
-    hit(*of_sign_up(client))
-    hashed = passwords.hash_password(password) if password else make_password(None)
-    try:
-        with transaction.atomic():
-            invited = invitations.redeem(token)
-            # Before the username: this deletes pending sign-ups, which may hold it.
-            users.delete_signups_for(invited.email)
-            users.take_username(username, until=None)
-            user = users.create_user(username, hashed, language=spoken())
-            users.confirm_email(user, invited.email)
-            record(user, events.SIGNED_UP, Actor(client))
-            if terms_version:
-                terms.accept(user, terms_version, Actor(client))
-            invitations.accept(user, invited.email)
-    except EmailTaken:
-        raise LinkEnded from None
-    return user
 
 
 def _sign_in_invited(request: HttpRequest, user: User, *, has_password: bool) -> HttpResponse:

@@ -44,6 +44,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
             "passkeys": "Sign in with a passkey, and add passkeys to your account.",
             "factors": "Your own second factors.",
             "me": "Your own profile.",
+            "invitation": "Create an account by invitation.",
+            "config": "What this site offers.",
             "login": "Sign in with an emailed code.",
             "password": "Change the password, or reset it by email.",
             "browsers": "The browsers in which you have signed in.",

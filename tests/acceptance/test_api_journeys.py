@@ -3,9 +3,10 @@
 import pytest
 
 from tests.support.api import Answer, call, claims_of, get_tokens, is_good, renew, second_step
+from tests.support.invitations import invite, invited_link, superuser
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import SIGNED_UP, set_up, signed_in
-from tests.support.steps import address_of, make_user, outbox
+from tests.support.steps import PASSWORD, address_of, make_user, outbox
 
 NEW = "slow comet over the harbour"
 
@@ -206,3 +207,48 @@ def test_a_program_measures_a_password():
     weak = call("password/strength/", {"password": "password1234", "words": ["alice"]})
     assert (weak["score"], weak["advice"] != "") == (0, True)
     assert call("password/strength/", {"password": NEW}).body["score"] == 4
+
+
+def test_alice_corrects_the_address_of_her_sign_up(clock):
+    alice = {"username": "alice", "password": PASSWORD}
+    done(call("users/", {**alice, "email": "alcie@example.org"}))
+    first = outbox()[-1].code
+
+    done(call("email/correct/", {**alice, "email": address_of("alice")}))
+
+    mail = outbox()[-1]
+    assert mail.to == address_of("alice")
+    verify = {"email": address_of("alice"), "username": "alice"}
+    assert call("email/verify/", {**verify, "code": first}).code == "invalid_code"
+    done(call("email/verify/", {**verify, "code": mail.code}))
+    assert call("me/", token=get_tokens()["access"])["email"] == address_of("alice")
+    assert call("email/correct/", {**alice, "email": "a@b.example"}).code == "signup_ended"
+
+
+def test_dave_signs_up_by_invitation(clock, settings):
+    set_up(settings, signup="invite")
+    invite(superuser()[1])
+    token = {"token": invited_link().split("/")[-2]}
+
+    assert call("invitation/check/", token).body == {"email": address_of("dave")}
+    account = {"username": "dave", "password": NEW}
+    assert (
+        call("invitation/accept/", token | account | {"password": "dave@example.org"}).status == 400
+    )
+    made = done(call("invitation/accept/", token | account))
+
+    assert made.headers["Location"].endswith(f"/api/v1/users/{made['id']}/")
+    tokens = call("token/", account)
+    assert call("me/", token=tokens["access"])["email"] == address_of("dave")
+    for path, data in (("invitation/check/", {}), ("invitation/accept/", account)):
+        assert "token" in call(path, token | data).body
+
+
+def test_a_program_learns_what_the_site_offers(settings):
+    set_up(settings, signup="invite", terms_url="https://example.org/terms", terms_version="2")
+
+    shown = call("config/").body
+
+    assert shown["signup"] == "invite"
+    assert shown["terms"] == {"url": "https://example.org/terms", "version": "2"}
+    assert shown["password"] == {"min": 12, "max": 1024}

@@ -5,14 +5,17 @@ import re
 import pytest
 from django.test import Client
 
-from accounts.users.models import User
+from accounts.users.models import PendingSignup, User
 from tests.support.api import call, get_tokens
 from tests.support.disputes import NEW, lock
+from tests.support.invitations import invite, invited_link, superuser
 from tests.support.nodes import browser_at
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up
 from tests.support.site import together
 from tests.support.steps import (
+    PASSWORD,
+    WRONG,
     WRONG_CODE,
     address_of,
     code_in,
@@ -219,3 +222,46 @@ def test_a_mailed_code_used_at_two_processes_at_once_works_once(nodes, path, mor
     answers = together(4, lambda i: call(f"{path}confirm/", proof, client=there[i % 2]))
 
     assert sorted(answer.status for answer in answers) == [200, 400, 400, 400]
+
+
+def sign_up(name, email):
+    return call("users/", {"username": name, "email": email, "password": PASSWORD})
+
+
+def correct(name, email, password=PASSWORD):
+    return call("email/correct/", {"username": name, "email": email, "password": password})
+
+
+def test_only_the_password_of_a_sign_up_corrects_its_address(clock):
+    sign_up("alice", "alcie@example.org")
+
+    wrong = correct("alice", "mallory@example.org", WRONG)
+    unknown = correct("nobody", "mallory@example.org")
+    by_email = correct("alcie@example.org", "mallory@example.org")
+
+    assert {wrong.short, unknown.short} == {(401, "invalid_credentials")}
+    assert by_email.status in {400, 401}
+    assert PendingSignup.objects.get().email == "alcie@example.org"
+    guesses = [correct("alice", "mallory@example.org", WRONG).short for _ in range(6)]
+    assert guesses[-1] == (429, "throttled"), "as at a sign-in"
+
+
+def test_a_correction_to_a_taken_address_looks_like_one_to_a_free_address(alice, clock):
+    answers = []
+    for name, email in (("one", address_of("alice")), ("two", "nobody@example.org")):
+        sign_up(name, f"{name}@example.net")
+        answers.append(correct(name, email))
+
+    assert [(answer.status, answer.body) for answer in answers] == [(200, None)] * 2
+    notice = [mail for mail in outbox() if mail.to == address_of("alice")][-1]
+    assert (notice.code, "already have an account" in notice.subject) == ("", True)
+
+
+def test_an_invitation_makes_one_account_over_the_api(clock):
+    invite(superuser()[1])
+    data = {"token": invited_link().split("/")[-2], "username": "dave", "password": NEW}
+
+    assert call("invitation/accept/", data | {"username": "carol"}).body.keys() >= {"username"}
+    assert call("invitation/accept/", data).status == 201
+    assert "token" in call("invitation/accept/", data | {"username": "dave2"}).body
+    assert User.objects.count() == 2
