@@ -8,6 +8,7 @@ import pytest
 
 from accounts.oauth.clients.models import REGISTRATION as TEXT
 from accounts.oauth.devices import GRANT
+from tests.support.api import claims_of
 from tests.support.app_races import (
     VERIFIER,
     WEB,
@@ -24,7 +25,7 @@ from tests.support.nodes import AT_ONCE, browser_at
 from tests.support.races import WAITS, confirmed, times_in_history
 from tests.support.registration import REGISTER, VALID
 from tests.support.site import Site, together
-from tests.support.steps import sql
+from tests.support.steps import LOGOUT, sql
 
 # Holds the lock of the account, as a disconnection does, while a first-party app gets more scopes
 # than before, and prints whether that waits for the account without a lock of the connection.
@@ -231,8 +232,40 @@ def eight_uses_of_a_token_for_three_apps(nodes, _name):
     assert len(rows) == 3
 
 
+def signing_out_while_an_app_refreshes(nodes, name):
+    """Each refresh token goes on. Access tokens live if their ``sid`` is not the one that ended."""
+    owner = confirmed(nodes, name)
+    connect(nodes, name)
+    held = []
+    for i in range(AT_ONCE - 1):
+        add_code(nodes, name, f"{name}{i}")
+        held.append(json.loads(redeem(nodes, i, name, f"{name}{i}").body))
+    csrf = owner.csrf("/")
+
+    def act(i):
+        if i == AT_ONCE - 1:
+            return owner.post(LOGOUT, csrf=csrf)
+        return refresh(nodes, i, name, held[i]["refresh_token"])
+
+    *answers, left = together(AT_ONCE, act)
+
+    assert (left.status, statuses(answers)) == (302, [200] * len(held))
+    for i, (before, answer) in enumerate(zip(held, answers, strict=True)):
+        given = json.loads(answer.body)
+        again = json.loads(refresh(nodes, i, name, given["refresh_token"]).body)
+        has_ended = sid_of(given) == sid_of(before)
+        lives = [status_with(nodes, i, tokens) == 200 for tokens in (before, given, again)]
+        assert lives == [False, not has_ended, True]
+        assert sid_of(again) != sid_of(before)
+
+
+def sid_of(tokens):
+    return claims_of(tokens["access_token"])["sid"]
+
+
 RACES = [
     disconnecting_an_app_that_gets_tokens,
+    signing_out_while_an_app_refreshes,
     eight_uses_of_one_app_code,
     using_one_proof_eight_times,
     eight_uses_of_one_device_code,
