@@ -355,6 +355,9 @@ def _respond_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpR
     devices.close(asked)
     # After an ``id_token_hint``, another error would tell a disconnected app who is signed in.
     error = ERRORS[Step.SIGN_IN] if asked.subject else ERRORS[step]
+    if not asked.client.is_verified and asked.client.source != Client.Source.OPERATOR:
+        # Nobody but the app has named its URI, so a link to this site could lead anywhere.
+        raise OAuthError(error, "Nobody has verified the client, so the error is only shown.")
     return send_back(request, asked, error=error)
 
 

@@ -55,6 +55,19 @@ def test_a_wrong_request_of_an_app_that_nobody_has_checked_leads_nowhere(db, cha
     assert "error" in result(Browser().get(address(make_app(), **changes)))
 
 
+def test_a_link_without_pages_does_not_lead_to_an_app_that_has_described_itself(db):
+    app, source = make_app("Shop", is_verified=False), Client.Source
+    for changes, leads in (
+        ({"source": source.REGISTRATION}, False),
+        ({"source": source.OPERATOR}, True),
+        ({"source": source.REGISTRATION, "is_verified": True}, True),
+    ):
+        Client.objects.update(**changes)
+        answer = Browser().get(address(app, prompt="none"))
+        assert (result(answer).get("error") == "login_required") == leads
+        assert (answer.status_code == 400) != leads
+
+
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:4711/back", "org.example.app:/back"])
 def test_no_page_posts_to_a_program_on_a_device(browser, uri):
     app = make_app("Tool", is_public=True, scope="openid email", is_development=True)
