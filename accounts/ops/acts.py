@@ -6,6 +6,7 @@ A test fails if a page that takes POST requests, or a button with a name, is mis
 from dataclasses import dataclass
 
 NOT_YET = "not yet"
+DURING = "During a sign-in, `POST token/enrolment/`."
 BROWSER = "Browsers make such passkeys on pages of the site, without asking."
 PROVIDER = "The page at a provider sends browsers back here."
 # Why an app cannot ask for these acts: it would be the app that agrees, not the person.
@@ -100,7 +101,7 @@ ACTS = (
     Act("accounts/2fa/passkeys/", "The same", reason="The same page, below another URL."),
     Act("accounts/2fa/trusted/", "The same", reason="The same page, below another URL."),
     Act("accounts/2fa/emailed-codes/", "Turn emailed codes on or off", "PATCH factors/"),
-    Act("accounts/2fa/totp/setup/", "Add an authenticator app", "POST factors/totp/"),
+    Act("accounts/2fa/totp/setup/", "Add an authenticator app", "POST factors/totp/", DURING),
     Act(
         "accounts/2fa/totp/<int:factor_id>/",
         "Rename an authenticator app",
@@ -112,7 +113,7 @@ ACTS = (
         "DELETE factors/totp/<id>/",
         button="remove",
     ),
-    Act("accounts/2fa/passkeys/add/", "Add a passkey", "POST passkeys/"),
+    Act("accounts/2fa/passkeys/add/", "Add a passkey", "POST passkeys/", DURING),
     Act("accounts/2fa/passkeys/offer/", "Add a passkey that the browser has made", reason=BROWSER),
     Act(
         "accounts/2fa/passkeys/offer/",

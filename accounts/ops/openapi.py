@@ -52,6 +52,7 @@ SIGN_IN_REFUSED = "SignInRefused"
 CONFLICTS = {
     *("act_on_account", "add_email", "confirm_email", "make_email_primary", "remove_email"),
     *("set_emailed_codes", "add_authenticator_app", "add_passkey", "make_recovery_codes"),
+    "complete_enrolment",
     *("remove_authenticator_app", "remove_passkey"),
     *("change_password", "set_password", "change_username"),
 }
@@ -109,12 +110,15 @@ def schemas() -> dict[str, Any]:
             terms_url={"type": "string", "format": "uri"},
             terms_version={"type": "string"},
             url={"type": "string", "format": "uri"},
+            challenge={"type": "string", "description": "For `token/enrolment/`."},
+            methods={"type": "array", "items": {"type": "string", "enum": methods[:2]}},
         ),
         "SignInError": _error(
             "Why nobody is signed in. With `second_factor_required` send a code by one of "
             "`methods` with `challenge`, or the response of a passkey to `options`.",
             challenge={"type": "string"},
             methods={"type": "array", "items": {"type": "string", "enum": methods}},
+            url={"type": "string", "format": "uri"},
             options={"type": "object", "additionalProperties": {}, "description": GET_OPTIONS},
         ),
     }

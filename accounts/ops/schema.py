@@ -40,7 +40,7 @@ CODES = {
     "invalid_challenge": "The challenge is not valid any more: sign in again.",
     "insufficient_user_authentication": "This needs a sign-in of the last ten minutes.",
     "account_inactive": "The account is deactivated.",
-    "enrolment_required": "The account must add a second factor first, on the site.",
+    "enrolment_required": "A second factor must be added: by `token/enrolment/`, or at `url`.",
     "deletion_requested": "The account will be deleted: a sign-in at `url` can keep it.",
     "locked_down": "The account is locked: the page at `url` unlocks it.",
     "password_compromised": "Attackers know the password: set a new one on the site.",
@@ -301,6 +301,13 @@ EXAMPLES = {
     "sign_in": Example(_PASSWORD, TOKENS),
     "complete_sign_in": Example({"challenge": TOKEN_CHALLENGE, "code": "123456"}, TOKENS),
     "passkey_sign_in_options": Example(answer=OPTIONS),
+    "set_up_enrolment": Example(
+        {"challenge": TOKEN_CHALLENGE}, {"totp": SETUP, "passkey": REGISTRATION}
+    ),
+    "complete_enrolment": Example(
+        {"challenge": TOKEN_CHALLENGE, "setup": SETUP["setup"], "code": "123456", "name": "Phone"},
+        {**TOKENS, "recovery_codes": RECOVERY_CODES},
+    ),
     "get_reauthentication": Example(answer={"methods": ["passkey", "code"], "options": OPTIONS}),
     "reauthenticate": Example(
         {"code": "123456"}, {"auth_time": STARTED, "amr": ["pwd", "otp"], "acr": "aal2"}

@@ -53,14 +53,19 @@ class EmailNotVerified(PublicError):
 
 
 class EnrolmentRequired(PublicError):
-    """The account cannot sign in to the API, because it must add a second factor or use a passkey.
+    """The account must add a second factor or a passkey before anybody is signed in.
 
-    Both are possible only on the pages of the site.
+    ``more``: the challenge with which an API client adds it, and the accepted methods; nothing if
+        it can be added only on the site.
     """
 
     code = "enrolment_required"
     status = 403
-    message = _("Your account needs a second factor. Sign in on the site to add one.")
+    message = _("Your account needs a second factor. Add one to finish signing in.")
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__()
+        self.more = {"url": absolute("account_login"), **more}
 
 
 class DeletionRequested(PublicError):
@@ -86,8 +91,8 @@ class PasswordCompromised(PublicError):
 class SecondFactorRequired(PublicError):
     """The password is right, but the account requires a second factor.
 
-    ``more``: fields to add to the response. They are the challenge and the accepted methods, or
-        nothing if no challenge was issued.
+    ``more``: fields to add to the response. They are the challenge, the accepted methods and the
+        options for a passkey, or nothing if no challenge was issued.
     """
 
     code = "second_factor_required"
@@ -96,6 +101,9 @@ class SecondFactorRequired(PublicError):
 
     def __init__(self, **more: Any) -> None:
         super().__init__()
+        if "challenge" in more:
+            # There, the person can recover the account if every second factor is lost.
+            more["url"] = absolute("account_login")
         self.more = more
 
 

@@ -4,7 +4,7 @@ Functions that issue tokens load the signing key first. If signing failed later,
 code or a challenge would be used up for nothing, and a repeated refresh token would look stolen.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -37,12 +37,14 @@ from accounts.tokens.errors import (
     DeletionRequested,
     EmailNotVerified,
     EnrolmentRequired,
+    InvalidChallenge,
     InvalidToken,
     PasswordCompromised,
     SecondFactorRequired,
     TokenExpired,
     UnknownService,
 )
+from accounts.tokens.models import TokenChallenge
 from accounts.twofactor import passkeys
 from accounts.twofactor import services as twofactor
 from accounts.users.models import PendingSignup, User
@@ -136,18 +138,18 @@ def proceed(
     """Return the tokens of a sign-in to ``account`` whose first step was ``proof``.
 
     Raises:
-        EmailNotVerified, AccountInactive, EnrolmentRequired, DeletionRequested: the account cannot
-            sign in to the API.
+        EmailNotVerified, AccountInactive, DeletionRequested: the account cannot sign in to the API.
         TermsRequired: the person has not accepted the current terms.
-        SecondFactorRequired: a second step is required; the error contains the challenge for it.
+        SecondFactorRequired, EnrolmentRequired: another step is required; the error contains the
+            challenge for it.
     """
     proofs = (proof,)
     requirement = policy.next_requirement(account, proofs)
-    if requirement is Requirement.SECOND_FACTOR and isinstance(account, User):
-        raise _issue_challenge(account, proofs, token_request)
-    if requirement is Requirement.TERMS and isinstance(account, User):
-        terms.accept(account, token_request.terms_version, Actor(client).by(proof.method))
-        requirement = policy.next_requirement(account, proofs)
+    if isinstance(account, User):
+        if requirement is Requirement.TERMS:
+            terms.accept(account, token_request.terms_version, Actor(client).by(proof.method))
+            requirement = policy.next_requirement(account, proofs)
+        _require_next_step(account, requirement, proofs, token_request)
     return _begin(_cleared(account, requirement), proofs, token_request, client)
 
 
@@ -168,26 +170,86 @@ def sign_in_again(
         TermsRequired: the person has not accepted the current terms. The code stays valid.
         InvalidChallenge: the challenge is unknown, used, expired or has no attempts left.
         WrongFactorCode, WrongPasskey: the response is wrong.
-        EnrolmentRequired: the account accepts only a passkey, or must add one.
+        EnrolmentRequired: the account accepts only a passkey, or must add a factor. In the second
+            case, the error contains the challenge for that.
         DeletionRequested: the account will be deleted.
         RateLimited: there were too many guesses.
     """
     access.be_ready()
     challenge = token_challenges.get_challenge(secret, kind)
     user, first = challenge.user, token_challenges.proofs(challenge)
-    must_accept = terms.must_accept(user)
-    if must_accept:
-        terms.check(terms_version)
-    token_challenges.take_try(challenge)
+    must_accept = _take_try(challenge, terms_version)
     proof = second_proof(user, first, response, Actor(client), nonce=challenge.nonce)
     proofs = (*first, proof)
     if must_accept:
         terms.accept(user, terms_version, Actor(client).by(*(proof.method for proof in proofs)))
-    _cleared(user, policy.next_requirement(user, proofs))
-    token_request = TokenRequest(challenge.audience, frozenset(challenge.scope.split()), kind)
+    token_request = _request_of(challenge)
+    requirement = policy.next_requirement(user, proofs)
+    if requirement in ADDING:
+        token_challenges.consume(challenge)
+        _require_next_step(user, requirement, proofs, token_request)
+    _cleared(user, requirement)
     with transaction.atomic():
         token_challenges.consume(challenge)
         return _begin(user, proofs, token_request, client)
+
+
+def _take_try(challenge: TokenChallenge, terms_version: str) -> bool:
+    """Count an attempt at ``challenge``; return whether the person must accept the terms."""
+    if must_accept := terms.must_accept(challenge.user):
+        terms.check(terms_version)
+    token_challenges.take_try(challenge)
+    return must_accept
+
+
+def _request_of(challenge: TokenChallenge) -> TokenRequest:
+    kind = LoginSession.Kind(challenge.kind)
+    return TokenRequest(challenge.audience, frozenset(challenge.scope.split()), kind)
+
+
+def find_enrolling(secret: str) -> User:
+    """Return the user who may add a second factor with the challenge ``secret``.
+
+    Raises:
+        InvalidChallenge: the challenge is unknown, used or expired, or is for another step.
+    """
+    return _enrolment_of(secret).user
+
+
+def _enrolment_of(secret: str) -> TokenChallenge:
+    challenge = token_challenges.get_challenge(secret, LoginSession.Kind.API)
+    proofs = token_challenges.proofs(challenge)
+    if policy.next_requirement(challenge.user, proofs) not in ADDING:
+        raise InvalidChallenge
+    return challenge
+
+
+def sign_in_by_enrolment(
+    secret: str, add: Callable[[User], Proof], client: ClientInfo, *, terms_version: str = ""
+) -> Tokens:
+    """Add a second factor with the challenge ``secret``, and return the tokens of the sign-in.
+
+    ``add``: adds the factor to the user, and returns the proof that the person has it. It is called
+        in a transaction.
+    ``terms_version``: the version of the terms that the person accepts; empty for none.
+
+    Raises:
+        InvalidChallenge: see :func:`find_enrolling`; or no attempts are left.
+        EnrolmentRequired: the factor must be a passkey.
+        TermsRequired, DeletionRequested: as for :func:`sign_in_again`. No factor is added.
+        PublicError: any error of ``add``.
+    """
+    access.be_ready()
+    challenge = _enrolment_of(secret)
+    user, first = challenge.user, token_challenges.proofs(challenge)
+    must_accept = _take_try(challenge, terms_version)
+    with transaction.atomic():
+        token_challenges.consume(challenge)
+        proofs = (*first, add(user))
+        if must_accept:
+            terms.accept(user, terms_version, Actor(client).by(*(proof.method for proof in proofs)))
+        _cleared(user, policy.next_requirement(user, proofs))
+        return _begin(user, proofs, _request_of(challenge), client)
 
 
 def second_proof(
@@ -210,7 +272,7 @@ def second_proof(
     """
     if response.credential:
         return passkeys.verify(user, response.credential, actor)
-    if twofactor.needs_passkey(user):
+    if twofactor.needs_passkey(user) and twofactor.has_passkey(user):
         # Checked before the code, because a recovery code would be spent for nothing.
         raise EnrolmentRequired
     return second_step.verify(user, first, response.code, actor, nonce=nonce)
@@ -434,14 +496,32 @@ def _cleared(account: User | PendingSignup, requirement: Requirement | None) -> 
     return account
 
 
-def _issue_challenge(
-    user: User, proofs: tuple[Proof, ...], token_request: TokenRequest
-) -> SecondFactorRequired:
+# What a challenge is for: the second step, or adding a factor. Pages in a browser add none here.
+PROVING = (Requirement.SECOND_FACTOR, Requirement.MAILBOX)
+ADDING = (Requirement.ENROLMENT, Requirement.PASSKEY)
+
+
+def _require_next_step(
+    user: User,
+    requirement: Requirement | None,
+    proofs: tuple[Proof, ...],
+    token_request: TokenRequest,
+) -> None:
+    """Raise the error with a new challenge if an API client can meet ``requirement`` with one."""
+    is_adding = requirement in ADDING and token_request.kind is LoginSession.Kind.API
+    if not (is_adding or requirement in PROVING):
+        return
     scope = scopes.written(token_request.scope or scopes.DEFAULT)
     secret = token_challenges.issue(
         user, proofs, audience=token_request.audience, scope=scope, kind=token_request.kind
     )
-    return second_factor_required(user, proofs, challenge=secret)
+    if is_adding:
+        must_be_passkey = requirement is Requirement.PASSKEY or policy.must_enrol_passkey(
+            user, proofs
+        )
+        addable = [SecondMethod.PASSKEY] if must_be_passkey else [*SecondMethod][:2]
+        raise EnrolmentRequired(challenge=secret, methods=addable)
+    raise second_factor_required(user, proofs, challenge=secret)
 
 
 def second_factor_required(
@@ -462,14 +542,15 @@ def _methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
     """Return the methods by which an API client can prove the second factor of ``user``.
 
     It is only the passkey if ``user`` must use one. An emailed code is accepted only next to
-    another code, because access to a mailbox must not replace a passkey, which resists phishing.
+    another code, because access to a mailbox must not replace a passkey, which resists phishing;
+    and from staff without a factor, who confirm their mailbox before they add one.
     """
     methods = second_step.methods(user, proofs)
-    if twofactor.needs_passkey(user) or not {SecondMethod.TOTP, SecondMethod.RECOVERY_CODE} & {
-        *methods
-    }:
-        return [method for method in methods if method is SecondMethod.PASSKEY]
-    return methods
+    only_passkey = SecondMethod.PASSKEY in methods and (
+        twofactor.needs_passkey(user)
+        or not {SecondMethod.TOTP, SecondMethod.RECOVERY_CODE} & {*methods}
+    )
+    return [SecondMethod.PASSKEY] if only_passkey else methods
 
 
 def _begin(

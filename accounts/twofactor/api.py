@@ -4,6 +4,7 @@ Only a program of the person's own changes anything here: no API key, no connect
 in a browser.
 """
 
+from functools import partial
 from typing import Any
 
 from django.http import Http404
@@ -23,9 +24,12 @@ from accounts.sessions import services as sessions
 from accounts.sessions.current import actor_of, session_of
 from accounts.sessions.models import LoginSession
 from accounts.signin import policy
+from accounts.terms.forms import TermsSerializer
+from accounts.tokens import services as tokens
+from accounts.tokens.api import with_refresh
 from accounts.tokens.authentication import ForOwnProgram
 from accounts.tokens.errors import InsufficientUserAuthentication
-from accounts.tokens.serializers import CredentialField
+from accounts.tokens.serializers import CredentialField, TokensSerializer
 from accounts.twofactor import models, passkeys, services, trusted_browsers
 from accounts.twofactor.adding import SEED
 from accounts.twofactor.errors import WrongFactorCode
@@ -163,6 +167,37 @@ class EmailedCodesSerializer(serializers.Serializer[Any]):
     """Whether a code by email may follow the password."""
 
     emailed_codes = serializers.BooleanField()
+
+
+class EnrolmentChallengeSerializer(serializers.Serializer[Any]):
+    """The challenge of an ``enrolment_required`` answer."""
+
+    challenge = TextField(max_length=100)
+
+
+class EnrolmentSerializer(NewFactorSerializer, EnrolmentChallengeSerializer, TermsSerializer):
+    """A challenge, and a new passkey or the setup and first code of an authenticator app."""
+
+    setup = TextField(required=False, max_length=1000)
+    code = TextField(required=False, max_length=64)
+    credential = CredentialField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return ``attrs``. Raise ``ValidationError`` if the passkey and the code are missing."""
+        if "credential" not in attrs and not {"setup", "code"} <= attrs.keys():
+            raise serializers.ValidationError({"credential": [_("This field is required.")]})
+        return attrs
+
+
+class EnrolmentSetupSerializer(serializers.Serializer[Any]):
+    """What each kind of second factor needs, of which one is to be added."""
+
+    totp = SetupSerializer()
+    passkey = RegistrationSerializer()
+
+
+class EnrolledSerializer(TokensSerializer, RecoveryCodesSerializer):
+    """The tokens of a sign-in that has added a second factor, and new recovery codes."""
 
 
 class CodeSerializer(serializers.Serializer[Any]):
@@ -338,6 +373,52 @@ class PasskeysView(FactorsOfPerson):
         data, user = valid(NewPasskeySerializer(data=request.data)), self.require_right_to_add()
         actor, name = actor_of(request._request), data.get("name", "")
         return self.added(Method.PASSKEY, passkeys.add(user, data["credential"], name, actor))
+
+
+class EnrolmentSetupView(Open, APIView):
+    """Begin to add the second factor that a sign-in requires."""
+
+    @extend_schema(
+        operation_id="set_up_enrolment",
+        request=EnrolmentChallengeSerializer,
+        responses={200: EnrolmentSetupSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Return what an authenticator app and a passkey need. Add one by `token/enrolment/`."""
+        secret = valid(EnrolmentChallengeSerializer(data=request.data))["challenge"]
+        user = tokens.find_enrolling(secret)
+        return Response({"totp": setup_of(user, secret), "passkey": passkeys.options_to_add(user)})
+
+
+def _add_factor(user: User, *, data: dict[str, Any], actor: Actor, codes: list[str]) -> Proof:
+    """Add the factor in ``data`` to ``user``, and append new recovery codes to ``codes``."""
+    if credential := data.get("credential"):
+        codes += passkeys.add(user, credential, data.get("name", ""), actor)
+        return Proof.now(Method.PASSKEY)
+    codes += enrol(user, data, data["challenge"], actor)
+    return Proof.now(Method.TOTP)
+
+
+class EnrolmentView(Open, APIView):
+    """Add the second factor that a sign-in requires."""
+
+    @extend_schema(
+        operation_id="complete_enrolment",
+        request=EnrolmentSerializer,
+        responses={200: EnrolledSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Add a second factor with the challenge of `enrolment_required`, and sign in.
+
+        Only this response contains the recovery codes. Your other sessions end.
+        """
+        data, client = valid(EnrolmentSerializer(data=request.data)), client_of(request)
+        codes: list[str] = []
+        add = partial(_add_factor, data=data, actor=Actor(client), codes=codes)
+        made = tokens.sign_in_by_enrolment(
+            data["challenge"], add, client, terms_version=data.get("terms", "")
+        )
+        return Response({**with_refresh(made), **_shown(codes)})
 
 
 class FactorOfPerson(FactorsOfPerson):

@@ -25,7 +25,7 @@ from accounts.signin.session import (
     establish_api_session,
     establish_session,
 )
-from accounts.tokens.authentication import Authentication, InScope
+from accounts.tokens.authentication import Authentication, HasOwnSession, InScope
 from accounts.tokens.scopes import AREAS
 from tests.support.api_jwt import basic
 from tests.support.second_factor import enrolled
@@ -42,15 +42,21 @@ SIGN_IN_PAGES = (
 )
 # Every endpoint that may give a session to a client.
 SIGN_IN_ENDPOINTS = (
-    "/api/v1/token/ /api/v1/token/challenge/ /api/v1/session/ /api/v1/login/code/confirm/"
+    "/api/v1/token/ /api/v1/token/challenge/ /api/v1/token/enrolment/ /api/v1/session/ "
+    "/api/v1/login/code/confirm/"
 )
 # Functions that make, show or remove a proof or a session, and the routes that may call them.
 GUARDED = {
-    "twofactor.services.enrol": "2fa/totp/setup/",
-    "twofactor.services.make_recovery_codes": "2fa/recovery-codes/",
-    "twofactor.services.remove": "2fa/totp/<int:factor_id>/ 2fa/passkeys/<int:factor_id>/",
-    "twofactor.services.set_emailed_codes": "2fa/emailed-codes/",
-    "twofactor.passkeys.add": "2fa/passkeys/add/",
+    "twofactor.services.enrol": "2fa/totp/setup/ /api/v1/factors/totp/ /api/v1/token/enrolment/",
+    "twofactor.services.make_recovery_codes": (
+        "2fa/recovery-codes/ /api/v1/factors/recovery-codes/"
+    ),
+    "twofactor.services.remove": (
+        "2fa/totp/<int:factor_id>/ 2fa/passkeys/<int:factor_id>/ "
+        "/api/v1/factors/totp/<int:id>/ /api/v1/passkeys/<int:id>/"
+    ),
+    "twofactor.services.set_emailed_codes": "2fa/emailed-codes/ /api/v1/factors/",
+    "twofactor.passkeys.add": "2fa/passkeys/add/ /api/v1/passkeys/ /api/v1/token/enrolment/",
     "twofactor.passkeys.add_automatic": "2fa/passkeys/offer/",
     "twofactor.passkeys.confirm": "2fa/passkeys/<int:factor_id>/confirm/",
     "twofactor.trusted_browsers.trust": "2fa/challenge/",
@@ -71,7 +77,10 @@ GUARDED = {
     "signin.session.establish_api_session": SIGN_IN_ENDPOINTS,
     "sessions.services.new_api_session": SIGN_IN_ENDPOINTS,
     "tokens.families.first_token": SIGN_IN_ENDPOINTS,
-    "tokens.token_challenges.issue": "/api/v1/token/ /api/v1/session/ /api/v1/login/code/confirm/",
+    "tokens.token_challenges.issue": (
+        "/api/v1/token/ /api/v1/token/challenge/ /api/v1/session/ /api/v1/login/code/confirm/"
+    ),
+    "signin.session.record_api_reauthentication": "/api/v1/reauthenticate/",
     "tokens.services.exchange": "/api/v1/token/",
     "tokens.families.rotate": "/api/v1/token/refresh/ /api/v1/session/refresh/",
     "apikeys.services.make": "keys/new/ /api/v1/keys/",
@@ -220,6 +229,9 @@ def test_every_endpoint_is_public_or_uses_the_sites_own_authentication_and_scope
         assert not view.__module__.startswith(LIBRARIES), route
         if route in OPEN:
             assert (*view.authentication_classes, *view.permission_classes) == (), route
+        elif view.permission_classes == (HasOwnSession,):
+            # A narrow token may reauthenticate, so that it can do what it was issued for.
+            assert route == "api/v1/reauthenticate/"
         else:
             assert view.authentication_classes == [KeyAuthentication, Authentication], route
             assert all(issubclass(known, InScope) for known in view.permission_classes), route

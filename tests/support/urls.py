@@ -84,6 +84,8 @@ OPEN = {
     "api/v1/password/reset/check/",
     "api/v1/password/reset/confirm/",
     "api/v1/password/strength/",
+    "api/v1/token/enrolment/",
+    "api/v1/token/enrolment/setup/",
     "api/v1/token/refresh/",
     "api/v1/passkeys/options/",
     "api/v1/token/verify/",
