@@ -306,6 +306,8 @@ SUPPORT_DECIDED = Event(
 LOCK_LIFTED = Event(
     _("A link that opens the account was sent."), mail=_("A link that opens your account was sent")
 )
+# The detail is the number of people whom the list shows, or whom a bulk act is about.
+PEOPLE_SHOWN = Event(_("Searched for people or listed them as staff."))
 STAFF_ACTED = Event(_("Acted on another account as staff."))
 # In the histories of the superusers. The detail is the act and the number of people.
 BULK_STARTED = Event(
@@ -378,6 +380,9 @@ def names(*events: Event) -> frozenset[str]:
     """Return the names of ``events``, as the database stores them."""
     return frozenset(event.name for event in events)
 
+
+# People see these events only if ``STAFF_VIEWS_SHOWN`` is ``on``.
+VIEWS = names(PAGE_OPENED, DETAILS_READ, PROFILE_READ)
 
 # Nobody has access after these events, neither with a credential nor by an app.
 ACCESS_ENDED = names(LOCKED_DOWN, SWITCHED_OFF, DELETION_REQUESTED)

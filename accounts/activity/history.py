@@ -55,7 +55,7 @@ ICONS = {
     "key": ("key_", "registration_token_"),
     "devices": ("browser_trusted", "trust_ended", "browser_proved"),
     "stop": ("locked_down",),
-    "staff": ("rights_", "staff_", "switched_", "superuser_", "details_"),
+    "staff": ("rights_", "staff_", "switched_", "superuser_", "details_", "people_"),
     "apps": ("app_",),
 }
 GROUP_ICONS = {Group.SIGN_IN: "in", Group.FAILURE: "bad", Group.CHANGE: "shield"}
@@ -161,6 +161,9 @@ class Entry:
             return ", ".join(str(limits.WORDS[kind]) for kind in kinds if kind in limits.WORDS)
         if self.event in {events.PAGE_OPENED, events.DETAILS_READ}:
             return str(ROLES.get(self.row.detail, ""))
+        if self.event is events.PEOPLE_SHOWN and self.row.detail.isdecimal():
+            count = int(self.row.detail)
+            return ngettext("%(n)d person shown", "%(n)d people shown", count) % {"n": count}
         if self.event not in COUNTED or not self.row.detail.isdecimal():
             return in_words(self.row.detail)
         count = int(self.row.detail)

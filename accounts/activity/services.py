@@ -128,9 +128,19 @@ def tell_superusers(user: User, actor: Actor) -> None:
         record(superuser, events.STAFF_CHANGED, actor, detail=user.username)
 
 
+def are_shown() -> Q:
+    """Return the condition for the events that people may see of themselves."""
+    return Q() if settings.AUTHSITE.staff_views_shown == "on" else ~Q(kind__in=events.VIEWS)
+
+
+def all_of(user: User) -> QuerySet[Activity]:
+    """Return the events of ``user``, newest first, as staff see them."""
+    return Activity.objects.filter(user=user).order_by("-id")
+
+
 def of(user: User, group: str = "") -> QuerySet[Activity]:
-    """Return the events of ``user``, newest first; only those of ``group`` if it is given."""
-    rows = Activity.objects.filter(user=user).order_by("-id")
+    """Return the events that ``user`` sees, newest first; only those of ``group`` if given."""
+    rows = all_of(user).filter(are_shown())
     if group in Group:
         rows = rows.filter(kind__in=[e.name for e in EVENTS.values() if e.group == group])
     return rows

@@ -195,6 +195,13 @@ class FoundUsersView(generics.ListAPIView[User]):
         signups = search.search_signups(query, all_emails=all_emails)[:MOST]
         return [*signups, *found] if signups else found
 
+    def paginate_queryset(self, queryset: Any) -> Any:
+        """Return the page, and record how many people it shows."""
+        page = super().paginate_queryset(queryset)
+        staff = cast(User, self.request.user)
+        person.record_shown(staff, actor_of(self.request._request), len(page or ()))
+        return page
+
     @extend_schema(operation_id="find_users", parameters=[*parameters])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Find users and sign-ups for staff, at most 200 of each; by cursor all users, no sign-ups.
@@ -220,9 +227,11 @@ class AccountView(views.APIView):
         The history of the account shows that staff have read it.
         """
         staff, account = cast(User, request.user), search.find_account(str(id))
-        hit(STAFF.of("read", staff.pk))
+        actor = actor_of(request._request)
+        if not actor.key:
+            hit(STAFF.of("read", staff.pk))
         if isinstance(account, User):
-            person.record_page_view(account, staff, actor_of(request._request))
+            person.record_page_view(account, staff, actor)
         return _shown(account, request)
 
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
-from accounts.administration import acts, roles
+from accounts.administration import acts, person, roles
 from accounts.administration.models import BulkAct, BulkPerson
 from accounts.administration.roles import (
     AlreadyDone,
@@ -31,8 +31,6 @@ from accounts.common.database import delete_in_batches
 from accounts.common.errors import PublicError
 from accounts.mail.services import mass_mail
 from accounts.sessions import services as sessions
-from accounts.throttle.limits import STAFF_BULK
-from accounts.throttle.services import hit
 from accounts.users.models import User
 from accounts.users.rights import ACTING, role_of, superusers
 
@@ -109,7 +107,7 @@ class NobodyToActOn(PublicError):
     message = _("Choose between 1 and 5,000 people.")
 
 
-def prepare(name: str, staff: User, people: QuerySet[User]) -> BulkAct:
+def prepare(name: str, staff: User, actor: Actor, people: QuerySet[User]) -> BulkAct:
     """Store which of ``people`` the act ``name`` will concern, and why it excludes the others.
 
     Nothing else happens before :func:`start`.
@@ -117,14 +115,14 @@ def prepare(name: str, staff: User, people: QuerySet[User]) -> BulkAct:
     Raises:
         NotInRole: ``staff`` may not act on anybody.
         NobodyToActOn: there are no people, or too many.
-        RateLimited: ``staff`` has prepared too many bulk acts.
+        RateLimited: ``staff`` was shown too many people: see :func:`person.record_shown`.
     """
     if role_of(staff) not in ACTING:
         raise NotInRole
     chosen = list(people.values_list("pk", flat=True)[: MOST + 1])
     if not 1 <= len(chosen) <= MOST:
         raise NobodyToActOn
-    hit(STAFF_BULK.of(staff.pk))
+    person.record_shown(staff, actor, len(chosen))
     with transaction.atomic():
         bulk = BulkAct.objects.create(staff=staff, act=name)
         BulkPerson.objects.bulk_create(BulkPerson(bulk=bulk, user_id=pk) for pk in set(chosen))

@@ -39,7 +39,8 @@ def actions_for(staff: User) -> dict[str, Action]:
 def _prepare(_admin: Any, request: HttpRequest, people: QuerySet[User]) -> HttpResponse:
     """Store whom the chosen act concerns, and redirect to its page."""
     try:
-        prepared = bulk.prepare(request.POST["action"], cast(User, request.user), people)
+        staff, actor = cast(User, request.user), actor_of(request)
+        prepared = bulk.prepare(request.POST["action"], staff, actor, people)
     except NobodyToActOn as error:
         messages.error(request, str(error))
         return redirect(request.get_full_path())

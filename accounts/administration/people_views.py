@@ -152,7 +152,7 @@ class PeopleAdmin(ListAdmin):
             signups = search.search_signups(query, all_emails=sees_all_emails(reader))
         elif state == UNCONFIRMED:
             signups = search.unconfirmed_signups()
-        shown = signups[: self.list_per_page] if state in {"", UNCONFIRMED} else []
+        shown = list(signups[: self.list_per_page]) if state in {"", UNCONFIRMED} else []
         context = {
             "title": _("People"),
             "signups": [(signup, person.email_for(reader, signup)) for signup in shown],
@@ -160,7 +160,11 @@ class PeopleAdmin(ListAdmin):
             "request_end": support_code.request_of(query),
             "masked": not sees_all_emails(reader),
         }
-        return super().changelist_view(request, context | (extra_context or {}))
+        answer = super().changelist_view(request, context | (extra_context or {}))
+        if found := (getattr(answer, "context_data", None) or {}).get("cl"):
+            number = len(shown) + len(found.result_list)
+            person.record_shown(reader, actor_of(request), number)
+        return answer
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str

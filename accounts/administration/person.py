@@ -7,7 +7,6 @@ from functools import cached_property, partial
 from typing import Any, cast
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -33,7 +32,7 @@ from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.throttle import services as throttle
-from accounts.throttle.limits import STAFF
+from accounts.throttle.limits import STAFF, STAFF_READ, Budget
 from accounts.throttle.services import hit
 from accounts.twofactor import services as twofactor
 from accounts.twofactor import trusted_browsers
@@ -187,6 +186,8 @@ class Facts:
 
 # Later views of the same person are part of the same conversation.
 ONCE = timedelta(hours=1)
+# How many times as many people are shown to API keys.
+OF_KEYS = 7
 
 
 def record_page_view(user: User, staff: User, actor: Actor) -> None:
@@ -195,10 +196,16 @@ def record_page_view(user: User, staff: User, actor: Actor) -> None:
     ``actor``: the client and the session of ``staff``.
 
     The row names the role of ``staff`` for ``user``, and the username for other staff. Nothing is
-    recorded if people look at their own page or if ``STAFF_VIEWS_SHOWN`` is ``off``.
+    recorded if people look at their own page.
+
+    Raises:
+        RateLimited: ``staff`` was shown too many people.
     """
+    if user == staff:
+        return
+    hit(_budget(staff, actor, 1))
     actor = actor.as_staff(staff)
-    if settings.AUTHSITE.staff_views_shown == "off" or user == staff or _is_noted(user, actor):
+    if _is_noted(user, actor):
         return
     with transaction.atomic():
         # Two requests of the same member of staff must not add two rows.
@@ -212,7 +219,7 @@ def note_details(user: User, staff: User, actor: Actor) -> None:
     """Record in both histories that the auditor ``staff`` has seen all details of ``user``.
 
     ``actor``: the client of ``staff``, with the reason. The row of the user also has the role of
-    ``staff``. If ``STAFF_VIEWS_SHOWN`` is ``off``, only ``staff`` gets a row.
+    ``staff``.
 
     Raises:
         RateLimited: ``staff`` has read too many users.
@@ -220,12 +227,30 @@ def note_details(user: User, staff: User, actor: Actor) -> None:
     hit(STAFF.of("read", staff.pk))
     with transaction.atomic():
         record(staff, events.DETAILS_SEEN, actor, detail=user.username)
-        if settings.AUTHSITE.staff_views_shown == "on":
-            record(user, events.DETAILS_READ, actor.as_staff(staff), detail=role_of(staff) or "")
+        record(user, events.DETAILS_READ, actor.as_staff(staff), detail=role_of(staff) or "")
+
+
+def record_shown(staff: User, actor: Actor, number: int) -> None:
+    """Record in the history of ``staff`` that a list or a bulk act shows ``number`` people.
+
+    ``actor``: the client of ``staff``, and the API key if one is used.
+
+    Raises:
+        RateLimited: ``staff`` was shown too many people.
+    """
+    if number:
+        hit(_budget(staff, actor, number))
+        record(staff, events.PEOPLE_SHOWN, actor, detail=str(number))
+
+
+def _budget(staff: User, actor: Actor, number: int) -> Budget:
+    one = STAFF_READ.times(OF_KEYS).of("key", staff.pk) if actor.key else STAFF_READ.of(staff.pk)
+    # A large bulk act takes half of the budget, so that it is possible after a look at lists.
+    return one._replace(cost=min(number * one.cost, one.depth // 2))
 
 
 def _is_noted(user: User, actor: Actor) -> bool:
-    rows = activity.of(user).filter(kind=events.PAGE_OPENED.name, actor=actor.name)
+    rows = activity.all_of(user).filter(kind=events.PAGE_OPENED.name, actor=actor.name)
     return rows.filter(at__gt=clock.now() - ONCE).exists()
 
 
@@ -285,7 +310,7 @@ def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, An
     """
     user, emails = facts.user, facts.emails[:MOST]
     shown = [row for row in emails if not is_masked or row.email == user.email]
-    page = page_of(request, activity.of(user))
+    page = page_of(request, activity.all_of(user))
     actors = {row.actor_id for row in (*facts.attempts, *page)} - {None}
     names = dict(User.objects.filter(pk__in=actors).values_list("pk", "username"))
     as_staff_see = partial(StaffEntry, is_masked=is_masked, names=names)

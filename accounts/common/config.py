@@ -382,7 +382,7 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
         "loss of the database, and `after_restore` reads it. If unset, `deletions.log` in DATA_DIR."
     )
     staff_views_shown: str = setting(
-        "Whether people see in their history that staff opened the page about them in the admin.",
+        "Whether people see in their history that staff looked at them. It is always recorded.",
         choice("on", "off"),
         default="on",
     )

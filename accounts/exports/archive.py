@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 
 from accounts.activity.history import Entry
 from accounts.activity.models import ABOUT_OTHERS, Activity
+from accounts.activity.services import are_shown
 from accounts.common import clock
 from accounts.common.brand import brand_of
 from accounts.common.database import read_in_batches
@@ -51,6 +52,8 @@ TABLES_HERE = "\0"
 def _rows(table: Table, person: Person) -> Iterator[dict[str, Any]]:
     """Return the rows of ``person`` in ``table``, with the columns that an export contains."""
     found = apps.get_model(table.label)._default_manager.filter(table.of(person))
+    if table.label == "accounts.Activity":
+        found = found.filter(are_shown())
     paths = [OWN.get((table.label, name), NAMED.get(name, name)) for name in table.exported]
     for batch in read_in_batches(found.values_list("pk", *paths), BATCH):
         for _pk, *values in batch:

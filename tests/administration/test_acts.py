@@ -475,7 +475,9 @@ def test_the_list_offers_the_bulk_acts_to_those_who_act_and_not_djangos_own():
 
 def test_old_bulk_acts_are_deleted(three, clock):
     carol = member("carol", "Support")
-    started, _unstarted = (bulk.prepare("deactivate", carol, User.objects.all()) for _ in range(2))
+    started, _unstarted = (
+        bulk.prepare("deactivate", carol, Actor(), User.objects.all()) for _ in range(2)
+    )
     bulk.start(started, REASON, Actor())
 
     kept = []

@@ -15,7 +15,7 @@ from accounts.administration import bulk
 from accounts.administration.models import BulkPerson
 from accounts.administration.roles import NotInRole
 from accounts.common.proofs import Method
-from accounts.throttle.limits import STAFF
+from accounts.throttle.limits import STAFF, STAFF_READ
 from accounts.throttle.services import hit
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import PendingSignup, User
@@ -32,7 +32,7 @@ from tests.support.administration import (
     rows,
     staff_token,
 )
-from tests.support.api import call
+from tests.support.api import call, get_tokens
 from tests.support.invitations import staff_with
 from tests.support.second_factor import (
     CHALLENGE,
@@ -318,12 +318,21 @@ def test_a_reason_shows_all_details_once_and_the_person_reads_who_looked(alice):
 
 
 def test_every_look_leaves_a_trace_even_if_people_do_not_see_it(alice, settings):
-    browser = desk("Auditor")
-    details(browser, alice)
     set_up(settings, staff_views_shown="off")
+    browser = desk("Auditor")
+    browser.get(page_of(alice))
+    details(browser, alice)
     details(browser, alice, "another reason")
 
-    assert alice.activity.filter(kind="details_read").count() == 1
+    looks = alice.activity.filter(kind__in=("page_opened", "details_read"), actor="carol")
+    assert looks.count() == 3
+    hers, page = signed_in(alice), "/accounts/activity/"
+    for told in (hers.get(page), hers.get("/"), hers.get(f"{page}activity.csv")):
+        assert "A member of staff" not in told.getvalue().decode()
+    listed = call("activity/", token=get_tokens("alice")["access"]).body["results"]
+    assert not {"page_opened", "details_read"} & {row["kind"] for row in listed}
+    assert hers.get(f"{page}{looks[0].pk}/").status_code == 404
+    assert "staff read all details" in desk("Superuser", "erin").get(page_of(alice)).text
     seen = User.objects.get(username="carol").activity.filter(kind="details_seen")
     assert list(seen.order_by("pk").values_list("reason", flat=True)) == [REASON, "another reason"]
 
@@ -358,6 +367,37 @@ def test_an_auditor_sees_the_details_of_a_limited_number_of_people(alice, clock)
     assert [details(browser, alice).status_code for _ in range(2)] == [200, 429]
 
 
+def shown_to(staff):
+    rows = staff.activity.filter(kind="people_shown").order_by("pk")
+    return list(rows.values_list("detail", flat=True))
+
+
+def test_staff_leave_a_trace_of_all_the_people_whom_lists_show(clock):
+    for name in ("alice", "bobby", "bob"):
+        make_user(name)
+    browser, carol = desk(), User.objects.get(username="carol")
+
+    browser.get(LIST)
+    browser.get(LIST, {"q": "bob"})
+    browser.get(bulk_page(choose(browser, "deactivate", [User.objects.get(username="bob")])))
+    call("admin/users/?q=bob", token=staff_token("carol"))
+
+    assert shown_to(carol) == ["4", "2", "1", "2"]
+    assert "4 people shown" in browser.get("/accounts/activity/").text
+
+
+def test_the_limit_counts_the_people_who_are_shown_and_not_the_pages():
+    for name in ("alice", "bob"):
+        make_user(name)
+    browser, carol = desk(), User.objects.get(username="carol")
+    one = STAFF_READ.of(carol.pk)
+    hit(one._replace(cost=one.depth - 5 * one.cost))
+
+    assert [browser.get(LIST).status_code for _ in range(2)] == [200, 429]
+    pages = [page_of(User.objects.get(username=name)) for name in ("alice", "bob", "alice")]
+    assert [browser.get(page).status_code for page in pages] == [200, 200, 429]
+
+
 NAMES = ("alice", "bob", "dave")
 
 
@@ -365,7 +405,7 @@ def started(carol):
     """Return a bulk act of carol that deactivates three people, and has been started."""
     for name in NAMES:
         make_user(name)
-    prepared = bulk.prepare("deactivate", carol, User.objects.filter(username__in=NAMES))
+    prepared = bulk.prepare("deactivate", carol, Actor(), User.objects.filter(username__in=NAMES))
     bulk.start(prepared, REASON, Actor())
     return prepared
 
@@ -435,7 +475,7 @@ def test_staff_who_only_read_prepare_no_bulk_act():
 
     assert choose(signed_in(auditor), "deactivate", [alice]).status_code == 403
     with pytest.raises(NotInRole):
-        bulk.prepare("deactivate", auditor, User.objects.all())
+        bulk.prepare("deactivate", auditor, Actor(), User.objects.all())
 
     assert not BulkPerson.objects.exists()
 

@@ -13,11 +13,13 @@ from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.administration import acts
 from accounts.administration.acts import ACTS
+from accounts.administration.person import OF_KEYS
 from accounts.administration.roles import JustSent, NotAllowedOnStaff, NotInRole
 from accounts.apikeys.models import APIKey
 from accounts.mail.services import deliver_due
 from accounts.profile.services import rename
-from accounts.throttle.limits import STAFF_CLEAR
+from accounts.throttle.limits import STAFF_CLEAR, STAFF_READ
+from accounts.throttle.services import hit
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.adding import new_link
 from accounts.twofactor.models import Authenticator
@@ -457,6 +459,16 @@ def carols_key(wanted="act"):
 def may_use_staff_api(key):
     """Return whether a call of the staff API with ``key`` succeeds."""
     return call("admin/users/", token=key).status == 200
+
+
+def test_an_allowed_key_reads_at_most_20_000_people_an_hour(clock):
+    key, carol = carols_key(wanted="read"), User.objects.get(username="carol")
+    one = STAFF_READ.times(OF_KEYS).of("key", carol.pk)
+    assert 19_000 < (one.depth + 3_600_000) / one.cost <= 20_000
+    hit(one._replace(cost=one.depth - 3 * one.cost))
+
+    # Both calls show carol and owner.
+    assert [call("admin/users/", token=key).status for _ in range(2)] == [200, 429]
 
 
 def test_an_allowed_key_has_the_role_of_its_owner_and_no_more(clock):

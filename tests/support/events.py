@@ -37,7 +37,7 @@ from accounts.users.models import FormerCredential, Identity, User
 from tests.support import api_keys as keys
 from tests.support import apps as app_steps
 from tests.support import second_factor, webauthn
-from tests.support.administration import REASON, act, bulk_page, choose
+from tests.support.administration import LIST, REASON, act, bulk_page, choose
 from tests.support.api import call, exchange, get_tokens, renew, second_step
 from tests.support.apps import the_app
 from tests.support.authorize import address, allow, begin, result
@@ -696,6 +696,9 @@ CASES = FACTOR_CASES | {
     ),
     "details_seen": Case(
         carol_acts("details"), THERE, user="carol", prepare=carol_becomes_an_auditor
+    ),
+    "people_shown": Case(
+        lambda s: s.visitor.get(LIST), THERE, user="carol", prepare=carol_signs_in
     ),
     "invited": carol_herself(carol_invites(rights=True)),
     "invitation_revoked": carol_herself(
