@@ -35,7 +35,7 @@ from accounts.mail.services import Queue, post_to_mailbox
 from accounts.recovery.rule import BEFORE
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import MAIL_AGAIN, NAME_TRY
-from accounts.throttle.services import hit, wait
+from accounts.throttle.services import give_back, hit, wait
 from accounts.users import emails, former_credentials
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, User
@@ -147,9 +147,11 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
     key = emails.key(email)
     if EmailAddress.objects.filter(user=user, key=key).exists():
         raise OwnEmail
-    again, asked = MAIL_AGAIN.of(user.pk, key), NAME_TRY.of("email", user.pk)
-    hit(again, asked, throttle.of_request(key, client))
-    may_send = throttle.may_send(key, client)
+    own, of_members = throttle.of_person(user.pk, key)
+    hit(MAIL_AGAIN.of(user.pk, key), NAME_TRY.of("email", user.pk), own)
+    # The owner of a taken address gets a notice, which is an email that a stranger causes.
+    tells_owner = throttle.may_send(key, client)
+    may_send = hit(silent=[of_members]) or tells_owner
     with transaction.atomic():
         users.lock_row(user)
         if user.emails.count() + pending(user).exclude(key=key).count() >= MOST:
@@ -164,15 +166,18 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
         PendingEmail.objects.filter(user=user, key=key).delete()
         row.save(force_insert=True)
         idempotency.created(row.pk, owner=user.pk)
-        _post(row, code, token, may_send=may_send)
+        _post(row, code, token, may_send=may_send, tells_owner=tells_owner)
     return row
 
 
-def _post(row: PendingEmail, code: str, token: str, *, may_send: bool) -> None:
+def _post(
+    row: PendingEmail, code: str, token: str, *, may_send: bool, tells_owner: bool = True
+) -> None:
+    def taken(owners_email: str) -> Message:
+        return already_taken_message(owners_email if tells_owner else "")
+
     confirm = partial(confirm_message, row, code, token)
-    post_to_mailbox(
-        row.key, confirm, already_taken_message, life=LIFE, queue=Queue.CODES, is_sent=may_send
-    )
+    post_to_mailbox(row.key, confirm, taken, life=LIFE, queue=Queue.CODES, is_sent=may_send)
 
 
 @transaction.atomic
@@ -321,5 +326,6 @@ def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> 
     except users.EmailTaken:
         raise WrongCode from None
     if actor.client and not actor.name:
-        throttle.refund(row.key, actor.client, row.key)
+        throttle.refund(row.key, actor.client)
+        give_back(*throttle.of_person(row.user_id, row.key))
     return added

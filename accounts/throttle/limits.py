@@ -132,8 +132,7 @@ REAUTHENTICATION = Limit("proof.session", "failed reauthentications in a session
 # guess, the owner can use a recovery code, a passkey or a browser in which a factor was shown.
 FACTOR_SUBSCRIBER = Limit("factor.line", "wrong six-digit codes for an account from a line or in a proved browser", burst=5, per=MINUTE)
 FACTOR_SUBSCRIBER_DAY = Limit("factor.line.day", "the same from a line, over several days", burst=12, per=144 * MINUTE)
-FACTOR_BROWSER_DAY = Limit("factor.browser.day", "the same in a proved browser, over several days", burst=30, per=48 * MINUTE)
-FACTOR_ACCOUNT = Limit("factor.account", "wrong six-digit codes for an account from anywhere", burst=30, per=48 * MINUTE, is_shared=True)
+FACTOR_ACCOUNT = Limit("factor.account", "wrong six-digit codes for an account from anywhere; in a proved browser, over several days", burst=30, per=48 * MINUTE, is_shared=True)
 # Over all links and pages. The sign-in page accepts the same password, with its own limits.
 FORMER_PASSWORD = Limit("former.password", "guesses at the password that counts for a recovery", burst=5, per=288 * MINUTE)
 
@@ -145,11 +144,13 @@ EXCHANGE_SESSION = Limit("exchange.session", "access tokens exchanged in a sessi
 REQUEST_NETWORK = Limit("request.network", "sign-ups; requested emails: from a network", burst=30, per=20)
 REQUEST_EVERYONE = Limit("request.everyone", "sign-ups; requested emails: on the whole site", burst=600, per=0.5, is_shared=True)
 
-# Against floods of a mailbox. When the code or link in an email is used, ``refund`` gives
-# back the MAIL_LINE and MAIL_BOX budgets.
+# Against floods of a mailbox. When the code or link in an email is used, the email is given back to
+# the budgets of MAIL_SUBSCRIBER, MAIL_BOX and MAIL_MEMBERS.
 MAIL_AGAIN = Limit("mail.again", "emails of one kind to one person", burst=1, per=MINUTE)
-MAIL_SUBSCRIBER = Limit("mail.line", "emails requested for a login; emails to a mailbox: from a line", burst=2, per=DAY)
+MAIL_SUBSCRIBER = Limit("mail.line", "emails requested for a login; emails to a mailbox: from a line; to a mailbox that a signed-in person adds", burst=2, per=DAY)
 MAIL_BOX = Limit("mail.box", "emails to a mailbox that strangers cause; requests of owners to delete their accounts", burst=4, per=8 * HOUR, is_shared=True)
+# Strangers do not use it up, so they cannot keep signed-in people from confirming an address.
+MAIL_MEMBERS = Limit("mail.members", "emails to a mailbox that signed-in people cause by adding its address", burst=20, per=HOUR, is_shared=True)
 MAIL_BROWSER = Limit("mail.browser", "emails requested in a known browser", burst=5, per=15 * MINUTE)
 # Only people who know the password can request these codes.
 MAIL_SECOND_SUBSCRIBER = Limit("mail.second.line", "emailed second-factor codes for an account from a line", burst=10, per=6 * MINUTE)

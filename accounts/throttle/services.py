@@ -16,7 +16,8 @@ time would reveal it. If a process is killed, the refusals that it has not writt
 A mailbox gets at most six emails a day that strangers cause, and at most two that were requested
 from the same internet connection (a *line*, see ``throttle.limits``). Clients do not learn when
 these limits are reached, because that would reveal which usernames and email addresses share a
-mailbox. A client learns only that it has requested too many emails itself.
+mailbox. A client learns only that it has requested too many emails itself. Known browsers and
+signed-in people have budgets of their own, so that strangers cannot silence a mailbox for them.
 """
 
 import hashlib
@@ -41,6 +42,7 @@ from accounts.common.errors import RateLimited
 from accounts.throttle import database_store
 from accounts.throttle.limits import (
     MAIL_BOX,
+    MAIL_MEMBERS,
     MAIL_SUBSCRIBER,
     REQUEST_EVERYONE,
     REQUEST_NETWORK,
@@ -313,6 +315,20 @@ def may_send(key: str, client: ClientInfo) -> bool:
         client: the client that requests the email.
     """
     return hit(silent=of_mailbox(key, client))
+
+
+def of_person(person: UUID, key: str) -> list[Budget]:
+    """Return the budgets of emails that a signed-in person causes by adding an address.
+
+    The first one is that of ``person``, who may learn that it is used up. The second one is that of
+    all signed-in people together.
+
+    Args:
+        person: the id of the user.
+        key: the canonical form of the email address.
+    """
+    box = emails.mailbox(key)
+    return [MAIL_SUBSCRIBER.of("person", person, box), MAIL_MEMBERS.of(box)]
 
 
 def refund(key: str, client: ClientInfo, *typed: str) -> None:

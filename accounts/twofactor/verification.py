@@ -25,7 +25,6 @@ from accounts.sessions.models import KnownBrowser
 from accounts.throttle.limits import (
     CODE_GUESS,
     FACTOR_ACCOUNT,
-    FACTOR_BROWSER_DAY,
     FACTOR_SUBSCRIBER,
     FACTOR_SUBSCRIBER_DAY,
     REAUTHENTICATION,
@@ -70,7 +69,7 @@ def of_guess(user: User, browser: KnownBrowser | None, client: ClientInfo) -> li
     limits, so that guesses elsewhere do not lock the owner out.
     """
     if browser:
-        return [limit.of(user.pk, browser.pk) for limit in (FACTOR_SUBSCRIBER, FACTOR_BROWSER_DAY)]
+        return [limit.of(user.pk, browser.pk) for limit in (FACTOR_SUBSCRIBER, FACTOR_ACCOUNT)]
     of_line = [
         limit.of(user.pk, client.wide_network)
         for limit in (FACTOR_SUBSCRIBER, FACTOR_SUBSCRIBER_DAY)

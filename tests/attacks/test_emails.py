@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -17,9 +18,12 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.text import canonical_code
 from accounts.emails import services as addresses
 from accounts.emails import services as emails
-from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_SUBSCRIBER
+from accounts.throttle import services as throttle
+from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_MEMBERS, MAIL_SUBSCRIBER
 from accounts.users.models import FormerCredential, User
 from accounts.users.services import AccountChanged, rename
+from tests.support.administration import act as staff_act
+from tests.support.administration import desk
 from tests.support.api import call
 from tests.support.disputes import lock
 from tests.support.signin import signed_in
@@ -296,8 +300,15 @@ def sign_up_code(browser):
     return lambda code: browser.post(CONFIRM, {"code": code}).status_code == 302
 
 
+def silence_by_members(address):
+    """Let other signed-in people cause as many emails to ``address`` as all of them may."""
+    for other in range(MAIL_MEMBERS.burst):
+        throttle.hit(silent=throttle.of_person(UUID(int=other), address)[1:])
+
+
 def code_of_a_new_email(browser):
     client = ClientInfo(browser.defaults["REMOTE_ADDR"], "")
+    silence_by_members("alice@example.org")
     row = addresses.add(make_user("mallory"), "alice@example.org", client)
     return lambda code: addresses.confirm_by_code(row, code, Actor(client)) is None
 
@@ -354,12 +365,53 @@ def test_a_mail_that_is_not_sent_does_not_invalidate_an_earlier_code(clock):
     assert call("email/verify/", confirmed, client=at(0)).status == 200
 
 
+def test_three_requests_a_day_from_new_networks_keep_no_mailbox_silent_for_its_owner(clock):
+    """A new browser waits as long as they go on, until staff reset the limits."""
+    alice, hers, new = make_user("alice"), at(0), "new@example.org"
+    sign_in(hers, "alice")
+    hers.post(LOGOUT)
+    for line in range(1, 1 + MAIL_BOX.burst + 3 * 4):
+        for login in ("alice", new):
+            ask(at(line), login)
+        if line >= MAIL_BOX.burst:
+            clock.advance(hours=8)
+    for login in ("alice", new):
+        ask(at(100), login)
+    before = mailed(), mailed(new)
+
+    ask(at(101), "alice")
+    assert mailed() == before[0]
+    ask(hers)
+    row = addresses.add(alice, new, ClientInfo("10.102.0.1", ""))
+    code = canonical_code(outbox()[-1].code)
+    assert (mailed(), mailed(new)) == (before[0] + 1, before[1] + 1)
+    addresses.confirm_by_code(row, code, Actor(ClientInfo("10.102.0.1", "")))
+    assert alice.emails.filter(key=row.key).exists()
+
+    notified = mailed()
+    assert staff_act(desk(), alice, "clear-limits", target="mails").status_code == 302
+    ask(at(103), "alice")
+    assert mailed() == notified + 1
+
+
+def test_members_flood_no_mailbox(clock):
+    """A taken address gets no more than from strangers; a free one gets what all may cause."""
+    make_user("alice")
+    for number in range(MAIL_MEMBERS.burst + 5):
+        member, client = make_user(f"m{number}"), ClientInfo(f"10.{number}.0.1", "")
+        for address in ("alice@example.org", "free@example.org"):
+            addresses.add(member, address, client)
+
+    assert (mailed(), mailed("free@example.org")) == (MAIL_BOX.burst, MAIL_MEMBERS.burst)
+
+
 def test_strangers_cannot_invalidate_the_code_for_an_email_that_a_user_adds(clock):
     alice, home = make_user("alice"), ClientInfo("10.0.0.1", "")
     row = addresses.add(alice, "new@example.org", home)
     code = canonical_code(outbox()[-1].code)
     for line in range(1, MAIL_BOX.burst):
         ask(at(line), "new@example.org")
+    silence_by_members("new@example.org")
     clock.advance(minutes=1)
 
     addresses.confirm_by_code(addresses.add(alice, row.email, home), code, Actor(home))
