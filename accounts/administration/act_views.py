@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.activity import history
 from accounts.activity.models import LONGEST_REASON
-from accounts.administration import acts, person, search
+from accounts.administration import acts, person, search, steps
 from accounts.administration.acts import ACTS, Act
 from accounts.administration.person import Account, Facts
 from accounts.administration.roles import NotInRole
@@ -69,6 +69,9 @@ class ActForm(ReasonForm):
             del self.fields["target"]
         if not act.has_modes:
             del self.fields["mode"]
+        elif not steps.may_wait(facts):
+            modes = cast(forms.ChoiceField, self.fields["mode"])
+            modes.choices = [(mode, label) for mode, label in MODES.items() if mode != Mode.WAIT]
 
 
 @dataclass(frozen=True)

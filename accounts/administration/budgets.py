@@ -59,11 +59,6 @@ class Refusal:
 _KNOWN = _("Browsers that the account knows aren’t affected.")
 _ELSEWHERE = _("Other networks and browsers that the account knows aren’t affected.")
 _OTHER_BROWSERS = _("Other browsers aren’t affected.")
-_ON_SITE = Refusal(
-    "site_used_up",
-    _("Too many attempts fail on the whole site, so new browsers must wait."),
-    _KNOWN,
-)
 _IN_NETWORK = Refusal(
     "network_used_up",
     _("Nobody can sign in from %(place)s in a new browser after too many attempts there."),
@@ -80,8 +75,11 @@ _IN_BROWSER = Refusal(
     _OTHER_BROWSERS,
 )
 REFUSALS = {
-    (Where.SITE, Kind.PASSWORDS): _ON_SITE,
-    (Where.SITE, Kind.CODES): _ON_SITE,
+    (Where.SITE, Kind.PASSWORDS): Refusal(
+        "site_used_up",
+        _("Too many attempts fail on the whole site, so new browsers must wait."),
+        _KNOWN,
+    ),
     (Where.SITE, Kind.MAILS): Refusal(
         "site_mails_used_up", _("Too many emails are requested on the whole site."), _KNOWN
     ),
@@ -202,4 +200,5 @@ def _by_place(kind: Kind, spent: Iterable[Budget], client: ClientInfo) -> Iterat
                 if (budget.limit.name in SHARED) is is_shared
                 and budget.limit.is_shared is is_everywhere
             ]
-            yield Use(kind, where, here, client.ip)
+            if here:
+                yield Use(kind, where, here, client.ip)

@@ -135,7 +135,7 @@ def explain(facts: Facts) -> list[Block]:
         *_of_secrets(facts),
         *_of_budgets(facts),
         *_of_policy(facts),
-        *_of_recovery(account),
+        *_of_recovery(facts),
         *_of_providers(facts),
     ]
     found = [
@@ -300,9 +300,9 @@ def _of_policy(facts: Facts) -> Iterator[Block]:
             yield Block("passkey_required", sentence % name, advice=hint)
 
 
-def _of_recovery(user: User) -> Iterator[Block]:
-    name, request = {"name": user.username}, recovery.running(user)
-    for shown in Recovery.cases_of(user):
+def _of_recovery(facts: Facts) -> Iterator[Block]:
+    name, request = {"name": facts.user.username}, facts.recovery
+    for shown in Recovery.cases_of(facts.user):
         sentence = _("Someone asked us to decide who owns %(name)s, and showed %(shown)s.")
         words = ", ".join(str(SHOWN.get(Kind(kind), kind)) for kind in shown)
         advice = _("Decide for one address. Until then, no wait ends.")

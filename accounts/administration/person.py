@@ -28,6 +28,8 @@ from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.mail import services as mail
 from accounts.mail.models import MailReceipt, OutgoingMail
+from accounts.recovery import services as recovery
+from accounts.recovery.models import Recovery
 from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
@@ -121,6 +123,11 @@ class Facts:
             keys = [row.key for row in self.pending]
         rows = EmailAddress.objects.filter(key__in=keys).select_related("user")
         return {row.key: row.user for row in rows}
+
+    @cached_property
+    def recovery(self) -> Recovery | None:
+        """The request to recover the account, if one is running."""
+        return recovery.running(self.user)
 
     @cached_property
     def failures(self) -> list[Activity]:

@@ -247,6 +247,12 @@ def factors_of(facts: Facts) -> list[Target]:
     return [Target(row.persistent_id, label % {"name": row.name}) for row, label in labels]
 
 
+def may_wait(facts: Facts) -> bool:
+    """Return whether the waiting period can begin after which the user can remove the factors."""
+    is_told = bool(facts.user.email) and recovery.is_offered(facts.user)
+    return is_told and facts.recovery is None
+
+
 def remove_factors(order: Order) -> None:
     """Remove one factor or all, or begin the waiting period after which the user can.
 

@@ -13,6 +13,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 
 from accounts.activity.services import Actor
+from accounts.administration.budgets import REFUSALS
 from accounts.administration.explanation import explain
 from accounts.administration.person import Facts
 from accounts.common.client_info import ClientInfo
@@ -438,6 +439,32 @@ def test_an_address_of_another_account_is_not_offered_and_its_owner_is_linked(ca
     page = desk("Auditor", "dave").get(page_of(signup)).text
     assert "an address that belongs to another account" in page
     assert page_of(bob) not in page
+
+
+@pytest.mark.parametrize("where, kind", REFUSALS)
+def test_each_limit_that_can_stop_a_person_is_named_while_it_is_used_up(where, kind, clock):
+    sign_in(at(1), make_user("alice").username)
+    deliver_due()
+    alice = newest()
+    uses = [use for use in Facts(alice).uses if (use.where, use.kind) == (where, kind)]
+    assert codes_of(alice) == []
+
+    for budget in uses[0].budgets:
+        while not throttle.wait(budget):
+            throttle.hit(budget)
+
+    (block,) = explain(Facts(alice))
+    assert block.code == REFUSALS[where, kind].code
+    assert block.until is not None
+
+
+def test_the_waiting_period_is_offered_only_if_it_can_begin(carol):
+    alice, _seed = with_factor()
+    offered = '<option value="wait">'
+    assert offered in carol.get(page_of(alice)).text
+
+    request_recovery()
+    assert offered not in carol.get(page_of(alice)).text
 
 
 def test_the_reset_of_limits_names_them_and_includes_emails(carol):
