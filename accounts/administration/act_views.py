@@ -121,8 +121,9 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
             # The form names the addresses, sessions and factors of the user.
             person.record_page_view(account, staff, actor_of(request))
         if form.is_valid():
+            done = _sentence(wanted, account, form.cleaned_data)
             acts.perform(name, staff, actor_of(request), account, **form.cleaned_data)
-            messages.success(request, _("Done: %(act)s.") % {"act": wanted.label})
+            messages.success(request, done)
             return _back_to(account)
     except PublicError as error:
         refusal = error
@@ -136,6 +137,10 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
     }
     status = refusal.status if refusal else 200
     return render(request, "admin/accounts/user/act.html", context, status=status)
+
+
+def _sentence(act: Act, account: Account, data: dict[str, str]) -> str:
+    return act.sentence(Facts(account), data.get("target", ""), data.get("mode", ""))
 
 
 def _back_to(account: Account) -> HttpResponse:

@@ -36,9 +36,12 @@ from accounts.emails.services import EmailChangeRefused
 from accounts.signup.services import SignupEnded
 from accounts.throttle.limits import MAIL_AGAIN, STAFF, STAFF_CLEAR, Limit
 from accounts.throttle.services import hit
+from accounts.users.emails import masked
 from accounts.users.models import PendingSignup, User
 from accounts.users.rights import Role, role_of
 from accounts.users.services import AccountChanged
+
+PRIMARY = _("Primary address")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,7 @@ class Act:
     ``label``: what the button says.
     ``does``: what the act does, and what stays.
     ``shows``: what the owner of the account will see.
+    ``done``: what it has done, with ``%(what)s`` for the target or the email address.
     ``run``: does it.
     ``targets``: returns what the act can be limited to; nothing if it always concerns everything.
     ``everything``: how a form names the choice without a target; empty if a target is necessary.
@@ -66,6 +70,7 @@ class Act:
     label: str | Promise
     does: str | Promise
     shows: str | Promise
+    done: str | Promise
     run: Callable[[Order], object]
     is_possible: Callable[[Facts], bool] | None = None
     targets: Callable[[Facts], list[Target]] = lambda _facts: []
@@ -89,6 +94,17 @@ class Act:
         roles.check(staff, account)
         if not self.includes(role_of(staff)):
             raise NotInRole
+
+    def sentence(self, facts: Facts, target: str, mode: str) -> str:
+        """Return what the act has done, in words. ``facts``: those before the act."""
+        if mode == Mode.WAIT:
+            return gettext("The waiting period has begun. All addresses get an email.")
+        labels = {choice.value: choice.label for choice in self.targets(facts)}
+        if not target and len(labels) == 1 and not self.everything:
+            [target] = labels
+        is_mail = self.everything in {"", PRIMARY}
+        what = labels.get(target) or (facts.account.email if is_mail else str(self.everything))
+        return str(self.done) % {"what": masked(what)}
 
     def suits(self, facts: Facts) -> bool:
         """Return whether the act would change something for the account now."""
@@ -134,6 +150,7 @@ _ALL = (
         label=_("Confirm an email address"),
         does=_("Confirms an address without a code. First make sure that it’s really theirs."),
         shows=_("“An email address was added” in their activity, and an email to every address."),
+        done=_("The address %(what)s is confirmed."),
         run=steps.confirm_address,
         is_possible=steps.has_pending,
         targets=steps.pending_addresses,
@@ -144,6 +161,7 @@ _ALL = (
         label=_("Send the confirmation again"),
         does=_("Emails a new code and link to the address. Earlier ones stop working."),
         shows=_("An email with the code and link, and “A new confirmation email was sent”."),
+        done=_("Confirmation sent to %(what)s."),
         run=steps.send_confirmation,
         is_possible=steps.has_pending,
         targets=steps.pending_addresses,
@@ -154,6 +172,7 @@ _ALL = (
         label=_("Remove an email address"),
         does=_("They can’t sign in or set a new password with it any more. Not the primary one."),
         shows=_("“An email address was removed”, and an email to every address and to this one."),
+        done=_("Removed: %(what)s."),
         run=steps.remove_address,
         targets=steps.secondary_addresses,
         is_severe=True,
@@ -165,10 +184,11 @@ _ALL = (
             "Emails a link to one of their own addresses, never to one that a caller gives you."
         ),
         shows=_("An email with the link, and “A link to set a new password was sent”."),
+        done=_("Link sent to %(what)s."),
         run=steps.send_reset,
         is_possible=steps.has_address,
         targets=steps.addresses,
-        everything=_("Primary address"),
+        everything=PRIMARY,
         limit=(MAIL_AGAIN, JustSent),
     ),
     Act(
@@ -176,6 +196,7 @@ _ALL = (
         label=_("Reset the limits on sign-in"),
         does=_("They can try again at once. An attacker can, too."),
         shows=_("“The limits on sign-in were reset” in their activity. No email."),
+        done=_("The limits on sign-in are reset."),
         run=steps.clear_limits,
         targets=steps.used_limits,
         everything=_("All limits"),
@@ -186,6 +207,7 @@ _ALL = (
         label=_("Sign out sessions"),
         does=_("Signs them out. Password, second factors and API keys stay."),
         shows=_("The sign-in page on each device, and an email."),
+        done=_("Signed out: %(what)s."),
         run=steps.end_sessions,
         targets=steps.sessions_of,
         everything=_("All sessions"),
@@ -195,6 +217,7 @@ _ALL = (
         label=_("Remove API keys"),
         does=_("Programs that use the keys stop working. Keys can’t be restored."),
         shows=_("“An API key was removed” in their activity, and an email."),
+        done=_("Removed: %(what)s."),
         run=steps.revoke_keys,
         targets=steps.keys_of,
         everything=_("All API keys"),
@@ -207,6 +230,7 @@ _ALL = (
             "The apps are signed out. They get nothing until the person signs in to them again."
         ),
         shows=_("“An app was disconnected” in their activity, and an email."),
+        done=_("Disconnected: %(what)s."),
         run=steps.disconnect_apps,
         targets=steps.apps_of,
         everything=_("All apps"),
@@ -219,6 +243,7 @@ _ALL = (
             "it’s their only way to sign in."
         ),
         shows=_("“An account at another site was disconnected”, and an email to every address."),
+        done=_("Disconnected: %(what)s."),
         run=steps.disconnect_provider,
         targets=steps.removable_identities,
         is_severe=True,
@@ -232,6 +257,7 @@ _ALL = (
             "stop the request, and afterwards they set a new password by email."
         ),
         shows=_("An email to every address. If it happens now, they’re signed out everywhere."),
+        done=_("Removed: %(what)s."),
         run=steps.remove_factors,
         targets=steps.factors_of,
         everything=_("All second factors"),
@@ -247,10 +273,11 @@ _ALL = (
             "first make sure who asks."
         ),
         shows=_("An email with the link, and a notice to every address."),
+        done=_("Link sent to %(what)s."),
         run=steps.lift_lock,
         is_possible=steps.is_locked,
         targets=steps.addresses,
-        everything=_("Primary address"),
+        everything=PRIMARY,
         limit=(MAIL_AGAIN, JustSent),
         is_severe=True,
     ),
@@ -262,6 +289,7 @@ _ALL = (
             "nowhere else. The request to recover the account ends."
         ),
         shows=_("An email with the link, and a notice to every address."),
+        done=_("Link sent to %(what)s. Nobody else can open the account now."),
         run=steps.decide,
         is_possible=steps.has_case,
         targets=steps.addresses_to_decide,
@@ -277,6 +305,7 @@ _ALL = (
             "password, email and second factor."
         ),
         shows=_("“The account was locked” in their activity, and a notice to every address."),
+        done=_("The account is locked, and everyone is signed out."),
         run=steps.lock,
         is_possible=lambda facts: facts.user.is_active and not facts.user.is_locked_down,
         targets=steps.changes_of,
@@ -289,6 +318,7 @@ _ALL = (
         label=_("Deactivate the account"),
         does=_("Signs them out everywhere, removes their API keys and blocks sign-in."),
         shows=_("An email, and a sentence when they try to sign in."),
+        done=_("The account is deactivated, and everyone is signed out."),
         run=partial(steps.switch, is_active=False),
         is_possible=lambda facts: facts.user.is_active,
         is_severe=True,
@@ -298,6 +328,7 @@ _ALL = (
         label=_("Reactivate the account"),
         does=_("They can sign in again with what they had before."),
         shows=_("An email."),
+        done=_("The account is active again."),
         run=partial(steps.switch, is_active=True),
         is_possible=lambda facts: not facts.user.is_active,
     ),
@@ -309,6 +340,7 @@ _ALL = (
             "deleted once the time to undo this has passed."
         ),
         shows=_("An email to every address, with a link to keep the account."),
+        done=_("The account will be deleted. Until then, you can undo that."),
         run=lambda order: deletion.request(order.user, order.actor),
         is_possible=lambda facts: facts.user.deletion_due is None,
         is_severe=True,
@@ -318,6 +350,7 @@ _ALL = (
         label=_("Undo the deletion"),
         does=_("They can sign in again. API keys, apps and rights stay removed."),
         shows=_("An email to every address."),
+        done=_("The account stays."),
         run=lambda order: deletion.undo(order.user, order.actor),
         is_possible=lambda facts: facts.user.deletion_due is not None,
     ),
@@ -329,6 +362,7 @@ _ALL = (
             "second factor. This ends with the key, and with every change of the owner’s rights."
         ),
         shows=_("“An API key may use the staff API” in their activity, and an email."),
+        done=_("Allowed: %(what)s."),
         run=set_access,
         targets=keys_to_allow,
         is_severe=True,
@@ -339,6 +373,7 @@ _ALL = (
         label=_("Stop an API key from using the staff API"),
         does=_("The key stays and keeps its other rights."),
         shows=_("“An API key may no longer use the staff API” in their activity, and an email."),
+        done=_("No longer allowed: %(what)s."),
         run=set_access,
         targets=allowed_keys,
         is_of_superusers=True,

@@ -33,7 +33,7 @@ class UserAdmin(PeopleAdmin):
     form = rights_views.UserForm
 
     def get_urls(self) -> list[Any]:
-        """Return the URLs of the admin, of the acts on a user and of bulk acts."""
+        """Return the URLs of the admin, of its search, of the acts on a user and of bulk acts."""
         act = self.admin_site.admin_view(act_views.act)
         bulk_act = self.admin_site.admin_view(bulk_views.page)
         # The view asks for recent authentication itself, because the admin lets staff who only read
@@ -41,7 +41,9 @@ class UserAdmin(PeopleAdmin):
         details = self.admin_site.admin_view(
             always_open(recent_authentication_required(self.details))
         )
+        find = self.admin_site.admin_view(self.find)
         return [
+            path("find/", find, name="accounts_user_find"),
             path("<uuid:id>/change/details/", details, name="accounts_user_details"),
             path("<uuid:id>/change/<slug:name>/", act, name="accounts_user_act"),
             path("bulk/<uuid:id>/", bulk_act, name="accounts_user_bulk_act"),

@@ -3,23 +3,26 @@
 from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import Count
+from django.db.models.functions import TruncDate
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import daily, events, history
 from accounts.activity.daily import Kind
+from accounts.administration.search import unconfirmed_signups
 from accounts.common import clock
 from accounts.common.proofs import Method
 from accounts.mail import services as mail
@@ -62,6 +65,7 @@ class Plot:
 
     ``columns``: the label of each column, and its numbers in the order of ``series``.
     ``top``: the label of the top of the drawing.
+    ``before``: the sum of all numbers in the equally long time before; None if it is not compared.
     """
 
     key: str
@@ -69,6 +73,18 @@ class Plot:
     series: Sequence[Series]
     columns: Sequence[tuple[str, Sequence[int]]]
     top: int | str
+    before: int | None = None
+
+    @property
+    def change(self) -> str:
+        """The total of the time before, and the change; empty if nothing was counted then."""
+        if not self.before:
+            return ""
+        percent = round(100 * (self.total - self.before) / self.before)
+        return gettext("before: %(number)s (%(percent)s %%)") % {
+            "number": number_format(self.before, force_grouping=True),
+            "percent": f"{percent:+d}",
+        }
 
     @property
     def width(self) -> int:
@@ -81,7 +97,7 @@ class Plot:
         return sum(series.total for series in self.series)
 
 
-def starts(span: Span, today: date) -> list[date]:
+def starts(span: Span, today: date, columns: int) -> list[date]:
     """Return the first days of the last columns, oldest first. The last one contains ``today``."""
     first = today
     if span is Span.WEEK:
@@ -89,7 +105,7 @@ def starts(span: Span, today: date) -> list[date]:
     if span is Span.MONTH:
         first = today.replace(day=1)
     found = [first]
-    while len(found) < COLUMNS[span]:
+    while len(found) < columns:
         before = found[-1] - timedelta(days=7 if span is Span.WEEK else 1)
         found.append(before.replace(day=1) if span is Span.MONTH else before)
     return found[::-1]
@@ -100,17 +116,22 @@ def over_time(
     title: str | Promise,
     days: Sequence[date],
     numbers: Mapping[tuple[date, str], int],
+    shown: int,
 ) -> Plot:
     """Return a plot over time.
 
     ``days``: the first days of the columns, as :func:`starts` returns them.
     ``numbers``: the number of each series on each day, by the day and the label of the series.
+    ``shown``: how many columns are shown, the last ones. Those before are only added up.
     """
     columns: list[Counter[str]] = [Counter() for _day in days]
     for (day, label), number in numbers.items():
         if day >= days[0]:
             columns[bisect(days, day) - 1][label] += number
-    return stacked(key, title, [(label_of(day), c) for day, c in zip(days, columns, strict=True)])
+    before = sum(sum(column.values()) for column in columns[:-shown])
+    labels = [label_of(day) for day in days[-shown:]]
+    plot = stacked(key, title, zip(labels, columns[-shown:], strict=True))
+    return replace(plot, before=before)
 
 
 def stacked(
@@ -197,6 +218,13 @@ LIMITS: dict[str, str | Promise] = {
 }
 
 
+# Why an email was not sent.
+FAILURES: dict[str, str | Promise] = {
+    "expired": gettext_lazy("Expired before it could be sent"),
+    mail.REFUSED: gettext_lazy("Refused by the mail server"),
+}
+
+
 class OverviewAdmin(admin.ModelAdmin):
     """Shows the overview in place of a list of daily counts."""
 
@@ -227,16 +255,19 @@ class OverviewAdmin(admin.ModelAdmin):
 
 def plots(span: Span) -> list[Plot]:
     """Return all plots of the overview. Those over time have columns of length ``span``."""
-    days = starts(span, clock.now().date())
+    shown = COLUMNS[span]
+    # Counts are kept for little more than a year, so nothing is compared with the year before.
+    days = starts(span, clock.now().date(), shown if span is Span.MONTH else 2 * shown)
     counts = daily.counts(days[0], span)
-    return [
-        over_time("sign-ins", gettext("Sign-ins by method"), days, _by(counts, _method)),
-        over_time("failures", gettext("Failed attempts by reason"), days, _by(counts, _reason)),
-        over_time("blocked", gettext("Attempts blocked by limits"), days, _blocked(days[0], span)),
-        over_time("sign-ups", gettext("New accounts"), days, _by(counts, _new_account)),
-        _factor_coverage(),
-        _backlog(),
-    ]
+    found = {
+        "sign-ins": (gettext("Sign-ins by method"), _by(counts, _method)),
+        "failures": (gettext("Failed attempts by reason"), _by(counts, _reason)),
+        "blocked": (gettext("Attempts blocked by limits"), _blocked(days[0], span)),
+        "sign-ups": (gettext("New accounts"), _by(counts, _new_account)),
+        "lost": (gettext("Emails that couldn’t be sent, of the last 30 days"), _lost_mails()),
+    }
+    over_days = [over_time(key, title, days, n, shown) for key, (title, n) in found.items()]
+    return [*over_days, _unconfirmed(), _factor_coverage(), _backlog()]
 
 
 def _by(
@@ -266,6 +297,23 @@ def _blocked(since: date, span: Span) -> Counter[tuple[date, str]]:
     for day, limit, number in throttle.counts(since, span):
         found[day, str(LIMITS.get(limit.partition(".")[0], gettext("Other")))] += number
     return found
+
+
+def _lost_mails() -> Counter[tuple[date, str]]:
+    found: Counter[tuple[date, str]] = Counter()
+    for day, failure, number in mail.failures():
+        found[day, str(FAILURES.get(failure, gettext("Couldn’t be delivered")))] += number
+    return found
+
+
+def _unconfirmed() -> Plot:
+    rows = unconfirmed_signups().order_by().values_list(TruncDate("expires_at"))
+    columns = [
+        (label_of(day), {gettext("Not confirmed"): number})
+        for day, number in sorted(rows.annotate(Count("pk")))
+    ]
+    title = gettext("Sign-ups that aren’t confirmed, by the day on which they expire")
+    return stacked("unconfirmed", title, columns)
 
 
 def _factor_coverage() -> Plot:

@@ -13,7 +13,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils.html import format_html, format_html_join
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -26,7 +27,7 @@ from accounts.common.api import PAGE_SIZE
 from accounts.common.localization import short_date
 from accounts.sessions import services as sessions
 from accounts.sessions.current import actor_of
-from accounts.signin.adminsite import ListAdmin
+from accounts.signin.adminsite import ListAdmin, chips
 from accounts.users import services as users
 from accounts.users import support_code
 from accounts.users.emails import masked
@@ -112,9 +113,7 @@ class PeopleAdmin(ListAdmin):
     @admin.display(description=_("state"))
     def state(self, user: User) -> SafeString:
         """Return a chip for each state of the user."""
-        rows = [(state.tone, state.label) for state in vars(user)["states"]]
-        chips = format_html_join(" ", '<span class="chip {}">{}</span>', rows)
-        return format_html("<span>{}</span>", chips)
+        return chips((state.tone or "", state.label) for state in vars(user)["states"])
 
     @admin.display(description=_("joined"), ordering="date_joined")
     def joined(self, user: User) -> str:
@@ -143,6 +142,19 @@ class PeopleAdmin(ListAdmin):
     def media(self) -> forms.Media:
         """The scripts of the list. Forms about people need none of Django's, such as jQuery."""
         return forms.Media(js=["admin/js/actions.js"])
+
+    def find(self, request: HttpRequest) -> HttpResponse:
+        """Redirect to the page about the only person who matches the search, or to the list."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        query, reader = request.GET.get("q", ""), cast(User, request.user)
+        all_emails = sees_all_emails(reader)
+        people = search.search(User.objects.all(), query, all_emails=all_emails)[:2]
+        signups = search.search_signups(query, all_emails=all_emails)[:2]
+        match [*people, *signups]:
+            case [found]:
+                return redirect("admin:accounts_user_change", found.pk)
+        return redirect(reverse("admin:accounts_user_changelist", query={"q": query}))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the list of users, after the pending sign-ups that the search or filter selects."""
@@ -242,6 +254,7 @@ class PeopleAdmin(ListAdmin):
         facts, is_masked = Facts(user), details_form is not None and not sees_all_emails(reader)
         context = {
             "original": user,
+            "states": search.states_of([user.pk])[user.pk],
             "person": person.read(request, facts, is_masked=is_masked),
             "details_form": details_form if is_masked else None,
             "has_change_permission": self.has_change_permission(request, user),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import IntEnum
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,7 @@ from django.core.mail import EmailMessage, mailers
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
+from django.db.models.functions import TruncDate
 
 from accounts.common import clock, crypto, metrics, secrets
 from accounts.common.background import Background
@@ -329,6 +330,12 @@ def undelivered_notices() -> QuerySet[MailReceipt]:
     """Return the receipts of the notices of the last week that could not be delivered."""
     since = clock.now() - REMIND_OF_FAILED
     return MailReceipt.objects.filter(is_notice=True, done_at__gt=since).exclude(failure="")
+
+
+def failures() -> QuerySet[MailReceipt, tuple[date, str, int]]:
+    """Return how many emails failed on each day (UTC) of the last 30 days, for which reason."""
+    rows = MailReceipt.objects.exclude(failure="").values_list(TruncDate("done_at"), "failure")
+    return rows.annotate(Count("pk")).order_by()
 
 
 def failed_notices(addresses: Iterable[str]) -> list[str]:

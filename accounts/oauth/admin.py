@@ -22,7 +22,7 @@ from accounts.oauth.clients.kinds import KINDS, Kind, snippet, trial
 from accounts.oauth.clients.models import Client, RegistrationToken
 from accounts.oauth.scopes import audiences
 from accounts.sessions.current import staff_of
-from accounts.signin.adminsite import ListAdmin
+from accounts.signin.adminsite import ListAdmin, chips
 
 LIST = "admin:oauth_registrationtoken_changelist"
 
@@ -86,19 +86,28 @@ class ClientAdmin(ListAdmin):
     title = gettext_lazy("Apps")
     pages = ("changelist", "add", "change")
     form = ClientForm
-    list_display = (
-        "name",
-        "id",
-        "source",
-        "is_public",
-        "is_first_party",
-        "is_verified",
-        "disabled_at",
-    )
+    list_display = ("app", "state", "source")
     search_fields = ("name", "id", "registered_with")
     ordering = ("name", "pk")
     actions = None
     change_form_template = "admin/oauth/client/change.html"
+
+    @admin.display(description=gettext_lazy("app"), ordering="name")
+    def app(self, client: Client) -> SafeString:
+        """Return the name and the client ID."""
+        return format_html('<bdi>{}</bdi> <span dir="ltr">{}</span>', client.name, client.pk)
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, client: Client) -> SafeString:
+        """Return a chip for each state of the app."""
+        states = (
+            (client.disabled_at, "bad", _("Disabled")),
+            (not client.is_verified, "warn", _("Not verified")),
+            (client.is_development, "warn", _("In development")),
+            (client.is_first_party, "", _("First-party")),
+            (client.is_public, "", _("Public")),
+        )
+        return chips((tone, label) for holds, tone, label in states if holds)
 
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs of the list, the form and the acts."""

@@ -1,6 +1,6 @@
 """Adapts Django's admin to the sign-in pages of this site."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
@@ -18,6 +18,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -136,6 +138,12 @@ def _page_of(user: User) -> str:
         # Without a passkey, reauthentication cannot meet the requirement.
         return "passkey_add"
     return "account_reauthenticate" if twofactor.has_any(user) else "totp_setup"
+
+
+def chips(rows: Iterable[tuple[str, str | Promise]]) -> SafeString:
+    """Return a word for each state, with its tone: ``warn``, ``bad`` or empty."""
+    found = format_html_join(" ", '<span class="chip {}">{}</span>', rows)
+    return format_html("<span>{}</span>", found)
 
 
 LONGEST_SEARCH = 254

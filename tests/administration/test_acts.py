@@ -155,6 +155,25 @@ def test_an_act_is_in_both_histories_and_the_owner_gets_the_reason_by_email(
         assert REASON in signed_in(again(alice)).get("/accounts/activity/").text
 
 
+@pytest.mark.parametrize(
+    "name, fields, sentence",
+    [
+        ("send-reset", {}, "Link sent to a…@example.org."),
+        ("send-reset", {"target": "second@example.org"}, "Link sent to s…@example.org."),
+        ("remove-address", {}, "Removed: s…@example.org."),
+        ("remove-factors", {}, "Removed: All second factors."),
+        ("remove-factors", {"mode": "wait"}, "The waiting period has begun."),
+        ("deactivate", {}, "The account is deactivated, and everyone is signed out."),
+    ],
+)
+def test_the_message_says_what_happened(alice, carol, name, fields, sentence):
+    with_second_address(alice)
+    enrolled(alice)
+
+    assert act(carol, alice, name, **fields).url == page_of(alice)
+    assert sentence in carol.get(page_of(alice)).text
+
+
 @pytest.mark.parametrize("reason", ["", "   ", "a" * 501, "a\0b", "a\u202eb"])
 def test_an_act_without_a_proper_reason_shows_the_form_again_and_does_nothing(alice, carol, reason):
     answer = act(carol, alice, "deactivate", reason=reason)

@@ -2,9 +2,11 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from uuid import uuid4
 
 from django.core.management import call_command
+from django.test import Client
 from django.utils import timezone
 
 from accounts.activity.models import Activity
@@ -16,7 +18,7 @@ from accounts.throttle.models import Refusals
 from tests.support.administration import LIST, desk, page_of
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
-from tests.support.steps import make_staff, make_user
+from tests.support.steps import make_staff, make_user, sign_up
 
 OVERVIEW = "/admin/accounts/dailycount/"
 NOON = datetime(2026, 5, 20, 12, tzinfo=UTC)
@@ -62,12 +64,39 @@ def test_the_plots_name_methods_reasons_limits_and_shares(clock):
     assert ages == {"Under a minute": 1, "Under an hour": 0, "Under a day": 0, "Longer": 1}
 
 
+def test_totals_are_compared_with_the_time_before(clock):
+    clock.set(NOON)
+    alice = make_user("alice")
+    events(alice, NOON, "signed_in", "pwd", 3)
+    events(alice, NOON - timedelta(days=14), "signed_in", "pwd", 4)
+    call_command("prune", stdout=StringIO())
+
+    assert (plot("sign-ins").total, plot("sign-ins").change) == (3, "before: 4 (-25 %)")
+    assert plot("sign-ups").change == ""
+    assert plot("sign-ins", Span.MONTH).total == 7
+    assert plot("sign-ins", Span.MONTH).change == ""
+
+
+def test_lost_emails_and_unconfirmed_sign_ups_are_plotted(clock):
+    clock.set(NOON)
+    for failure in ("", "expired", "SMTPRecipientsRefused", "SMTPDataError"):
+        MailReceipt.objects.create(id=uuid4(), created_at=NOON, done_at=NOON, failure=failure)
+    sign_up(Client(), "alice")
+
+    assert legend("lost") == {
+        "Expired before it could be sent": 1,
+        "Refused by the mail server": 1,
+        "Couldn’t be delivered": 1,
+    }
+    assert plot("unconfirmed").columns == [("23 May 2026", [1])]
+
+
 def test_columns_begin_on_days_mondays_and_the_first_of_months():
     today = NOON.date()
 
-    assert [str(day) for day in starts(Span.DAY, today)[-2:]] == ["2026-05-19", "2026-05-20"]
-    assert [str(day) for day in starts(Span.WEEK, today)[-2:]] == ["2026-05-11", "2026-05-18"]
-    months = [str(day) for day in starts(Span.MONTH, today)]
+    assert [str(day) for day in starts(Span.DAY, today, 14)[-2:]] == ["2026-05-19", "2026-05-20"]
+    assert [str(day) for day in starts(Span.WEEK, today, 12)[-2:]] == ["2026-05-11", "2026-05-18"]
+    months = [str(day) for day in starts(Span.MONTH, today, 12)]
     assert (months[0], months[-2], months[-1]) == ("2025-06-01", "2026-04-01", "2026-05-01")
 
 
