@@ -50,6 +50,7 @@ urlpatterns: list[URLPattern] = [
     path("token/revoke/", RevokeView.as_view(), name="api-token-revoke"),
     path("reauthenticate/", tokens.ReauthenticateView.as_view(), name="api-reauthenticate"),
     path("session/", browser_api.SessionView.as_view(), name="api-browser-session"),
+    path("session/code/", browser_api.SessionCodeView.as_view(), name="api-browser-code"),
     path("session/refresh/", browser_api.SessionRefreshView.as_view(), name="api-browser-refresh"),
     path("password/change/", passwords.ChangeView.as_view(), name="api-password-change"),
     path("password/set/", passwords.SetView.as_view(), name="api-password-set"),

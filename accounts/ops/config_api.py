@@ -13,6 +13,7 @@ from accounts.common.api import Open
 from accounts.common.pages import absolute
 from accounts.passwords.hashers import MAX_LENGTH
 from accounts.passwords.services import MIN_LENGTH
+from accounts.signin.second_step import SecondMethod
 from accounts.twofactor.webauthn import rp_id
 from accounts.users import usernames
 
@@ -59,6 +60,11 @@ class ConfigSerializer(serializers.Serializer[Any]):
     second_factor = serializers.ChoiceField(
         ["optional", "staff", "all"], help_text="Who needs a second factor."
     )
+    factors = serializers.ListField(
+        child=serializers.ChoiceField([*SecondMethod]),
+        help_text="What people can use in the second step, in order of preference.",
+    )
+    support = serializers.CharField(help_text="Where people get help; may be empty.")
     providers = ProviderSerializer(many=True)
     languages = LanguageSerializer(many=True)
     username = LengthSerializer()
@@ -83,6 +89,8 @@ class ConfigView(Open, APIView):
             "signup": config.signup,
             "terms": config if config.terms_version else None,
             "second_factor": config.second_factor,
+            "factors": [*SecondMethod],
+            "support": config.site_support,
             "providers": config.issuers,
             "languages": [{"code": code, "name": name} for code, name in settings.LANGUAGES],
             "username": {"min": 1, "max": usernames.MAX_LENGTH},

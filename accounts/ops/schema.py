@@ -245,6 +245,8 @@ CONFIG = {
     "signup": "open",
     "terms": None,
     "second_factor": "staff",
+    "factors": ["passkey", "totp", "recovery_code", "email"],
+    "support": "",
     "providers": [
         {
             "id": "google",
@@ -332,6 +334,9 @@ EXAMPLES = {
     "verify_token": Example({"token": TOKEN}, CLAIMS),
     "revoke_token": Example({"token": REFRESH}),
     "sign_in_browser": Example(_PASSWORD, ACCESS),
+    "sign_in_browser_by_code": Example(
+        {"challenge": MAILED["challenge"], "code": "1234 5678"}, ACCESS
+    ),
     "renew_browser_session": Example({}, ACCESS),
     "end_browser_session": Example(),
     "get_me": Example(answer=PERSON),

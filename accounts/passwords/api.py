@@ -28,6 +28,7 @@ from accounts.signin import mailed_codes
 from accounts.tokens.api import challenge_response
 from accounts.tokens.authentication import IsRecent, actor_by_proofs
 from accounts.tokens.serializers import (
+    LONGEST_CHALLENGE,
     FactorSerializer,
     MailedChallengeSerializer,
     MailedCodeSerializer,
@@ -152,7 +153,7 @@ class ResetView(Open, APIView):
 class ResetProofSerializer(MailedCodeSerializer):
     """The emailed code with its challenge, or the token of the emailed link."""
 
-    challenge = TextField(required=False, max_length=1000)
+    challenge = TextField(required=False, max_length=LONGEST_CHALLENGE)
     token = TokenField(required=False, help_text="The last part of the path of the emailed link.")
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:

@@ -94,7 +94,8 @@ def challenge_of(purpose: Purpose, login: str, nonce: str) -> str:
 
     It stands for the session data of a browser: the code is accepted only together with it.
     """
-    return crypto.seal(json.dumps([login, nonce]), f"challenge {purpose.name}")
+    content = json.dumps([login, nonce], ensure_ascii=False)
+    return crypto.seal(content, f"challenge {purpose.name}")
 
 
 def read_challenge(purpose: Purpose, challenge: str) -> tuple[str, str]:

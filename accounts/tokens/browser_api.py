@@ -27,6 +27,7 @@ from accounts.tokens.errors import InvalidToken
 from accounts.tokens.serializers import (
     AccessSerializer,
     AppSignInSerializer,
+    CodeSignInSerializer,
     TokenRequestSerializer,
     token_fields,
 )
@@ -94,16 +95,35 @@ class SessionView(BrowserView):
             tokens = services.sign_in_by_passkey(data["credential"], asked, client)
         else:
             tokens = services.sign_in(*login_of(request, serializer), asked, client)
-        # This answer replaces the cookie of the former session, which the browser needs to revoke
-        # that session.
-        services.revoke(_token_of(request), client)
-        return _token_response(tokens)
+        return _replaced(request, tokens)
 
     @extend_schema(operation_id="end_browser_session", responses={204: None}, parameters=HEADERS)
     def delete(self, request: Request) -> Response:
         """Revoke the session that the cookie belongs to, and delete the cookie."""
         services.revoke(_token_of(request), client_of(request))
         return _set(Response(status=204), "", timedelta())
+
+
+class SessionCodeView(BrowserView):
+    """Sign in from a page in a browser with an emailed code."""
+
+    @extend_schema(
+        operation_id="sign_in_browser_by_code",
+        request=CodeSignInSerializer,
+        responses={200: AccessSerializer},
+        parameters=HEADERS,
+    )
+    def post(self, request: Request) -> Response:
+        """Sign in with the code that `login/code/` has emailed.
+
+        The response contains an access token. The refresh token is set as a cookie.
+        """
+        serializer = CodeSignInSerializer(data=request.data)
+        data, asked = valid(serializer), serializer.token_request(APP)
+        tokens = services.sign_in_by_code(
+            data["challenge"], data["code"], asked, client_of(request)
+        )
+        return _replaced(request, tokens)
 
 
 class SessionRefreshView(BrowserView):
@@ -126,6 +146,15 @@ class SessionRefreshView(BrowserView):
         """Return the response to ``exc``; delete the cookie if its refresh token is not valid."""
         response = super().handle_exception(exc)
         return _set(response, "", timedelta()) if isinstance(exc, InvalidToken) else response
+
+
+def _replaced(request: Request, tokens: Tokens) -> Response:
+    """Revoke the former session of the browser, and return the response with the new ``tokens``.
+
+    The response replaces the cookie, which the browser needs to revoke the former session.
+    """
+    services.revoke(_token_of(request), client_of(request))
+    return _token_response(tokens)
 
 
 def _token_of(request: Request) -> str:

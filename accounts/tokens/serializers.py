@@ -117,6 +117,10 @@ class NamedLoginSerializer(LoginSerializer):
         return attrs
 
 
+# That of a login with as many and as long characters as possible.
+LONGEST_CHALLENGE = 2000
+
+
 class MailedChallengeSerializer(serializers.Serializer[Any]):
     """What to send back with the emailed code."""
 
@@ -127,7 +131,7 @@ class MailedChallengeSerializer(serializers.Serializer[Any]):
 class MailedCodeSerializer(serializers.Serializer[Any]):
     """An emailed code, and the challenge that the request for it has returned."""
 
-    challenge = TextField(max_length=1000)
+    challenge = TextField(max_length=LONGEST_CHALLENGE)
     code = CanonicalField(canonical_code, max_length=64)
 
 

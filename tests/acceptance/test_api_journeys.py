@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.api import Answer, call, claims_of, get_tokens, is_good, renew, second_step
+from tests.support.api_browser import App
 from tests.support.invitations import invite, invited_link, superuser
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import SIGNED_UP, set_up, signed_in
@@ -148,6 +149,16 @@ def test_alice_signs_in_with_an_emailed_code(alice):
     assert tokens["scope"] == "profile:read"
     assert claims_of(tokens["access"])["amr"] == ["mail"]
     assert call("me/", token=tokens["access"])["username"] == "alice"
+
+
+def test_a_page_in_a_browser_signs_in_with_an_emailed_code(alice):
+    app = App()
+    challenge = app.call("login/code/", {"username": "alice"})["challenge"]
+
+    answer = app.call("session/code/", {"challenge": challenge, "code": outbox()[-1].code})
+
+    assert answer.body.keys() == {"access", "token_type", "expires_in", "scope"}
+    assert app.renew().status == 200
 
 
 def test_a_sign_in_with_an_emailed_code_asks_for_the_second_factor(alice):

@@ -221,7 +221,7 @@ def test_a_content_type_that_a_form_can_send_is_refused(app):
     before = state()
     form = "application/x-www-form-urlencoded"
     for kind in (form, "multipart/form-data; boundary=x", "text/plain"):
-        for path in ("session/", "session/refresh/"):
+        for path in ("session/", "session/code/", "session/refresh/"):
             answer = app.client.generic("POST", f"/api/v1/{path}", "x=1", kind, headers=HEADERS)
             assert answer.status_code == 415
     assert state() == before

@@ -43,7 +43,7 @@ SIGN_IN_PAGES = (
 # Every endpoint that may give a session to a client.
 SIGN_IN_ENDPOINTS = (
     "/api/v1/token/ /api/v1/token/challenge/ /api/v1/token/enrolment/ /api/v1/session/ "
-    "/api/v1/login/code/confirm/"
+    "/api/v1/login/code/confirm/ /api/v1/session/code/"
 )
 # Functions that make, show or remove a proof or a session, and the routes that may call them.
 GUARDED = {
@@ -78,7 +78,8 @@ GUARDED = {
     "sessions.services.new_api_session": SIGN_IN_ENDPOINTS,
     "tokens.families.first_token": SIGN_IN_ENDPOINTS,
     "tokens.token_challenges.issue": (
-        "/api/v1/token/ /api/v1/token/challenge/ /api/v1/session/ /api/v1/login/code/confirm/"
+        "/api/v1/token/ /api/v1/token/challenge/ /api/v1/session/ /api/v1/login/code/confirm/ "
+        "/api/v1/session/code/"
     ),
     "signin.session.record_api_reauthentication": "/api/v1/reauthenticate/",
     "tokens.services.exchange": "/api/v1/token/",

@@ -67,7 +67,9 @@ def confirm(browser, code):
 
 def visible(answer):
     """Return what a page shows, without the parts that change or that were typed in."""
-    text = re.sub(r'value="[^"]*"|<time.*</time>', "", without_nonces(answer.content.decode()))
+    text = re.sub(
+        r'value="[^"]*"|<time.*</time>|<code.*</code>', "", without_nonces(answer.content.decode())
+    )
     return answer.status_code, answer.headers.get("Location", ""), re.sub("free|taken", "", text)
 
 

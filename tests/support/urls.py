@@ -92,6 +92,7 @@ OPEN = {
     "api/v1/token/revoke/",
     # These two check a header and the Origin: tests/attacks/test_browser_clients.py.
     "api/v1/session/",
+    "api/v1/session/code/",
     "api/v1/session/refresh/",
     "api/v1/schema/",
     "api/v1/docs/",
