@@ -30,10 +30,10 @@ from accounts.tokens.authentication import IsRecent, actor_by_proofs
 from accounts.tokens.serializers import (
     LONGEST_CHALLENGE,
     FactorSerializer,
+    LinkTokenField,
     MailedChallengeSerializer,
     MailedCodeSerializer,
     NamedLoginSerializer,
-    TokenField,
 )
 from accounts.users.models import User
 
@@ -154,7 +154,7 @@ class ResetProofSerializer(MailedCodeSerializer):
     """The emailed code with its challenge, or the token of the emailed link."""
 
     challenge = TextField(required=False, max_length=LONGEST_CHALLENGE)
-    token = TokenField(required=False, help_text="The last part of the path of the emailed link.")
+    token = LinkTokenField(required=False)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Return the fields, of which a client sends either two or the token."""
@@ -172,8 +172,8 @@ class ResetProofSerializer(MailedCodeSerializer):
         """Return the reset, and the secret with which it is used up.
 
         Raises:
-            WrongCode: the token is not valid.
-            WrongCode, UsedUp, RateLimited: see :func:`changes.find_reset_by_code`.
+            WrongCode: the token or the code is not valid.
+            UsedUp, RateLimited: see :func:`changes.find_reset_by_code`.
         """
         data = self.validated_data
         if token := data.get("token"):

@@ -25,7 +25,7 @@ from accounts.apikeys import services as apikeys
 from accounts.codes import services as codes
 from accounts.codes.services import LinkEnded, Purpose, WrongCode
 from accounts.common import clock
-from accounts.common.client_info import ClientInfo
+from accounts.common.client_info import ClientInfo, Device
 from accounts.common.errors import PublicError
 from accounts.common.localization import speaking
 from accounts.common.pages import absolute
@@ -54,19 +54,24 @@ from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
 
-def reset_message(username: str, email: str, token: str, code: str = "") -> Message:
+def reset_message(
+    username: str, email: str, token: str, code: str = "", device: Device | None = None
+) -> Message:
     """Return the email with the link to set a new password.
 
     ``username`` appears in the greeting. If it is empty, there is no greeting.
     ``code``: a code that does the same in the app that has asked for it; empty for none.
+    ``device``: what has asked for the code.
     """
     about = {"email": email, "site": settings.AUTHSITE.site_name}
     asked = _("Someone, probably you, asked to reset the password for your account.")
-    enter = _("Enter this code in the app where you asked for it. It’s valid for 10 minutes:")
+    enter = _("Enter this code in the app where you asked for it:")
+    about_code = [(_("Requested from"), str(device)), (_("Valid for"), _("10 minutes"))]
     return Message(
         **_shared(username, email, token),
         paragraphs=[asked, enter] if code else [asked],
         code=written_code(code) if code else "",
+        facts=about_code if code else [],
         questions=[
             (
                 _("Was this you?"),
@@ -142,7 +147,7 @@ def send_reset(login: str, nonce: str, client: ClientInfo, *, has_code: bool = F
         if has_code:
             code = codes.issue_code(CODE, subject, key, is_sent=bool(recipient.email))
         with speaking(recipient.language):
-            mail = reset_message(username, recipient.email, token, code)
+            mail = reset_message(username, recipient.email, token, code, client.device)
             post(mail, life=LINK.life, queue=Queue.CODES)
 
 

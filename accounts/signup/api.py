@@ -22,7 +22,7 @@ from accounts.passwords.api import NewPasswordField, refuse_guessable
 from accounts.signup import services
 from accounts.terms import services as terms
 from accounts.terms.forms import TermsSerializer
-from accounts.tokens.serializers import TokenField
+from accounts.tokens.serializers import LinkTokenField
 from accounts.users import emails, usernames
 from accounts.users.models import User
 from accounts.users.services import UsernameTaken
@@ -116,7 +116,7 @@ def _signed_up(signup_id: object, username: str) -> Response:
 class InvitationTokenSerializer(serializers.Serializer[Any]):
     """The token of an invitation."""
 
-    token = TokenField(help_text="The last part of the path of the emailed link.")
+    token = LinkTokenField()
 
     def invitation(self) -> Invitation:
         """Return the invitation.

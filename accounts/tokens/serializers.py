@@ -232,6 +232,14 @@ class TokenField(TextField):
         """
 
 
+class LinkTokenField(TextField):
+    """The secret of an emailed link."""
+
+    def __init__(self, **options: Any) -> None:
+        text = "The last part of the path of the emailed link."
+        super().__init__(max_length=100, help_text=text, **options)
+
+
 class RefreshSerializer(TokenRequestSerializer):
     """A refresh token, and the audience and scope of the new access token."""
 

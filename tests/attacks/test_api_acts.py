@@ -5,8 +5,9 @@ import re
 import pytest
 from django.test import Client
 
+from accounts.oauth.scopes import API_SCOPES
 from accounts.users.models import PendingSignup, User
-from tests.support.api import call, get_tokens
+from tests.support.api import call, get_tokens, second_step
 from tests.support.disputes import NEW, lock
 from tests.support.invitations import invite, invited_link, superuser
 from tests.support.nodes import browser_at
@@ -59,6 +60,19 @@ def test_a_credential_is_changed_only_within_ten_minutes_of_authentication(
 
     assert do(act, token, alice).short == NOT_FRESH
     assert User.objects.get().credential_version == alice.credential_version
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_no_scope_of_an_app_and_no_weak_proof_changes_a_credential(alice, act):
+    of_apps = get_tokens(scope=" ".join(sorted(API_SCOPES)))["access"]
+    assert do(act, of_apps, alice).short == (403, "insufficient_scope")
+
+    enrolled(alice)
+    User.objects.update(emailed_codes=True)
+    challenge = get_tokens()["challenge"]
+    call("token/challenge/", {"challenge": challenge, "method": "email"})
+    by_mail = second_step(challenge, outbox()[-1].code)["access"]
+    assert do(act, by_mail, alice).short == NOT_FRESH
 
 
 def test_the_email_of_another_person_is_not_found(alice):
@@ -124,7 +138,7 @@ def use(path, challenge, code):
 
 @pytest.mark.parametrize("path", ASK)
 def test_a_mailed_code_works_only_with_the_challenge_of_its_own_request(alice, path):
-    """A thief to whom the owner reads the code aloud has another challenge."""
+    """A thief who sees the code that the owner has asked for has another challenge."""
     owners = call(path, {"username": "alice"})["challenge"]
     code = outbox()[-1].code
     elsewhere = Client(REMOTE_ADDR="198.51.100.7")

@@ -44,6 +44,7 @@ PROFILE = Call(
     {"display_name": BIDI, "about": BIDI, "language": "xx", "time_zone": "Mars/Base"},
     method="PATCH",
 )
+CODE = {"challenge": "none", "code": "ZZZZ9999"}
 CALLS = (
     USERS,
     Call("email/verify/", {"email": "erin@example.org", "code": "ZZZZ9999"}),
@@ -54,6 +55,12 @@ CALLS = (
     Call("token/verify/", {"token": "none"}, no_token=(401,)),
     REVOCATION,
     PROFILE,
+    Call("email/correct/", {"username": "erin", "password": WRONG, "email": "erin@"}),
+    Call("invitation/check/", {"token": "none"}),
+    Call("invitation/accept/", {"token": "none", "username": "erin", "password": "too short"}),
+    Call("login/code/confirm/", {**CODE, **WRONG_REQUEST}),
+    Call("password/reset/check/", {**CODE, "token": "none"}),
+    Call("password/reset/confirm/", {**CODE, "token": "none", "password": "too short"}),
 )
 
 
