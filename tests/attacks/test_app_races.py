@@ -3,6 +3,7 @@
 import json
 import re
 from hashlib import sha256
+from urllib.parse import urlencode
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.support.app_races import (
     status_with,
     token_call,
 )
+from tests.support.authorize import posted
 from tests.support.devices import PAGE
 from tests.support.dpop import ME, TOKEN, Key
 from tests.support.nodes import AT_ONCE, browser_at
@@ -232,31 +234,68 @@ def eight_uses_of_a_token_for_three_apps(nodes, _name):
     assert len(rows) == 3
 
 
-def signing_out_while_an_app_refreshes(nodes, name):
-    """Each refresh token goes on. Access tokens live if their ``sid`` is not the one that ended."""
+def signing_out_while_an_app_gets_tokens(nodes, name):
+    """Each refresh token goes on. Access tokens live if their ``sid`` is not one that ended."""
     owner = confirmed(nodes, name)
     connect(nodes, name)
-    held = []
-    for i in range(AT_ONCE - 1):
-        add_code(nodes, name, f"{name}{i}")
-        held.append(json.loads(redeem(nodes, i, name, f"{name}{i}").body))
+    codes = [f"{name}{i}" for i in range(AT_ONCE - 1)]
+    for code in codes:
+        add_code(nodes, name, code)
+    held = [json.loads(redeem(nodes, i, name, codes[i]).body) for i in range(AT_ONCE // 2)]
     csrf = owner.csrf("/")
 
     def act(i):
         if i == AT_ONCE - 1:
             return owner.post(LOGOUT, csrf=csrf)
-        return refresh(nodes, i, name, held[i]["refresh_token"])
+        if i < len(held):
+            return refresh(nodes, i, name, held[i]["refresh_token"])
+        return redeem(nodes, i, name, codes[i])
 
     *answers, left = together(AT_ONCE, act)
 
-    assert (left.status, statuses(answers)) == (302, [200] * len(held))
-    for i, (before, answer) in enumerate(zip(held, answers, strict=True)):
-        given = json.loads(answer.body)
-        again = json.loads(refresh(nodes, i, name, given["refresh_token"]).body)
-        has_ended = sid_of(given) == sid_of(before)
-        lives = [status_with(nodes, i, tokens) == 200 for tokens in (before, given, again)]
-        assert lives == [False, not has_ended, True]
-        assert sid_of(again) != sid_of(before)
+    refreshed, redeemed = answers[: len(held)], answers[len(held) :]
+    assert (left.status, statuses(refreshed)) == (302, [200] * len(held))
+    assert {answer.status for answer in redeemed} <= {200, 400}
+    ended = {sid_of(tokens) for tokens in held}
+    ended |= {sid_of(json.loads(answer.body)) for answer in redeemed if answer.status == 200}
+    given = [json.loads(answer.body) for answer in answers if answer.status == 200]
+    again = [refresh(nodes, i, name, old["refresh_token"]) for i, old in enumerate(given)]
+    for i, tokens in enumerate([*held, *given, *(json.loads(new.body) for new in again)]):
+        assert (status_with(nodes, i, tokens) == 200) == (sid_of(tokens) not in ended)
+    assert not ended & {sid_of(json.loads(new.body)) for new in again}
+
+
+def eight_uses_of_each_step_of_an_app_without_pkce(nodes, name):
+    """One of eight browsers gets a pushed request, one of eight clicks a code, one use tokens."""
+    owner, options = confirmed(nodes, name), ("--no-pkce", "--par", "--redirect-uri", WEB)
+    app = json.loads(nodes[0].manage("add_client", name, *options, "--json"))
+    secrets = {"client_id": app["client_id"], "client_secret": app["client_secret"]}
+    asked = {"response_type": "code", "redirect_uri": WEB, "scope": "openid", "nonce": "n"}
+
+    def pushed():
+        form = secrets | asked | {"response_mode": "form_post"}
+        uri = nodes[0].client().post("/oauth/par", form, csrf=False).json()["request_uri"]
+        query = urlencode({"client_id": app["client_id"], "request_uri": uri})
+        return f"/oauth/authorize?{query}"
+
+    url = pushed()
+    opened = together(AT_ONCE, lambda i: browser_at(nodes[i % 2], f"192.0.2.{i + 10}").get(url))
+    assert statuses(opened) == [303] + [400] * (AT_ONCE - 1)
+
+    here = owner.get(pushed()).location
+    session = re.search(r'name="session" value="([^"]+)"', owner.get(here).text)
+    assert session
+    form, csrf = {"act": "allow", "session": session[1]}, owner.csrf(here)
+    clicks = together(AT_ONCE, lambda _i: owner.post(here, form, csrf=csrf))
+    assert statuses(clicks) == [200] + [400] * (AT_ONCE - 1)
+    (code,) = {posted(click)["code"] for click in clicks if click.status == 200}
+
+    def use(i):
+        form = {"grant_type": "authorization_code", "redirect_uri": WEB, "code": code}
+        return token_call(nodes, i, app["client_id"], **form, client_secret=app["client_secret"])
+
+    assert statuses(together(AT_ONCE, use)) == [200] + [400] * (AT_ONCE - 1)
+    assert sql(nodes[0], LEFT, app["client_id"], "") == []
 
 
 def sid_of(tokens):
@@ -265,7 +304,8 @@ def sid_of(tokens):
 
 RACES = [
     disconnecting_an_app_that_gets_tokens,
-    signing_out_while_an_app_refreshes,
+    signing_out_while_an_app_gets_tokens,
+    eight_uses_of_each_step_of_an_app_without_pkce,
     eight_uses_of_one_app_code,
     using_one_proof_eight_times,
     eight_uses_of_one_device_code,
