@@ -72,8 +72,7 @@ SHOWN = {
 }
 # The most networks whose limits are shown.
 NETWORKS = 5
-# A longer wait in the outbox is a reason, for an email that somebody waits for.
-MAIL_WAITS = timedelta(minutes=1)
+# The queues of emails that somebody waits for.
 AWAITED = {Queue.CODES, Queue.STRANGERS}
 # How long after the invitation was accepted somebody may still open its link.
 INVITED = timedelta(hours=1)
@@ -360,11 +359,10 @@ def _of_mails(facts: Facts) -> Iterator[Block]:
             advice = _("Its code or link expired before it could leave. Tell the operator.")
         yield Block("mail_failed", sentence % name, advice=advice)
         return
-    late = clock.now() - MAIL_WAITS
-    codes = [row for row in facts.waiting if row.queue in AWAITED and row.created_at <= late]
+    codes = [row for row in facts.waiting if row.queue in AWAITED]
     if codes:
         sentence = _("An email with a code or link for %(name)s hasn’t left yet.")
-        advice = _("It has waited since: %(time)s. Tell the operator of this site.")
+        advice = _("It waits since: %(time)s. After a minute, tell the operator of this site.")
         since = in_words(codes[-1].created_at)
         yield Block("mail_waiting", sentence % name, advice=advice % {"time": since})
 
