@@ -5,6 +5,7 @@ import re
 import smtplib
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 
 from accounts.activity.services import Actor
+from accounts.administration import explanation
 from accounts.administration.budgets import REFUSALS
 from accounts.administration.explanation import explain
 from accounts.administration.person import Facts
@@ -37,6 +39,7 @@ from tests.support.api import call
 from tests.support.api_keys import key_of
 from tests.support.apps import asked_for, make_app
 from tests.support.authorize import begin, first_party
+from tests.support.env import ROOT
 from tests.support.invitations import accept, invite, invited_link, superuser
 from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.second_steps import RESET, request_recovery, with_factor
@@ -457,6 +460,17 @@ def test_each_limit_that_can_stop_a_person_is_named_while_it_is_used_up(where, k
     (block,) = explain(Facts(alice))
     assert block.code == REFUSALS[where, kind].code
     assert block.until is not None
+
+
+def test_the_guide_names_every_code():
+    source = Path(explanation.__file__).read_text()
+    codes = {refusal.code for refusal in REFUSALS.values()}
+    codes |= {code for code, _sentence, _advice in explanation.FAILURES.values()}
+    codes |= set(re.findall(r'Block\(\s*"(\w+)"', source))
+    guide = (ROOT / "docs/administration.md").read_text()
+    part = guide.partition("## Why somebody")[2].partition("\n## ")[0]
+
+    assert set(re.findall(r"`([a-z]+_[a-z_]+|locked)`", part)) - {"show_user"} == codes
 
 
 def test_the_waiting_period_is_offered_only_if_it_can_begin(carol):
