@@ -51,6 +51,7 @@ urlpatterns = [
     path("accounts/delete/undo/<str:token>/", deletion.undo_link, name="deletion_undo"),
     # Email addresses.
     path("accounts/email/", emails.EmailView.as_view(), name="account_email"),
+    path("accounts/email/refuse/<str:token>/", emails.refuse, name="address_refuse"),
     path("accounts/email/confirm/<str:key>/", emails.confirm_link, name="address_confirm"),
     # Change, set and reset the password.
     path("accounts/password/change/", passwords.change, name="account_change_password"),

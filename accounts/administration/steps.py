@@ -88,9 +88,12 @@ def pending_addresses(facts: Facts) -> list[Target]:
 def confirm_address(order: Order) -> None:
     """Confirm the address of a sign-up, which creates the user, or an address that a user added."""
     if isinstance(order.account, PendingSignup):
-        signup.confirm_by_staff(order.account, order.actor)
+        email, user = order.account.email, signup.confirm_by_staff(order.account, order.actor)
     else:
-        emails.confirm_by_staff(emails.pending(order.account).get(pk=order.target), order.actor)
+        row = emails.pending(order.account).get(pk=order.target)
+        email, user = row.email, order.account
+        emails.confirm_by_staff(row, order.actor)
+    emails.vouch(user, email)
 
 
 def send_confirmation(order: Order) -> None:

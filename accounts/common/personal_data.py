@@ -151,7 +151,7 @@ describe(
     "accounts.EmailAddress",
     "user",
     {
-        "email confirmed_at": "reaches the person, and proves ownership in a recovery",
+        "email confirmed_at vouched_at": "reaches the person, and proves ownership in a recovery",
         "id key": internal("makes an address unique"),
     },
     purpose="The confirmed email addresses.",

@@ -22,7 +22,7 @@ from accounts.activity.services import Actor, record
 from accounts.calls import idempotency
 from accounts.codes import services as codes
 from accounts.codes.models import Code
-from accounts.codes.services import Purpose, WrongCode
+from accounts.codes.services import LinkEnded, Purpose, WrongCode
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError, TooMany
@@ -31,7 +31,7 @@ from accounts.common.pages import absolute
 from accounts.common.text import row_id, written_code
 from accounts.emails.models import PendingEmail
 from accounts.mail.message import Message
-from accounts.mail.services import Queue, post_to_mailbox
+from accounts.mail.services import Queue, post, post_to_mailbox
 from accounts.recovery.rule import BEFORE
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import MAIL_AGAIN, NAME_TRY
@@ -83,7 +83,34 @@ def already_taken_message(owners_email: str) -> Message:
     )
 
 
+def vouched_message(user: User, email: str, token: str) -> Message:
+    """Return the email to an address that Support has confirmed, with a link to refuse that."""
+    about = {"email": email, "site": settings.AUTHSITE.site_name, "username": user.username}
+    return Message(
+        to=email,
+        subject=gettext("Your email address was added to an account at %(site)s") % about,
+        paragraphs=[
+            gettext(
+                "Our team added this email address to the account %(username)s, because someone "
+                "said that it’s theirs. Nobody has checked that yet."
+            )
+            % about
+        ],
+        questions=[
+            (gettext("Is this your account?"), gettext("Then you don’t need to do anything.")),
+            (
+                gettext("Not your account?"),
+                gettext("Remove your address from it. You don’t need to sign in for that."),
+            ),
+        ],
+        action_label=gettext("Remove my address"),
+        action_url=absolute("address_refuse", token),
+        reason=gettext("Sent to %(email)s because it belongs to an account at %(site)s.") % about,
+    )
+
+
 LIFE = timedelta(days=3)
+REFUSE = Purpose("address.refuse", life=timedelta(days=30))
 CODE = Purpose("address.code")
 LINK = Purpose("address.link", life=LIFE)
 MOST = 10
@@ -256,6 +283,48 @@ def confirm_by_staff(row: PendingEmail, actor: Actor) -> None:
         AccountChanged: the account was changed in the meantime.
     """
     _confirm(row, LINK, _issue_link(row), actor)
+
+
+def vouch(user: User, email: str) -> None:
+    """Mark ``email``, which Support has just confirmed for ``user``, and ask its mailbox.
+
+    The mailbox gets a link to refuse the address. Apps do not take the address for verified until
+    the mailbox has answered.
+    """
+    row = user.emails.get(key=emails.key(email))
+    EmailAddress.objects.filter(pk=row.pk).update(vouched_at=clock.now())
+    with speaking(user.language):
+        post(vouched_message(user, row.email, codes.issue_link(REFUSE, row.pk, row.key)))
+
+
+def find_vouched(token: str) -> EmailAddress | None:
+    """Return the address that the emailed link refuses; None if its mailbox has answered since."""
+    row_id = codes.subject_of(REFUSE, token)
+    rows = EmailAddress.objects.select_related("user").filter(vouched_at__isnull=False)
+    return rows.filter(pk=row_id).first() if row_id else None
+
+
+@transaction.atomic
+def refuse(token: str, actor: Actor) -> None:
+    """Remove the address that the emailed link refuses from its account.
+
+    Raises:
+        LinkEnded: the link was used or has expired, or the mailbox has answered since.
+    """
+    row = find_vouched(token)
+    if row is None:
+        raise LinkEnded
+    owner = users.lock_row_as_is(row.user)
+    if not codes.redeem(REFUSE, row.pk, token, row.key):
+        raise LinkEnded
+    row.delete()
+    users.void_proofs_and_links(owner)
+    # The mailbox is a stranger's, who must not lock the account.
+    notices.end_links(owner, [row.email])
+    if owner.email == row.email:
+        oldest = owner.emails.order_by("confirmed_at").first()
+        owner.save_email(oldest.email if oldest else "")
+    record(owner, events.ADDRESS_REMOVED, actor, detail=row.email)
 
 
 def find_pending_by_link(user: User, token: str) -> PendingEmail | None:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
@@ -15,9 +16,11 @@ from django.views.generic import View
 
 from accounts.codes import services as codes
 from accounts.codes.forms import CodeForm
+from accounts.codes.services import LinkEnded
 from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
 from accounts.common.pages import form_page
+from accounts.common.proofs import Method
 from accounts.common.text import row_id
 from accounts.emails import services
 from accounts.emails.models import PendingEmail
@@ -33,6 +36,21 @@ class AddEmailForm(forms.Form):
     """The form to add an email address."""
 
     email = EmailField()
+
+
+@login_not_required
+@form_page
+def refuse(request: HttpRequest, token: str) -> HttpResponse:
+    """Remove an address that Support has added to an account that is not of its owner."""
+    state = "ask" if services.find_vouched(token) else "dead"
+    if request.method == "POST":
+        try:
+            services.refuse(token, current.actor_without_session_of(request).by(Method.MAIL))
+            state = "done"
+        except LinkEnded:
+            state = "dead"
+    status = LinkEnded.status if state == "dead" else 200
+    return render(request, "accounts/emails/refuse.html", {"state": state}, status=status)
 
 
 @method_decorator(form_page, name="dispatch")

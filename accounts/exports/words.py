@@ -62,6 +62,7 @@ LABELS: dict[str, str | Promise] = {
     "is_superuser": _("Superuser"), "emailed_codes": _("Emailed codes as the second step"),
     "locked_at": _("Locked"), "horizon": _("Only changes before this count"),
     "deletion_due": _("Will be deleted"), "confirmed_at": _("Confirmed"),
+    "vouched_at": _("Confirmed by Support"),
     "expires_at": _("Expires"), "key": _("Key"), "held_until": _("Reserved until"),
     "kind": _("Kind"), "label": _("Label"), "since": _("Since"), "removed_at": _("Removed"),
     "is_suspended": _("Suspended by a lock"), "next": _("Next page"), "wide_network": _("Network"),

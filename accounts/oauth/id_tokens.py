@@ -41,9 +41,10 @@ def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
         held |= {"locale": user.language}
         claims |= {name: value for name, value in held.items() if value}
         claims["updated_at"] = int(user.updated_at.timestamp())
-    # ``User.email`` is always a confirmed address.
+    # ``User.email`` is always a confirmed address, but perhaps only Support has confirmed it.
     if "email" in scope and user.email:
-        claims |= {"email": user.email, "email_verified": True}
+        vouched = user.emails.filter(email=user.email, vouched_at__isnull=False)
+        claims |= {"email": user.email, "email_verified": not vouched.exists()}
     if "groups" in scope:
         claims["groups"] = user.group_names
     return claims

@@ -177,6 +177,7 @@ ACTS = (
         button="leave",
     ),
     Act("accounts/delete/undo/<str:token>/", "Keep the account", reason=LINK),
+    Act("accounts/email/refuse/<str:token>/", "Remove the address", reason=LINK),
     # Disputes.
     Act("accounts/lockdown/", "Lock the account", reason=NOT_YET),
     Act("accounts/lockdown/", "Get a link to lock it", reason=NOT_YET, button="send"),

@@ -278,6 +278,7 @@ def verify_mailed_code(
         raise error
     give_back(*budgets)
     email = emails.key(recipient.email)
+    users.note_answer(email)
     if browser is None:
         throttle.refund(email, client, recipient.key)
     return recipient.user, Proof.now(Method.MAIL, email)

@@ -27,6 +27,8 @@ from accounts.throttle.services import hit, wait
 from accounts.twofactor import services as twofactor
 from accounts.twofactor import verification
 from accounts.twofactor.errors import MailedCodeUsedUp
+from accounts.users import emails
+from accounts.users import services as users
 from accounts.users.models import User
 
 CODE = Purpose("second.code")
@@ -135,9 +137,12 @@ def verify(
     def is_mailed(code: str) -> bool:
         subject = f"{user.stamp} {nonce}"
         try:
-            return codes.try_code(CODE, subject, code) and codes.redeem(CODE, subject, code)
+            is_right = codes.try_code(CODE, subject, code) and codes.redeem(CODE, subject, code)
         except codes.UsedUp:
             raise MailedCodeUsedUp from None
+        if is_right:
+            users.note_answer(emails.key(user.email))
+        return is_right
 
     takes_mail = bool(nonce) and policy.takes_mail(user, proofs)
     mail_check = is_mailed if takes_mail else None

@@ -295,12 +295,16 @@ class EmailAddress(models.Model):
     """A confirmed email address of a user.
 
     Unconfirmed addresses are not stored here, so that nobody can block another person's address.
+
+    ``vouched_at``: when Support has confirmed the address without a proof of its mailbox. Null
+        otherwise, and once the mailbox has answered: a code or link that was sent there was used.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="emails")
     email = models.EmailField(max_length=emails.MAX_LENGTH)
     key = models.CharField(max_length=3 * emails.MAX_LENGTH, unique=True)
     confirmed_at = models.DateTimeField(default=clock.now)
+    vouched_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.email

@@ -408,6 +408,13 @@ def confirm_email(user: User, email: str) -> None:
         user.save_email(email)
 
 
+def note_answer(email_key: str) -> None:
+    """Note that the mailbox with the key ``email_key`` has answered: see :class:`EmailAddress`."""
+    rows = EmailAddress.objects.filter(key=email_key, vouched_at__isnull=False)
+    if rows.update(vouched_at=None):
+        User.objects.filter(emails__key=email_key).update(updated_at=clock.now())
+
+
 def delete_signups_for(email: str) -> None:
     """Delete the pending sign-ups with the email address ``email``, and free their usernames."""
     delete_signups(PendingSignup.objects.filter(email_key=emails.key(email)))

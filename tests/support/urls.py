@@ -39,6 +39,7 @@ OPEN = {
     "accounts/lockdown/<str:token>/",
     "accounts/delete/keep/",
     "accounts/delete/undo/<str:token>/",
+    "accounts/email/refuse/<str:token>/",
     "accounts/password/locked/",
     "accounts/owner/<str:token>/",
     "brand/<str:name>",

@@ -1,0 +1,80 @@
+"""Attacks by staff who confirm an address that is not the person's, or that nobody has proved."""
+
+import pytest
+from django.test import Client
+
+from accounts.common.client_info import NO_CLIENT
+from accounts.emails import services as emails
+from accounts.oauth.id_tokens import claims_of
+from accounts.users.models import PendingSignup, User
+from tests.support.administration import act, desk
+from tests.support.disputes import reset_link, sets_password
+from tests.support.steps import CODE, is_signed_in, make_user, outbox, path_of, sign_up
+
+
+def vouched_for(user, email):
+    """Let carol confirm the address of ``user``; return the link that its mailbox got."""
+    emails.add(user, email, NO_CLIENT)
+    act(desk(), user, "confirm-address")
+    links = [
+        mail.action_url for mail in outbox() if mail.to == email and "refuse" in mail.action_url
+    ]
+    return path_of(links[-1])
+
+
+def is_verified(user):
+    return claims_of(User.objects.get(pk=user.pk), {"email"}).get("email_verified")
+
+
+def signs_in_by_code():
+    browser = Client()
+    browser.post(CODE, {"login": "boss@example.net"})
+    browser.post(CODE, {"code": outbox()[-1].code})
+    return is_signed_in(browser)
+
+
+ANSWERS = {
+    "a link": lambda: sets_password(Client(), reset_link(to="boss@example.net")),
+    "a code": signs_in_by_code,
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_apps_do_not_trust_an_address_that_support_confirmed_before_its_mailbox_answers(answer):
+    mallory = make_user("mallory")
+    vouched_for(mallory, "boss@example.net")
+    assert is_verified(mallory), "the primary address was confirmed by a code"
+    mallory.emails.exclude(email="boss@example.net").delete()
+    mallory.save_email("boss@example.net")
+    assert is_verified(mallory) is False
+
+    assert ANSWERS[answer]()
+
+    assert is_verified(mallory) is True
+
+
+def test_the_owner_of_a_mailbox_refuses_the_account_that_support_gave_it_to():
+    sign_up(Client(), "mallory", "boss@example.net")
+    act(desk(), PendingSignup.objects.get(), "confirm-address")
+    link = path_of(outbox()[-1].action_url)
+    mallory, boss = User.objects.get(username="mallory"), Client()
+    assert is_verified(mallory) is False
+
+    assert "Remove your address?" in boss.get(link).text
+    assert mallory.emails.exists(), "a program that opens the link changes nothing"
+    assert "Your address was removed" in boss.post(link).text
+
+    mallory.refresh_from_db()
+    assert (mallory.email, mallory.emails.count()) == ("", 0)
+    assert mallory.activity.latest("id").kind == "address_removed"
+    assert [boss.get(link).status_code, boss.post(link).status_code] == [404, 404]
+
+
+def test_nobody_refuses_an_address_whose_mailbox_has_answered():
+    alice = make_user("alice")
+    link = vouched_for(alice, "new@example.net")
+    sets_password(Client(), reset_link(to="new@example.net"))
+
+    assert Client().post(link).status_code == 404
+
+    assert alice.emails.filter(email="new@example.net").exists()
