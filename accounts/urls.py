@@ -125,6 +125,12 @@ urlpatterns = [
     path("privacy/", public_views.privacy, name="privacy"),
     path(".well-known/security.txt", public_views.security_txt, name="security_txt"),
     path(".well-known/webauthn", public_views.webauthn, name="well_known_webauthn"),
+    path(".well-known/assetlinks.json", public_views.asset_links, name="asset_links"),
+    path(
+        ".well-known/apple-app-site-association",
+        public_views.apple_association,
+        name="apple_apps",
+    ),
     path(
         ".well-known/change-password",
         public_views.change_password,

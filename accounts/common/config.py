@@ -28,6 +28,7 @@ from accounts.common.setting_parsers import (
     one_line,
     origin,
     origins,
+    passkey_origins,
     redis,
     scale,
     setting,
@@ -246,8 +247,9 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
     )
     passkey_origins: tuple[str, ...] = setting(
         "Further origins at which passkeys of this site work: `/.well-known/webauthn` lists them. "
-        "Their operators can use the passkeys to sign in here.",
-        origins,
+        "Their operators can use the passkeys to sign in here. Also your own apps: "
+        "`android:apk-key-hash:HASH@org.example.app`, `webcredentials:TEAM123456.org.example.app`.",
+        passkey_origins,
         default=(),
     )
     second_factor: str = setting(

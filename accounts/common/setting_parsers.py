@@ -163,6 +163,18 @@ def origins(text: str) -> tuple[str, ...]:
     return tuple(origin(word) for word in words(text))
 
 
+# Apps: for Android, the digest of the certificate in base64url and perhaps the package; for Apple's
+# systems, the ID of the team and that of the app.
+_APP = re.compile(
+    r"android:apk-key-hash:[\w-]{43}(@\w+(\.\w+)+)?|webcredentials:[A-Z0-9]{10}(\.[A-Za-z0-9-]+)+"
+)
+
+
+def passkey_origins(text: str) -> tuple[str, ...]:
+    """Parse a list of origins and apps, such as ``webcredentials:TEAM123456.org.example.app``."""
+    return tuple(word if _APP.fullmatch(word) else origin(word) for word in words(text))
+
+
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 # Matches only email addresses that Django's validator accepts, too.
 PLAIN_EMAIL = re.compile(

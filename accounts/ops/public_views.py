@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from accounts.activity import services as activity
-from accounts.common import clock
+from accounts.common import clock, crypto
 from accounts.common.brand import brand_of
 from accounts.common.localization import days_in_words
 from accounts.common.pages import absolute
@@ -18,7 +18,7 @@ from accounts.recovery.rule import BEFORE, MONTH
 from accounts.sessions import last_method
 from accounts.sessions import services as sessions
 from accounts.throttle import services as throttle
-from accounts.twofactor.webauthn import passkey_origins
+from accounts.twofactor.webauthn import android_apps, apple_apps, web_origins
 from accounts.users import services as users
 
 # Names contain a hash of the content.
@@ -71,7 +71,33 @@ def change_password(_request: HttpRequest) -> HttpResponse:
 @require_safe
 def webauthn(_request: HttpRequest) -> HttpResponse:
     """Return the origins whose pages may use passkeys of this site (WebAuthn 5.11.1)."""
-    return JsonResponse({"origins": passkey_origins()})
+    return JsonResponse({"origins": web_origins()})
+
+
+@login_not_required
+@require_safe
+def asset_links(_request: HttpRequest) -> JsonResponse:
+    """Return which Android apps may use the passkeys of this site (Digital Asset Links)."""
+    apps = [
+        {
+            "relation": ["delegate_permission/common.get_login_creds"],
+            "target": {
+                "namespace": "android_app",
+                "package_name": package,
+                "sha256_cert_fingerprints": [crypto.decode(digest).hex(":").upper()],
+            },
+        }
+        for digest, package in android_apps()
+        if package
+    ]
+    return JsonResponse(apps, safe=False)
+
+
+@login_not_required
+@require_safe
+def apple_association(_request: HttpRequest) -> JsonResponse:
+    """Return which apps on Apple's systems may use the passkeys of this site."""
+    return JsonResponse({"webcredentials": {"apps": apple_apps()}})
 
 
 @login_not_required

@@ -52,9 +52,35 @@ def rp_id() -> str:
     return settings.AUTHSITE.passkey_domain or settings.AUTHSITE.hostname
 
 
-def passkey_origins() -> list[str]:
+ANDROID, APPLE = "android:apk-key-hash:", "webcredentials:"
+
+
+def web_origins() -> list[str]:
     """Return the origins whose pages may use passkeys of this site (WebAuthn 5.11)."""
-    return [settings.AUTHSITE.origin, *settings.AUTHSITE.passkey_origins]
+    further = [text for text in settings.AUTHSITE.passkey_origins if text.startswith("http")]
+    return [settings.AUTHSITE.origin, *further]
+
+
+def passkey_origins() -> list[str]:
+    """Return the origins that responses of passkeys may name: those of pages and of apps."""
+    android = [f"{ANDROID}{digest}" for digest, _package in android_apps()]
+    # Apps on Apple's systems have the origin of the domain.
+    return web_origins() + android + ([f"https://{rp_id()}"] if apple_apps() else [])
+
+
+def android_apps() -> list[tuple[str, str]]:
+    """Return the digest of the certificate (base64url) and the package of each Android app.
+
+    The package is empty if the operator serves the file ``assetlinks.json`` in another way.
+    """
+    listed = [text for text in settings.AUTHSITE.passkey_origins if text.startswith(ANDROID)]
+    return [(app[0], app[2]) for app in (text[len(ANDROID) :].partition("@") for text in listed)]
+
+
+def apple_apps() -> list[str]:
+    """Return the IDs of the apps on Apple's systems."""
+    listed = settings.AUTHSITE.passkey_origins
+    return [text.removeprefix(APPLE) for text in listed if text.startswith(APPLE)]
 
 
 def parse(text: str, *, must_verify: bool = False) -> PasskeyResponse:

@@ -170,6 +170,31 @@ def test_a_passkey_works_at_the_listed_origins_and_the_site_names_them(settings)
     assert not signs_in(passkey, origin=f"{further}.evil.example")
 
 
+# The digest of a certificate.
+DIGEST = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
+
+
+def test_a_passkey_works_in_the_listed_apps_and_the_site_names_them(settings):
+    _alice, passkey = owner()
+    android = f"android:apk-key-hash:{DIGEST}"
+    assert not signs_in(passkey, origin=android)
+    assert not signs_in(passkey, origin="https://localhost")
+
+    apple = "TEAM123456.org.example.app"
+    set_up(settings, passkey_origins=(f"{android}@org.example.app", f"webcredentials:{apple}"))
+
+    assert signs_in(passkey, origin=android)
+    assert signs_in(passkey, origin="https://localhost"), "as apps on Apple's systems say"
+    for foreign in (f"{android[:-1]}A", f"webcredentials:{apple}", f"{android}@org.example.app"):
+        assert not signs_in(passkey, origin=foreign)
+    (link,) = Client().get("/.well-known/assetlinks.json").json()
+    assert link["target"]["package_name"] == "org.example.app"
+    assert link["target"]["sha256_cert_fingerprints"][0].startswith("E3:B0:C4:42:98:FC")
+    association = Client().get("/.well-known/apple-app-site-association").json()
+    assert association == {"webcredentials": {"apps": [apple]}}
+    assert Client().get("/.well-known/webauthn").json() == {"origins": [ORIGIN]}
+
+
 def test_a_passkey_made_for_another_site_or_purpose_is_refused():
     alice = person()
     browser = signed_in(alice)

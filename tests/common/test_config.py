@@ -20,6 +20,13 @@ UNSAFE = {
         f"{base64.urlsafe_b64encode(bytes(range(32))).decode()} {'A' * 43}=",
     ],
     "ORIGIN": ["http://accounts.example.org", "example.org", "https://a.example/x", "https://a b"],
+    "PASSKEY_ORIGINS": [
+        "https://app.example.org/path",
+        "android:apk-key-hash:short",
+        f"android:apk-key-hash:{'a' * 43}@package",
+        f"ios:bundle-id:{'a' * 43}",
+        "webcredentials:org.example.app",
+    ],
     "CORS_ORIGINS": [
         *("*", "null", "app.example.org", "https://*.example.org", "https://app.example.org/x"),
         *("http://app.example.org", "https://app.example.org https://x@app.example.org"),

@@ -65,6 +65,8 @@ OPEN = {
     ".well-known/oauth-protected-resource",
     ".well-known/change-password",
     ".well-known/webauthn",
+    ".well-known/assetlinks.json",
+    ".well-known/apple-app-site-association",
     "dev/mail/",
     "dev/mail/<slug:name>/",
     "dev/mail/<slug:name>/html/",
