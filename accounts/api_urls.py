@@ -14,6 +14,7 @@ from accounts.passwords import api as passwords
 from accounts.profile.api import MeView, PersonView, UsernameView
 from accounts.sessions import api as sessions
 from accounts.signup import api as signup
+from accounts.social import api as social
 from accounts.tokens import api as tokens
 from accounts.tokens import browser_api
 from accounts.twofactor import api as twofactor
@@ -45,6 +46,8 @@ urlpatterns: list[URLPattern] = [
     path("login/code/confirm/", tokens.CodeSignInView.as_view(), name="api-login-code-confirm"),
     path("token/enrolment/", twofactor.EnrolmentView.as_view(), name="api-enrolment"),
     path("token/enrolment/setup/", twofactor.EnrolmentSetupView.as_view(), name="api-enrol"),
+    path("providers/", social.ProvidersView.as_view(), name="api-providers"),
+    path("providers/<int:id>/", social.ProviderView.as_view(), name="api-provider"),
     path("token/refresh/", tokens.RefreshView.as_view(), name="api-token-refresh"),
     path("token/verify/", tokens.VerifyView.as_view(), name="api-token-verify"),
     path("token/revoke/", RevokeView.as_view(), name="api-token-revoke"),

@@ -8,6 +8,14 @@ from dataclasses import dataclass
 NOT_YET = "not yet"
 DURING = "During a sign-in, `POST token/enrolment/`."
 BROWSER = "Browsers make such passkeys on pages of the site, without asking."
+NATIVE = (
+    "Apps open `/oauth/authorize` in the system browser, with PKCE and a loopback or claimed URL. "
+    "The sign-in page there has the providers."
+)
+OPENS = "Its `url` is the page to open in a browser: only there does the person see the provider."
+RECOVERY = "`second_factor_required` has the `url` of the sign-in page, which leads there."
+LOCKING = "`GET factors/` has the `lock_url` of the page, which says what a lock does."
+REVIEW = "`GET factors/` has the `review_url` of the page if something waits there."
 PROVIDER = "The page at a provider sends browsers back here."
 # Why an app cannot ask for these acts: it would be the app that agrees, not the person.
 CONSENT = "Only the person agrees to an app, on a page of this site that no app controls."
@@ -36,7 +44,7 @@ class Act:
 ACTS = (
     # Signing up.
     Act("accounts/signup/", "Sign up with a password", "POST users/"),
-    Act("accounts/signup/", "Sign up with a passkey", reason=NOT_YET, button="passkey"),
+    Act("accounts/signup/", "Sign up with a passkey", "POST users/", button="passkey"),
     Act("accounts/confirm-email/", "Confirm the email address by code", "POST email/verify/"),
     Act("accounts/confirm-email/", "Get another code", "POST email/resend/", button="resend"),
     Act("accounts/confirm-email/", "Correct the address", "POST email/correct/", button="correct"),
@@ -52,14 +60,14 @@ ACTS = (
     Act("accounts/login/code/", "Get a code by email", "POST login/code/", button="ask"),
     Act("accounts/login/code/", "Sign in with the code", "POST login/code/confirm/"),
     Act("accounts/login/passkey/", "Sign in with a passkey", "POST token/"),
-    Act("accounts/<provider:provider>/login/", "Sign in with a provider", reason=NOT_YET),
-    Act("accounts/<provider:provider>/login/", "Connect a provider", reason=NOT_YET),
+    Act("accounts/<provider:provider>/login/", "Sign in with a provider", reason=NATIVE),
+    Act("accounts/<provider:provider>/login/", "Connect a provider", "GET providers/", OPENS),
     Act("accounts/<provider:provider>/login/callback/", "Come back", reason=PROVIDER),
-    Act("accounts/3rdparty/confirm/", "Connect the provider", reason=NOT_YET, button="connect"),
-    Act("accounts/3rdparty/confirm/", "Don’t connect it", reason=NOT_YET, button="cancel"),
+    Act("accounts/3rdparty/confirm/", "Connect the provider", reason=PROVIDER, button="connect"),
+    Act("accounts/3rdparty/confirm/", "Don’t connect it", reason=PROVIDER, button="cancel"),
     Act("accounts/2fa/challenge/", "Enter a second factor", "POST token/challenge/"),
     Act("accounts/2fa/challenge/", "Get a code", "POST token/challenge/", button="mail"),
-    Act("accounts/2fa/challenge/", "Recover without factors", reason=NOT_YET, button="lost"),
+    Act("accounts/2fa/challenge/", "Recover without factors", reason=RECOVERY, button="lost"),
     Act(
         "accounts/terms/",
         "Accept the terms",
@@ -128,7 +136,7 @@ ACTS = (
         "DELETE passkeys/<id>/",
         button="remove",
     ),
-    Act("accounts/2fa/passkeys/<int:factor_id>/confirm/", "Use it to confirm", reason=NOT_YET),
+    Act("accounts/2fa/passkeys/<int:factor_id>/confirm/", "Use it to confirm", reason=BROWSER),
     Act(
         "accounts/2fa/recovery-codes/",
         "Make recovery codes",
@@ -143,7 +151,9 @@ ACTS = (
     ),
     Act("accounts/2fa/enrol/<str:token>/", "Add a factor by an operator’s link", reason=LINK),
     # Providers and apps.
-    Act("accounts/3rdparty/", "Disconnect a provider", reason=NOT_YET, button="disconnect"),
+    Act(
+        "accounts/3rdparty/", "Disconnect a provider", "DELETE providers/<id>/", button="disconnect"
+    ),
     Act("accounts/apps/<client_id:client_id>/", "Disconnect an app", "DELETE apps/<client_id>/"),
     Act("oauth/authorize", "Begin to sign in to an app", reason=CONSENT),
     Act("oauth/continue/<str:key>", "Agree to an app", reason=CONSENT, button="act"),
@@ -179,15 +189,15 @@ ACTS = (
     Act("accounts/delete/undo/<str:token>/", "Keep the account", reason=LINK),
     Act("accounts/email/refuse/<str:token>/", "Remove the address", reason=LINK),
     # Disputes.
-    Act("accounts/lockdown/", "Lock the account", reason=NOT_YET),
-    Act("accounts/lockdown/", "Get a link to lock it", reason=NOT_YET, button="send"),
+    Act("accounts/lockdown/", "Lock the account", reason=LOCKING),
+    Act("accounts/lockdown/", "Get a link to lock it", reason=LOCKING, button="send"),
     Act("accounts/lockdown/<str:token>/", "Lock the account", reason=LINK),
     Act("accounts/2fa/recovery/<str:token>/", "Object to a recovery", reason=LINK),
-    Act("accounts/review/", "Keep a factor or session", reason=NOT_YET, button="keep"),
-    Act("accounts/review/", "Delete a factor or session", reason=NOT_YET, button="delete"),
-    Act("accounts/review/", "Keep a provider", reason=NOT_YET, button="keep_identity"),
-    Act("accounts/review/", "Delete a provider", reason=NOT_YET, button="delete_identity"),
-    Act("accounts/review/", "End the review", reason=NOT_YET, button="done"),
+    Act("accounts/review/", "Keep a factor or session", reason=REVIEW, button="keep"),
+    Act("accounts/review/", "Delete a factor or session", reason=REVIEW, button="delete"),
+    Act("accounts/review/", "Keep a provider", reason=REVIEW, button="keep_identity"),
+    Act("accounts/review/", "Delete a provider", reason=REVIEW, button="delete_identity"),
+    Act("accounts/review/", "End the review", reason=REVIEW, button="done"),
     # The site.
     Act(
         "accounts/owner/<str:token>/",

@@ -52,7 +52,7 @@ SIGN_IN_REFUSED = "SignInRefused"
 CONFLICTS = {
     *("act_on_account", "add_email", "confirm_email", "make_email_primary", "remove_email"),
     *("set_emailed_codes", "add_authenticator_app", "add_passkey", "make_recovery_codes"),
-    "complete_enrolment",
+    *("complete_enrolment", "disconnect_provider"),
     *("remove_authenticator_app", "remove_passkey"),
     *("change_password", "set_password", "change_username"),
 }

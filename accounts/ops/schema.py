@@ -22,6 +22,7 @@ CODES = {
     "not_possible": "The account has changed, or is not in the state that this needs.",
     "own_address": "The account has this email address already.",
     "too_many": "The account has as many of these as it may have: remove one first.",
+    "no_way_back": "Without an email address, a locked account could not be unlocked.",
     "no_factor": "The account has no second factor.",
     "already_there": "An account already has this passkey.",
     "last_way_in": "Without it, the person could not sign in safely any more.",
@@ -151,6 +152,8 @@ FACTORS = {
     "are_codes_saved": True,
     "emailed_codes": False,
     "trusted_browsers": [],
+    "lock_url": "http://localhost:8000/accounts/lockdown/",
+    "review_url": None,
 }
 ACCESS = {"access": TOKEN, "token_type": "Bearer", "expires_in": 300, "scope": "read write"}
 TOKENS = {**ACCESS, "refresh": REFRESH}
@@ -310,6 +313,27 @@ EXAMPLES = {
         {"challenge": TOKEN_CHALLENGE, "setup": SETUP["setup"], "code": "123456", "name": "Phone"},
         {**TOKENS, "recovery_codes": RECOVERY_CODES},
     ),
+    "get_providers": Example(
+        answer={
+            "connected": [
+                {
+                    "id": 1,
+                    "provider": "Acme",
+                    "account": EMAIL,
+                    "connected_at": STARTED,
+                    "used_at": None,
+                }
+            ],
+            "offered": [
+                {
+                    "key": "oidc/acme",
+                    "name": "Acme",
+                    "url": "http://localhost:8000/accounts/oidc/acme/login/?act=connect",
+                }
+            ],
+        }
+    ),
+    "disconnect_provider": Example(id="1"),
     "get_reauthentication": Example(answer={"methods": ["passkey", "code"], "options": OPTIONS}),
     "reauthenticate": Example(
         {"code": "123456"}, {"auth_time": STARTED, "amr": ["pwd", "otp"], "acr": "aal2"}

@@ -41,8 +41,9 @@ from accounts.users.models import User
 class NewPasswordField(TextField):
     """A field for a new password of 12 to 1,024 characters (NIST SP 800-63B)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, required: bool = True) -> None:
         super().__init__(
+            required=required,
             trim_whitespace=False,
             min_length=MIN_LENGTH,
             max_length=MAX_LENGTH,

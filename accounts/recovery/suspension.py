@@ -111,6 +111,11 @@ def is_reviewed(user: User) -> bool:
     return not (former_credentials.suspended(user).exists() or suspended_identities(user).exists())
 
 
+def may_review(user: User) -> bool:
+    """Return whether the page of the review has something to decide or to end for ``user``."""
+    return user.horizon is not None or not is_reviewed(user)
+
+
 def suspended_identities(user: User) -> QuerySet[Identity]:
     """Return the suspended external identities of ``user``, oldest first."""
     return Identity.objects.filter(user=user, suspended_at__isnull=False).order_by("pk")

@@ -234,7 +234,7 @@ def review(request: HttpRequest) -> HttpResponseBase:
     Addresses that were removed before the lock can be restored, too.
     """
     session = current.session_of(request)
-    if session.user.horizon is None and suspension.is_reviewed(session.user):
+    if not suspension.may_review(session.user):
         raise Http404
     if request.method == "POST":
         return _review(request, session.user)

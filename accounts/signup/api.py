@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -33,10 +34,19 @@ class NewUserSerializer(TermsSerializer):
 
     username = CanonicalField(usernames.clean, max_length=usernames.MAX_LENGTH)
     email = CanonicalField(emails.clean, max_length=emails.MAX_LENGTH)
-    password = NewPasswordField()
+    password = NewPasswordField(required=False)
+    passkey = serializers.BooleanField(
+        default=False,
+        help_text="Sign up without a password (it is then ignored), and add a passkey later.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a password that is common or resembles the username or email address."""
+        if attrs["passkey"]:
+            return attrs | {"password": None}
+        if "password" not in attrs:
+            faults = {"password": [_("This field is required.")]}
+            raise serializers.ValidationError(faults, "required")
         person = User(username=attrs["username"], email=attrs["email"])
         refuse_guessable(attrs["password"], person)
         return attrs
@@ -86,6 +96,9 @@ class UsersView(Open, APIView):
     @idempotent(again)
     def post(self, request: Request) -> Response:
         """Create a pending sign-up, and email a code. Confirming the code creates the user.
+
+        With `passkey`, the first sign-in is with an emailed code (`login/code/`), and then adds a
+        passkey (`passkeys/registration/`).
 
         If the email address already belongs to an account, the response is the same, and the owner
         is notified by email.

@@ -18,8 +18,10 @@ from rest_framework.views import APIView
 from accounts.activity.services import Actor
 from accounts.common.api import Open, TextField, valid
 from accounts.common.client_info import client_of
+from accounts.common.pages import absolute
 from accounts.common.proofs import Method, Proof
 from accounts.common.text import refuse_invisible
+from accounts.recovery import suspension
 from accounts.sessions import services as sessions
 from accounts.sessions.current import actor_of, session_of
 from accounts.sessions.models import LoginSession
@@ -109,6 +111,10 @@ class FactorsSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="Whether a code by email may follow the password; null: never."
     )
     trusted_browsers = TrustedBrowserSerializer(many=True)
+    lock_url = serializers.CharField(help_text="The page that locks the account.")
+    review_url = serializers.CharField(
+        allow_null=True, help_text="The page of what a lock has suspended; null if nothing waits."
+    )
 
 
 class NameSerializer(serializers.Serializer[Any]):
@@ -276,6 +282,8 @@ class FactorsView(FactorsOfPerson):
             "are_codes_saved": bool(codes and codes.saved_at),
             "emailed_codes": user.emailed_codes if policy.may_use_emailed_codes(user) else None,
             "trusted_browsers": trusted_browsers.of(user),
+            "lock_url": absolute("lockdown"),
+            "review_url": absolute("review") if suspension.may_review(user) else None,
         }
         return Response(FactorsSerializer(shown).data)
 

@@ -43,6 +43,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
             "session": "Sign in from a page in a browser, which never sees the refresh token.",
             "passkeys": "Sign in with a passkey, and add passkeys to your account.",
             "factors": "Your own second factors.",
+            "providers": "Your own accounts at other sites that sign in here.",
             "me": "Your own profile.",
             "invitation": "Create an account by invitation.",
             "config": "What this site offers.",

@@ -125,6 +125,7 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
             *(("PATCH", "factors/totp/<int:id>/"), ("DELETE", "factors/totp/<int:id>/")),
             *(("POST", "factors/recovery-codes/"), ("POST", "factors/recovery-codes/saved/")),
             *(("DELETE", "factors/trusted/"), ("DELETE", "factors/trusted/<int:id>/")),
+            *(("GET", "providers/"), ("DELETE", "providers/<int:id>/")),
             *(("POST", "passkeys/registration/"), ("POST", "passkeys/")),
             *(("PATCH", "passkeys/<int:id>/"), ("DELETE", "passkeys/<int:id>/")),
         ]

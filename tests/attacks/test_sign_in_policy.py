@@ -88,7 +88,7 @@ GUARDED = {
     "signup.services.sign_up": "signup/ /api/v1/users/",
     "social.services.user_of": "<provider:provider>/login/callback/",
     "social.services.connect": "<provider:provider>/login/callback/ 3rdparty/confirm/",
-    "social.services.disconnect": "3rdparty/",
+    "social.services.disconnect": "3rdparty/ /api/v1/providers/<int:id>/",
     "exports.services.request": "data/ /api/v1/me/exports/",
     "exports.services.fetch": "data/ /api/v1/me/exports/<uuid:id>/",
     "passwords.changes.send_reset": "password/reset/ /api/v1/password/reset/",

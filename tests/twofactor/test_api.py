@@ -4,7 +4,7 @@ import pytest
 
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import RecoveryCodes
-from tests.support.api import call, get_tokens, is_good, second_step
+from tests.support.api import call, claims_of, get_tokens, is_good, second_step
 from tests.support.api_factors import add_app, signed_in
 from tests.support.api_passkeys import make, sign_in
 from tests.support.second_steps import trusting_browser, with_factor
@@ -38,6 +38,21 @@ def test_an_app_is_added_used_renamed_and_removed_and_other_sessions_end():
     assert get_tokens().status == 200
     told = [mail.subject for mail in outbox() if mail.to == alice.email]
     assert {"An authenticator app was added", "An authenticator app was removed"} & {*told}
+
+
+def test_alice_signs_up_with_a_passkey_and_no_password(clock):
+    email, passkey = "alice@example.org", Passkey()
+    assert call("users/", {"username": "alice", "email": email, "passkey": True}).status == 201
+    code = outbox()[-1].code
+    assert call("email/verify/", {"email": email, "username": "alice", "code": code}).status == 200
+    assert get_tokens().short == (401, "invalid_credentials")
+
+    challenge = call("login/code/", {"login": "alice"})["challenge"]
+    code = outbox()[-1].code
+    token = call("login/code/confirm/", {"challenge": challenge, "code": code})["access"]
+    assert len(make(token, passkey)["recovery_codes"]) == 10
+
+    assert claims_of(sign_in(passkey)["access"])["amr"] == ["passkey"]
 
 
 def test_a_passkey_is_added_and_signs_in_and_a_second_one_brings_no_new_codes():
