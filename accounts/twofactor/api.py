@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from django.http import Http404
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -16,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.activity.services import Actor
+from accounts.calls.idempotency import idempotent
 from accounts.common.api import Open, TextField, valid
 from accounts.common.client_info import client_of
 from accounts.common.pages import absolute
@@ -162,9 +164,12 @@ class RecoveryCodesSerializer(serializers.Serializer[Any]):
     recovery_codes = serializers.ListField(child=serializers.CharField())
 
 
-class AddedSerializer(RecoveryCodesSerializer):
+class AddedSerializer(serializers.Serializer[Any]):
     """A new second factor, with recovery codes if the account had none."""
 
+    recovery_codes = serializers.ListField(
+        child=serializers.CharField(), allow_null=True, help_text="Null in a repeated response."
+    )
     id = serializers.IntegerField()
     name = serializers.CharField()
 
@@ -263,6 +268,18 @@ class FactorsOfPerson(APIView):
         return Response(AddedSerializer(made).data, status=201)
 
 
+class AddingView(FactorsOfPerson):
+    """Add a second factor. Subclasses define ``model``."""
+
+    model: type[Authenticator] | type[Passkey]
+
+    def again(self, _request: Request, factor_id: str) -> Response:
+        """Return the factor that an earlier request with the same key has added."""
+        row = get_object_or_404(self.model, user=self.session.user, pk=factor_id)
+        made = {"id": row.pk, "name": row.name, "recovery_codes": None}
+        return Response(AddedSerializer(made).data)
+
+
 def _shown(codes: list[str]) -> dict[str, list[str]]:
     return {"recovery_codes": list(map(models.written, codes))}
 
@@ -337,14 +354,17 @@ def enrol(user: User, data: dict[str, Any], sign_in: str, actor: Actor) -> list[
     return services.enrol(user, seed, data["code"], data.get("name", ""), actor)
 
 
-class AuthenticatorsView(FactorsOfPerson):
+class AuthenticatorsView(AddingView):
     """Add an authenticator app."""
+
+    model = Authenticator
 
     @extend_schema(
         operation_id="add_authenticator_app",
         request=NewAuthenticatorSerializer,
         responses={201: AddedSerializer},
     )
+    @idempotent(AddingView.again)
     def post(self, request: Request) -> Response:
         """Add an authenticator app, with its first code. Your other sessions end."""
         data, user = (
@@ -368,14 +388,17 @@ class RegistrationView(FactorsOfPerson):
         return Response(passkeys.options_to_add(self.require_right_to_add()))
 
 
-class PasskeysView(FactorsOfPerson):
+class PasskeysView(AddingView):
     """Add a passkey."""
+
+    model = Passkey
 
     @extend_schema(
         operation_id="add_passkey",
         request=NewPasskeySerializer,
         responses={201: AddedSerializer},
     )
+    @idempotent(AddingView.again)
     def post(self, request: Request) -> Response:
         """Add a passkey. Your other sessions end."""
         data, user = valid(NewPasskeySerializer(data=request.data)), self.require_right_to_add()

@@ -22,6 +22,7 @@ from accounts.activity.daily import Kind
 from accounts.activity.events import Event
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
+from accounts.calls import idempotency
 from accounts.common import clock, secrets
 from accounts.common.database import P, PreparedQuery
 from accounts.common.errors import PublicError
@@ -252,9 +253,10 @@ def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[st
             raise WrongFactorCode
         if len(rows) >= MOST_AUTHENTICATORS:
             raise TooManyFactors
-        Authenticator.objects.create(
+        row = Authenticator.objects.create(
             user=owner, name=name, sealed_seed=seal_seed(seed), last_t=step
         )
+        idempotency.created(row.pk, owner=owner.pk)
         return note_added(user, owner, events.FACTOR_ADDED, actor.by(Method.TOTP), name=name)
 
 
