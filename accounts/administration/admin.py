@@ -45,6 +45,11 @@ class UserAdmin(PeopleAdmin):
         return [
             path("find/", find, name="accounts_user_find"),
             path("<uuid:id>/change/details/", details, name="accounts_user_details"),
+            path(
+                "<uuid:id>/change/known/",
+                self.admin_site.admin_view(self.known),
+                name="accounts_user_known",
+            ),
             path("<uuid:id>/change/<slug:name>/", act, name="accounts_user_act"),
             path("bulk/<uuid:id>/", bulk_act, name="accounts_user_bulk_act"),
             *super().get_urls(),

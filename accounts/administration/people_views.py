@@ -18,12 +18,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from accounts.administration import act_views, bulk, person, search
+from accounts.administration import act_views, bulk, known, person, roles, search
 from accounts.administration.act_views import ReasonForm
 from accounts.administration.explanation import blocks_for
 from accounts.administration.person import Facts
 from accounts.administration.search import STATES, UNCONFIRMED
 from accounts.common.api import PAGE_SIZE
+from accounts.common.errors import PublicError
 from accounts.common.localization import short_date
 from accounts.sessions import services as sessions
 from accounts.sessions.current import actor_of
@@ -241,6 +242,20 @@ class PeopleAdmin(ListAdmin):
         reason = form.cleaned_data["reason"]
         person.note_details(user, reader, replace(actor_of(request), reason=reason))
         return self._person(request, user)
+
+    def known(self, request: HttpRequest, id: uuid.UUID) -> HttpResponse:
+        """Show what a member of staff knows, with a button to replace each secret."""
+        user = users.find_by_id(str(id))
+        if user is None:
+            raise Http404
+        try:
+            roles.check(cast(User, request.user), user)
+        except PublicError as error:
+            raise PermissionDenied from error
+        self._note_view(request, user)
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "original": user}
+        context |= {"title": _("What they knew"), "known": known.of(user)}
+        return TemplateResponse(request, "admin/accounts/user/known.html", context)
 
     def _person(
         self, request: HttpRequest, user: User, details_form: ReasonForm | None = None

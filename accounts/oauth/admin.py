@@ -1,11 +1,13 @@
 """The admin pages of apps and of registration tokens."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
@@ -15,14 +17,18 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from accounts.administration import known
+from accounts.administration.known import Known
+from accounts.common import clock
 from accounts.oauth.clients import registration
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.forms import FIELDSETS, ClientForm
 from accounts.oauth.clients.kinds import KINDS, Kind, snippet, trial
-from accounts.oauth.clients.models import Client, RegistrationToken
+from accounts.oauth.clients.models import Client, ClientSecret, RegistrationToken
 from accounts.oauth.scopes import audiences
 from accounts.sessions.current import staff_of
 from accounts.signin.adminsite import ListAdmin, chips
+from accounts.users.models import User
 
 LIST = "admin:oauth_registrationtoken_changelist"
 
@@ -238,9 +244,21 @@ class ClientAdmin(ListAdmin):
         return render(request, "admin/oauth/client/secret.html", context)
 
 
+def secrets_known_to(user: User) -> Iterator[Known]:
+    """Return the valid secrets of apps that ``user`` has made, for the page about a departure."""
+    valid = Q(expires_at=None) | Q(expires_at__gt=clock.now())
+    rows = ClientSecret.objects.filter(valid, made_by=user.pk).select_related("client")
+    for row in rows.order_by("-made_at"):
+        url = reverse("admin:oauth_client_secret", args=[row.client_id])
+        action = gettext_lazy("End it and make a new one")
+        kind = gettext_lazy("Secret of an app")
+        yield Known(kind, str(row.client), row.made_at, action, url, {"now": "1"})
+
+
 def _kind_of(request: HttpRequest) -> Kind | None:
     return KINDS.get(request.GET.get("kind", ""))
 
 
 admin.site.register(Client, ClientAdmin)
+known.SOURCES.insert(0, secrets_known_to)
 admin.site.register(RegistrationToken, RegistrationTokenAdmin)

@@ -1,5 +1,6 @@
 """Acts of staff."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -18,7 +19,9 @@ from accounts.common.proofs import Method, Proof
 from accounts.deletion import services as deletion
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
+from accounts.invitations.models import Invitation
 from accounts.oauth import connections
+from accounts.oauth.clients.models import ClientSecret
 from accounts.recovery import services as recovery
 from accounts.recovery.locks import lock_down
 from accounts.recovery.models import Recovery
@@ -41,8 +44,9 @@ from tests.support.administration import (
     staff_of_every_role,
 )
 from tests.support.api_keys import key_of, row_of
-from tests.support.apps import asked_for, connect_app, make_app
+from tests.support.apps import asked_for, connect_app, make_app, register
 from tests.support.disputes import NEW, accept_notices, reset_link, sets_password
+from tests.support.invitations import invite
 from tests.support.lockdown import switch_off
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
@@ -490,6 +494,34 @@ def test_the_list_offers_the_bulk_acts_to_those_who_act_and_not_djangos_own():
 
     assert actions(desk("Auditor")) is None
     assert actions(desk("Superuser", "erin")) == ["", *bulk.KINDS]
+
+
+def test_what_a_departing_member_knew_is_on_one_page_with_a_button_each():
+    carol, owner = member("carol", "Superuser"), desk("Superuser", "owner")
+    hers = signed_in(carol)
+    register(hers)
+    invite(hers, "dave")
+    key_of(carol)
+    carol = again(carol)
+    page = f"{page_of(carol)}known/"
+    form = r'(?s)<form method="post" action="(/admin/[^"]+)">(.*?)</form>'
+    forms = re.findall(form, owner.get(page).text)
+    assert len(forms) == 3
+
+    old = ClientSecret.objects.get()
+    for url, fields in forms:
+        owner.post(url, dict(re.findall(r'name="(target|reason|now)" value="([^"]*)"', fields)))
+
+    assert ClientSecret.objects.get().pk != old.pk
+    assert not Invitation.objects.exists()
+    assert not APIKey.objects.exists()
+    assert "Nothing that still works." in owner.get(page).text
+    assert page in owner.get(page_of(carol)).text
+
+
+def test_only_those_who_may_act_on_a_member_see_what_they_knew(alice, carol):
+    for person in (User.objects.get(username="carol"), member("erin", "Manager")):
+        assert carol.get(f"{page_of(person)}known/").status_code == 403
 
 
 def test_old_bulk_acts_are_deleted(three, clock):

@@ -420,12 +420,15 @@ class ClientSecret(models.Model):
     """A secret of an app. Only its digest is stored.
 
     While an app changes to a new secret, the former one is valid, too.
+
+    ``made_by``: the id of the member of staff who made the secret and saw it; null otherwise.
     """
 
     id = models.CharField(primary_key=True, max_length=ID_LENGTH)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="client_secrets")
     digest = models.CharField(max_length=64)
     made_at = models.DateTimeField(default=clock.now)
+    made_by = models.UUIDField(null=True)
     expires_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:

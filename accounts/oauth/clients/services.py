@@ -78,7 +78,7 @@ def create(client: Client, actor: Actor) -> str:
         tell(events.APP_REGISTERED, client.label, actor)
     # The first app needs a key for ID tokens. It must be published before it signs.
     transaction.on_commit(id_tokens.be_ready, robust=True)
-    return _add_secret(client) if client.has_secret else ""
+    return _add_secret(client, actor) if client.has_secret else ""
 
 
 @transaction.atomic
@@ -124,7 +124,7 @@ def rotate_secret(client: Client, actor: Actor, *, now: bool = False, current: s
     former.delete()
     client.client_secrets.update(expires_at=clock.now() + OVERLAP)
     tell(events.APP_SECRET_MADE, client.label, actor)
-    return _add_secret(client)
+    return _add_secret(client, actor)
 
 
 def current_secret(client: Client) -> str:
@@ -212,9 +212,9 @@ def _end_tokens(disabled: QuerySet[Client]) -> None:
     app_sessions.end(rows, events.APP_DISABLED)
 
 
-def _add_secret(client: Client) -> str:
+def _add_secret(client: Client, actor: Actor) -> str:
     new = SECRET.make()
-    ClientSecret.objects.create(id=new.id, client=client, digest=new.digest)
+    ClientSecret.objects.create(id=new.id, client=client, digest=new.digest, made_by=actor.id)
     return new.text
 
 

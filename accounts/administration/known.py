@@ -1,0 +1,52 @@
+"""What a member of staff knows when they leave: secrets that they made, and how to replace each.
+
+``accounts.oauth`` adds the secrets of apps to ``SOURCES``, because nothing imports it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts.apikeys import services as apikeys
+from accounts.invitations.models import Invitation
+from accounts.users.models import User
+
+
+@dataclass(frozen=True)
+class Known:
+    """Something that a member of staff made, and the button that ends it.
+
+    ``action``: what the button says. It posts ``fields`` to ``url``.
+    """
+
+    kind: Promise
+    label: str
+    since: datetime
+    action: Promise
+    url: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+def _invitations(user: User) -> Iterator[Known]:
+    for row in Invitation.objects.filter(invited_by=user).order_by("-created_at"):
+        url = reverse("admin:accounts_invitation_delete", args=[row.pk])
+        yield Known(_("Invitation"), row.email, row.created_at, _("Revoke"), url)
+
+
+def _keys(user: User) -> Iterator[Known]:
+    url = reverse("admin:accounts_user_act", args=[user.pk, "revoke-keys"])
+    for row in apikeys.of(user):
+        fields = {"target": row.pk, "reason": str(_("You leave the team."))}
+        yield Known(_("API key"), row.label, row.made_at, _("Remove"), url, fields)
+
+
+SOURCES: list[Callable[[User], Iterator[Known]]] = [_keys, _invitations]
+
+
+def of(user: User) -> list[Known]:
+    """Return what ``user`` made and still works."""
+    return [known for source in SOURCES for known in source(user)]
