@@ -154,6 +154,7 @@ class PeopleAdmin(ListAdmin):
         signups = search.search_signups(query, all_emails=all_emails)[:2]
         match [*people, *signups]:
             case [found]:
+                person.record_shown(reader, actor_of(request), 1)
                 return redirect("admin:accounts_user_change", found.pk)
         return redirect(reverse("admin:accounts_user_changelist", query={"q": query}))
 

@@ -245,9 +245,8 @@ def test_a_condition_in_the_url_of_a_list_is_refused(admin):
 def test_an_id_that_no_row_can_have_is_refused_in_lists_and_forms(admin, odd):
     alice = make_user("alice")
 
-    for path, name in ((LIST, "end-sessions"), (GROUPS, "delete_selected")):
-        chosen = {"action": name, "_selected_action": odd}
-        assert admin.post(path, chosen).status_code == 400, path
+    chosen = {"action": "end-sessions", "_selected_action": odd}
+    assert admin.post(LIST, chosen).status_code == 400
     for path, field in (
         (page_of(alice), "groups"),
         (page_of(alice), "user_permissions"),
