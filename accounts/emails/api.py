@@ -15,7 +15,7 @@ from accounts.common.text import canonical_code
 from accounts.emails import services
 from accounts.emails.models import PendingEmail
 from accounts.sessions.current import actor_of
-from accounts.tokens.authentication import ForPerson, IsRecent
+from accounts.tokens.authentication import ForOwnProgram
 from accounts.users import emails
 from accounts.users.models import EmailAddress, User
 
@@ -54,11 +54,12 @@ class EmailsView(generics.ListAPIView[Any]):
     """List the email addresses of the user who makes the request, or add one."""
 
     area = "credentials"
+    page = "account_email"
     serializer_class = EmailAddressSerializer
 
     def get_permissions(self) -> Any:
-        """Require recent authentication to add an address."""
-        return [IsRecent()] if self.request.method == "POST" else super().get_permissions()
+        """Let only programs of the person add an address, with recent authentication."""
+        return [ForOwnProgram()] if self.request.method == "POST" else super().get_permissions()
 
     def get_queryset(self) -> Any:
         user = cast(User, self.request.user)
@@ -97,7 +98,8 @@ class EmailView(views.APIView):
     """Remove an email address of the user who makes the request."""
 
     area = "credentials"
-    permission_classes = (IsRecent,)
+    permission_classes = (ForOwnProgram,)
+    page = "account_email"
 
     @extend_schema(operation_id="remove_email", responses={204: None})
     def delete(self, request: Request, id: str) -> Response:
@@ -119,7 +121,10 @@ class ConfirmView(views.APIView):
     """Confirm an email address of the user who makes the request."""
 
     area = "credentials"
-    permission_classes = (ForPerson,)
+    permission_classes = (ForOwnProgram,)
+    page = "account_email"
+    # Recent authentication was required to get the code.
+    is_quick = True
 
     @extend_schema(
         operation_id="confirm_email",
@@ -127,10 +132,7 @@ class ConfirmView(views.APIView):
         responses={200: EmailAddressSerializer},
     )
     def post(self, request: Request, id: str) -> Response:
-        """Add an address to the account with the emailed code, which allows five attempts.
-
-        To get the code, authentication in the last ten minutes was required.
-        """
+        """Add an address to the account with the emailed code, which allows five attempts."""
         code = valid(EmailCodeSerializer(data=request.data))["code"]
         row = services.find_pending(cast(User, request.user), id)
         if row is None:
@@ -143,7 +145,8 @@ class PrimaryView(views.APIView):
     """Make an email address the primary one of the user who makes the request."""
 
     area = "credentials"
-    permission_classes = (IsRecent,)
+    permission_classes = (ForOwnProgram,)
+    page = "account_email"
 
     @extend_schema(
         operation_id="make_email_primary", request=None, responses={200: EmailAddressSerializer}

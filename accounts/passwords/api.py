@@ -26,7 +26,7 @@ from accounts.passwords.strength import MOST_WORDS, measure_for
 from accounts.sessions.current import actor_without_session_of
 from accounts.signin import mailed_codes
 from accounts.tokens.api import challenge_response
-from accounts.tokens.authentication import IsRecent, actor_by_proofs
+from accounts.tokens.authentication import ForOwnProgram, actor_by_proofs
 from accounts.tokens.serializers import (
     LONGEST_CHALLENGE,
     FactorSerializer,
@@ -90,7 +90,8 @@ class ChangeView(APIView):
     """Change the password of the user who makes the request."""
 
     area = "credentials"
-    permission_classes = (IsRecent,)
+    permission_classes = (ForOwnProgram,)
+    page = "account_change_password"
     has_password = True
 
     @extend_schema(
@@ -118,6 +119,7 @@ class ChangeView(APIView):
 class SetView(ChangeView):
     """Set a first password of the user who makes the request."""
 
+    page = "account_set_password"
     has_password = False
 
     @extend_schema(

@@ -346,7 +346,7 @@ def change(user: User, password: str, actor: Actor, *, end_keys: Collection[str]
         AccountChanged: the account was changed after ``user`` was read from the database.
         RateLimited: the password was changed too often in this session.
     """
-    hit(LOGIN_REPEAT.of(actor.session or user.pk))
+    hit(LOGIN_REPEAT.of(actor.session))
     hashed = passwords.hash_password(password)
     event = events.PASSWORD_CHANGED if user.has_usable_password() else events.PASSWORD_SET
     with transaction.atomic():

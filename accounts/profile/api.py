@@ -25,9 +25,9 @@ from accounts.tokens import families, scopes
 from accounts.tokens import services as tokens
 from accounts.tokens.authentication import (
     Credentials,
+    ForOwnProgram,
     InScope,
     IsFresh,
-    IsRecent,
     actor_by_proofs,
     require_recent_authentication,
     require_scope,
@@ -198,7 +198,8 @@ class UsernameView(views.APIView):
     """Change your own username."""
 
     area = "credentials"
-    permission_classes = (IsRecent,)
+    permission_classes = (ForOwnProgram,)
+    page = "profile"
 
     @extend_schema(
         operation_id="change_username",

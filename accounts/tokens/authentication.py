@@ -301,6 +301,6 @@ class ForOwnProgram(ForPerson):
             if request.method not in SAFE_METHODS:
                 if request.auth.is_pages:
                     raise NotForPages(view.page)
-                if not view.is_quick:
+                if not getattr(view, "is_quick", False):
                     require_recent_authentication(request.auth)
         return super().has_permission(request, view)

@@ -8,6 +8,7 @@ from django.test import Client
 from accounts.oauth.scopes import API_SCOPES
 from accounts.users.models import PendingSignup, User
 from tests.support.api import call, get_tokens, second_step
+from tests.support.api_browser import App
 from tests.support.disputes import NEW, lock
 from tests.support.invitations import invite, invited_link, superuser
 from tests.support.nodes import browser_at
@@ -73,6 +74,15 @@ def test_no_scope_of_an_app_and_no_weak_proof_changes_a_credential(alice, act):
     call("token/challenge/", {"challenge": challenge, "method": "email"})
     by_mail = second_step(challenge, outbox()[-1].code)["access"]
     assert do(act, by_mail, alice).short == NOT_FRESH
+
+
+@pytest.mark.parametrize("act", [act for act in ACTS if act != "sign out everywhere else"])
+def test_a_script_in_a_page_changes_no_credential(alice, act):
+    """It could have taken the access token, and what it changes would outlive the token."""
+    answer = do(act, App().sign_in()["access"], alice)
+
+    assert answer.short == (403, "not_for_pages")
+    assert answer["url"].startswith("http://localhost:8000/accounts/")
 
 
 def test_the_email_of_another_person_is_not_found(alice):
