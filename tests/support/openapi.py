@@ -16,7 +16,8 @@ from tests.support.routes import ROUTES
 API = "/api/v1/"
 # These are not part of the description.
 DESCRIPTIONS = {f"{API}schema/", f"{API}docs/"}
-ERROR = {"$ref": "#/components/schemas/Error"}
+# A request with a wrong method can also have an unknown query parameter.
+ERROR = {"$ref": "#/components/schemas/RequestError"}
 
 type Json = dict[str, Any]
 
