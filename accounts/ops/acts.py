@@ -5,7 +5,6 @@ A test fails if a page that takes POST requests, or a button with a name, is mis
 
 from dataclasses import dataclass
 
-NOT_YET = "not yet"
 DURING = "During a sign-in, `POST token/enrolment/`."
 BROWSER = "Browsers make such passkeys on pages of the site, without asking."
 NATIVE = (

@@ -205,11 +205,22 @@ class AcceptView(Open, APIView):
 
 
 class CorrectionSerializer(serializers.Serializer[Any]):
-    """The username and password of a pending sign-up, and its right email address."""
+    """The username and password of a pending sign-up, or its id, and its right email address."""
 
-    username = TextField(max_length=usernames.MAX_LENGTH)
-    password = TextField(trim_whitespace=False, style={"input_type": "password"})
+    username = TextField(required=False, max_length=usernames.MAX_LENGTH)
+    password = TextField(required=False, trim_whitespace=False, style={"input_type": "password"})
+    id = serializers.UUIDField(
+        required=False, help_text="In place of the other two, for a sign-up with a passkey."
+    )
     email = CanonicalField(emails.clean, max_length=emails.MAX_LENGTH)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return ``attrs``. Raise ``ValidationError`` if nothing names the sign-up."""
+        if "id" not in attrs and not {"username", "password"} <= attrs.keys():
+            raise serializers.ValidationError(
+                {"username": [_("This field is required.")]}, "required"
+            )
+        return attrs
 
 
 class CorrectView(Open, APIView):
@@ -223,10 +234,13 @@ class CorrectView(Open, APIView):
 
         The response is the same if an account has the new address. Earlier codes stop working.
         """
-        data = valid(CorrectionSerializer(data=request.data))
-        services.correct_email_by_password(
-            data["username"], data["password"], data["email"], client=client_of(request)
-        )
+        data, client = valid(CorrectionSerializer(data=request.data)), client_of(request)
+        if "id" in data:
+            services.correct_email_by_id(data["id"], data["email"], client=client)
+        else:
+            services.correct_email_by_password(
+                data["username"], data["password"], data["email"], client=client
+            )
         return Response()
 
 

@@ -269,6 +269,21 @@ def correct_email_by_password(
     correct_email(signup, email, client=client)
 
 
+def correct_email_by_id(signup_id: uuid.UUID, email: str, *, client: ClientInfo) -> None:
+    """Replace the email address of the pending sign-up with this id, which has no password.
+
+    Only the client that has signed up knows the id.
+
+    Raises:
+        SignupEnded: no sign-up without a password is pending with this id.
+        RateLimited: there were too many attempts.
+    """
+    signup = find_signup(signup_id)
+    if signup is None or has_password(signup):
+        raise SignupEnded
+    correct_email(signup, email, client=client)
+
+
 def prune() -> int:
     """Delete sign-ups that were not confirmed in time; return how many were deleted."""
     return users.delete_signups(PendingSignup.objects.filter(expires_at__lte=clock.now()))

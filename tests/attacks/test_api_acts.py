@@ -270,6 +270,21 @@ def test_only_the_password_of_a_sign_up_corrects_its_address(clock):
     assert guesses[-1] == (429, "throttled"), "as at a sign-in"
 
 
+def test_the_id_of_a_sign_up_corrects_its_address_only_without_a_password(clock):
+    """The ID is in the URL that the sign-up has returned, and may be in a log."""
+    kept = sign_up("alice", "alcie@example.org")["id"]
+    keyed = {"username": "bob", "email": "bbo@example.org", "passkey": True}
+    corrected = call("users/", keyed)["id"]
+
+    refused = call("email/correct/", {"id": kept, "email": "mallory@example.org"})
+
+    assert refused.short == (400, "signup_ended")
+    assert call("email/correct/", {"id": corrected, "email": address_of("bob")}).status == 200
+    assert call("email/correct/", {"email": address_of("bob")}).status == 400
+    emails = PendingSignup.objects.order_by("username_key").values_list("email", flat=True)
+    assert list(emails) == ["alcie@example.org", address_of("bob")]
+
+
 def test_a_correction_to_a_taken_address_looks_like_one_to_a_free_address(alice, clock):
     answers = []
     for name, email in (("one", address_of("alice")), ("two", "nobody@example.org")):
