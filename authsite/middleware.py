@@ -42,6 +42,7 @@ from accounts.common.client_info import behind_proxies, parse_ip
 from accounts.common.key_text import PATTERN
 from accounts.common.localization import spoken, zone
 from accounts.ops import migrations
+from accounts.throttle.services import own_levels, rate_limit_headers
 from accounts.tokens import dpop
 from authsite.errors import (
     API,
@@ -261,7 +262,10 @@ class ApiMiddleware(Middleware):
         if not is_call(request) and not is_public:
             return self.get_response(request)
         translation.activate(translation.get_language_from_request(request))
-        response = self._answer(request)
+        with own_levels() as levels:
+            response = self._answer(request)
+        for name, value in rate_limit_headers(levels).items():
+            response.headers[name] = value
         dpop.complete(request, response)
         # The public keys and the brand's files, which any cache may store, are in no language.
         if "public" not in response.get("Cache-Control", ""):

@@ -43,8 +43,8 @@ _render = JSONRenderer().render
 
 def _me(environ: Environ, _client_ip: str) -> ShortResponse | None:
     scheme, _, text = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    body = own_profile(text) if scheme == "Bearer" else None
-    return ShortResponse(body) if body else None
+    found = own_profile(text) if scheme == "Bearer" else None
+    return ShortResponse(found[0], [("ETag", found[1])]) if found else None
 
 
 def _refresh(environ: Environ, client_ip: str) -> ShortResponse | None:

@@ -405,19 +405,20 @@ def perform(
     target: str = "",
     mode: str = Mode.NOW,
     is_limited: bool = True,
+    check: Callable[[Account], None] | None = None,
 ) -> None:
     """Do the act ``name`` with ``account`` for ``staff``, and record it in both histories.
 
     ``actor``: the client and the session of ``staff``.
     ``is_limited``: whether the budgets of acts count the act; a bulk act has a budget of its own.
+    ``check``: raises an exception if the account, as read under a lock, must not be changed.
 
     Raises:
         NotInRole, NotAllowedOnStaff: see :func:`roles.check`.
         AlreadyDone: nothing is left to do; another member of staff may have done it.
         ChangedMeanwhile: the account was changed at the same moment.
         UnknownTarget, NoMode: ``target`` or ``mode`` does not fit.
-        JustSent: the email was sent less than a minute ago.
-        JustCleared: staff have reset the limits of the account too often.
+        JustSent, JustCleared: a minute ago, or too often.
         PublicError: the service refuses the act.
     """
     act = ACTS[name]
@@ -427,6 +428,8 @@ def perform(
     try:
         with _refused_as(JustSent), transaction.atomic():
             staff, account = _locked(staff, account)
+            if check:
+                check(account)
             chosen = _check(act, staff, account, target, mode)
             act.run(Order(account, by_staff, chosen, Mode(mode)))
             detail = f"{account.username}: {act.label}"

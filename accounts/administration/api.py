@@ -19,6 +19,7 @@ from accounts.administration.person import Account, Facts
 from accounts.administration.roles import NoMode, UnknownTarget
 from accounts.administration.search import MOST, STATES
 from accounts.administration.steps import Mode
+from accounts.calls import conditions
 from accounts.calls.lists import AFTER
 from accounts.common.api import ChoiceField, TextField, valid
 from accounts.common.errors import PublicError
@@ -220,7 +221,11 @@ class AccountView(views.APIView):
     area = "admin"
     permission_classes = (ForStaff,)
 
-    @extend_schema(operation_id="get_account", responses=AccountSerializer)
+    @extend_schema(
+        operation_id="get_account",
+        parameters=[conditions.ETAG],
+        responses={200: AccountSerializer, 304: None},
+    )
     def get(self, request: Request, id: uuid.UUID) -> Response:
         """Return an account, why its person cannot sign in, and what staff can do now.
 
@@ -243,7 +248,10 @@ class ActView(views.APIView):
 
     @extend_schema(
         operation_id="act_on_account",
-        parameters=[OpenApiParameter("act", location=OpenApiParameter.PATH, enum=API_ACTS)],
+        parameters=[
+            OpenApiParameter("act", location=OpenApiParameter.PATH, enum=API_ACTS),
+            *(conditions.IF_MATCH, conditions.ETAG),
+        ],
         request=ActSerializer,
         responses=AccountSerializer,
     )
@@ -257,8 +265,12 @@ class ActView(views.APIView):
         if act not in API_ACTS:
             raise Http404
         data = valid(ActSerializer(data=request.data))
+
+        def check(found: Account) -> None:
+            conditions.check(request, _data(found, request))
+
         try:
-            acts.perform(act, staff, actor_of(request._request), account, **data)
+            acts.perform(act, staff, actor_of(request._request), account, **data, check=check)
         except UnknownTarget as error:
             raise serializers.ValidationError({"target": [str(error)]}, error.code) from None
         except NoMode as error:
@@ -267,5 +279,9 @@ class ActView(views.APIView):
 
 
 def _shown(account: Account, request: Request) -> Response:
+    return conditions.tagged(request, _data(account, request))
+
+
+def _data(account: Account, request: Request) -> Any:
     context = {"request": request, "facts": Facts(account)}
-    return Response(AccountSerializer(account, context=context).data)
+    return AccountSerializer(account, context=context).data

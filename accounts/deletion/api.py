@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.calls.conditions import IF_MATCH
 from accounts.common.api import TextField, valid
 from accounts.deletion import services
 from accounts.sessions.current import actor_of
@@ -44,6 +45,7 @@ class DeletionMixin:
 
     @extend_schema(
         operation_id="delete_me",
+        parameters=[IF_MATCH],
         request=None,
         responses={202: DeletionRequestedSerializer},
     )

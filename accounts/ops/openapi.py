@@ -15,7 +15,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 
-from accounts.calls.idempotency import HEADER
+from accounts.calls import conditions, idempotency
 from accounts.ops.schema import CODES, EXAMPLES, Example
 from accounts.signin.second_step import SecondMethod
 from accounts.tokens.authentication import ForPerson, HasOwnSession, required_scope
@@ -33,6 +33,7 @@ STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "404": ("NotFound", "Error", {}, "Nothing is there, or nothing that is yours."),
     "405": ("MethodNotAllowed", "Error", {}, "The resource does not have this method."),
     "409": ("Conflict", "Error", {}, "Somebody else has changed the account meanwhile."),
+    "412": ("PreconditionFailed", "Error", {}, "It was changed since you read it."),
     "413": ("ContentTooLarge", "Error", {}, "The body is too large."),
     "415": ("UnsupportedMediaType", "Error", {}, "The call does not take this media type."),
     "422": ("UnprocessableContent", "Error", {}, "The key was used with another body."),
@@ -167,9 +168,12 @@ def add_to(operation: dict[str, Any]) -> None:
     left_out = set() if "requestBody" in operation else {"415"}
     if operation["operationId"] not in CONFLICTS:
         left_out.add("409")
-    is_repeatable = HEADER in {parameter["name"] for parameter in operation.get("parameters", ())}
+    headers = {parameter["name"] for parameter in operation.get("parameters", ())}
+    is_repeatable = idempotency.HEADER in headers
     if not is_repeatable:
         left_out.add("422")
+    if conditions.HEADER not in headers:
+        left_out.add("412")
     # What a repeated call has created may be gone.
     if not (is_repeatable or places & {"path", "query"}):
         left_out.add("404")

@@ -62,6 +62,7 @@ CODES = {
     "recovery_required": "The reset goes on at the emailed link, or begins again at `url`.",
     "not_found": "Nothing is there, or nothing that is yours.",
     "method_not_allowed": "The resource does not have this method.",
+    "precondition_failed": "It was changed since you read it: read it again.",
     "content_too_large": "The body has more than 64 KiB.",
     "unsupported_media_type": "The call does not take this media type.",
     "throttled": "Too many attempts: wait as long as `Retry-After` says.",

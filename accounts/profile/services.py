@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from django.conf import settings
@@ -64,7 +64,14 @@ def last_sign_in(user: User) -> Activity | None:
     return activity.of(user).filter(kind__in=kinds).first()
 
 
-def save(user: User, profile: Mapping[str, str], actor: Actor, *, app: str = "") -> None:
+def save(
+    user: User,
+    profile: Mapping[str, str],
+    actor: Actor,
+    *,
+    app: str = "",
+    check: Callable[[User], None] | None = None,
+) -> None:
     """Store the fields of ``profile`` that have changed. The values must be validated.
 
     The owner is notified in the language that ``user`` has had before.
@@ -73,6 +80,7 @@ def save(user: User, profile: Mapping[str, str], actor: Actor, *, app: str = "")
     connected apps have separate limits, so that an app cannot use up the changes of its user.
 
     ``app``: the ID of the connected app that makes the change, or an empty string.
+    ``check``: raises an exception if the user, as read under a lock, must not be changed.
 
     Raises:
         RateLimited: there were too many changes.
@@ -84,6 +92,8 @@ def save(user: User, profile: Mapping[str, str], actor: Actor, *, app: str = "")
     # Apps are not told ``about``.
     told = {"updated_at": clock.now()} if changed.keys() - {"about"} else {}
     with transaction.atomic():
+        if check:
+            check(users.lock_row_as_is(user))
         User.objects.filter(pk=user.pk).update(**changed, **told)
         record(user, events.PROFILE_CHANGED, actor)
 

@@ -28,6 +28,8 @@ class Limit:
         per: the seconds after which a budget allows one more action.
         is_shared: whether many people share one budget. A refusal then reports ``per`` as the
             waiting time, because the real waiting time would reveal what others do.
+        is_own: whether only the person who makes a call, or the session of the call, uses the
+            budget. Its answer then says what is left.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Limit:
     burst: int
     per: float
     is_shared: bool = False
+    is_own: bool = False
 
     def of(self, *subject: object) -> "Budget":
         """Return the budget of ``subject``, such as a network or an account."""
@@ -137,7 +140,7 @@ FACTOR_ACCOUNT = Limit("factor.account", "wrong six-digit codes for an account f
 FORMER_PASSWORD = Limit("former.password", "guesses at the password that counts for a recovery", burst=5, per=288 * MINUTE)
 
 # Each exchange of an access token adds an event to the account's history.
-EXCHANGE_SESSION = Limit("exchange.session", "access tokens exchanged in a session", burst=20, per=10)
+EXCHANGE_SESSION = Limit("exchange.session", "access tokens exchanged in a session", burst=20, per=10, is_own=True)
 
 # What anybody can request: a sign-up stores a row and costs a hash, the others send an email.
 # Sign-ups have budgets of their own, so that a flood of them stops nobody's password reset.
@@ -165,18 +168,18 @@ STRENGTH_NETWORK = Limit("strength.network", "password strength checks from a ne
 STRENGTH_EVERYONE = Limit("strength.everyone", "password strength checks on the whole site", burst=100, per=1, is_shared=True)
 
 # Prevents a member of staff from reading or changing all accounts without being noticed.
-STAFF = Limit("staff", "accounts that a member of staff opens; acts on accounts", burst=60, per=10)
+STAFF = Limit("staff", "accounts that a member of staff opens; acts on accounts", burst=60, per=10, is_own=True)
 # Seven times as many for API keys that may use the staff API: at most 20,000 in an hour.
-STAFF_READ = Limit("staff.read", "people shown to a member of staff, or chosen for a bulk act", burst=1000, per=2)
-STAFF_INVITE = Limit("staff.invite", "invitations that a member of staff sends", burst=60, per=MINUTE)
+STAFF_READ = Limit("staff.read", "people shown to a member of staff, or chosen for a bulk act", burst=1000, per=2, is_own=True)
+STAFF_INVITE = Limit("staff.invite", "invitations that a member of staff sends", burst=60, per=MINUTE, is_own=True)
 # Otherwise a member of staff could guess at a password or code without limit and without an email.
 STAFF_CLEAR = Limit("staff.clear", "times that staff reset the limits of an account", burst=3, per=30 * MINUTE)
 
 # Each change adds an event to the account's history, and each new key also sends an email.
-PROFILE_CHANGE = Limit("profile.change", "profile changes by a person, and by each of their apps", burst=30, per=MINUTE)
-KEY_NEW = Limit("key.new", "API keys that a person creates", burst=60, per=2 * MINUTE)
+PROFILE_CHANGE = Limit("profile.change", "profile changes by a person, and by each of their apps", burst=30, per=MINUTE, is_own=True)
+KEY_NEW = Limit("key.new", "API keys that a person creates", burst=60, per=2 * MINUTE, is_own=True)
 
 # Shows whether a username is taken, and sends an email to a mailbox that may be another person's.
-NAME_TRY = Limit("name.try", "email addresses that a person asks to add; usernames that a person tries", burst=10, per=10 * MINUTE)
+NAME_TRY = Limit("name.try", "email addresses that a person asks to add; usernames that a person tries", burst=10, per=10 * MINUTE, is_own=True)
 # A former username stays reserved for some time, so a person could collect names by many renames.
-RENAME = Limit("rename", "username changes by a person", burst=1, per=DAY)
+RENAME = Limit("rename", "username changes by a person", burst=1, per=DAY, is_own=True)

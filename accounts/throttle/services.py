@@ -24,7 +24,9 @@ import hashlib
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date, timedelta
 from threading import Lock
 from types import ModuleType
@@ -56,6 +58,9 @@ RECORD_LIFE = timedelta(days=90)
 RENEW = timedelta(days=60)
 
 _NOTED = PreparedQuery(lambda: FamiliarPlace.objects.filter(key=P("key"), until__gt=P("now")))
+
+
+_own: ContextVar[dict[Budget, int] | None] = ContextVar("own budgets", default=None)
 
 
 def find_record(account: object, source: str) -> FamiliarPlace | None:
@@ -207,8 +212,47 @@ def hit(*budgets: Budget, silent: Iterable[Budget] = ()) -> bool:
     """
     now, silent = _now_ms(), _distinct(silent)
     refused = _store().hit(_distinct(budgets), now, silent)
+    _note_own(budgets)
     _refuse(_note(refused, budgets, now))
     return not _note(refused, silent, now)
+
+
+@contextmanager
+def own_levels() -> Iterator[dict[Budget, int]]:
+    """Collect the caller's own budgets that :func:`hit` counts against within the block.
+
+    The value is the time in milliseconds after which the budget is full again.
+    """
+    levels: dict[Budget, int] = {}
+    token = _own.set(levels)
+    try:
+        yield levels
+    finally:
+        _own.reset(token)
+
+
+def _note_own(budgets: Iterable[Budget]) -> None:
+    levels, own = _own.get(), [budget for budget in budgets if budget.limit.is_own]
+    if levels is not None and own:
+        now, times = _now_ms(), _store().peek({budget.key for budget in own})
+        levels.update({budget: max(0, times.get(budget.key, 0) - now) for budget in own})
+
+
+def rate_limit_headers(levels: Mapping[Budget, int]) -> dict[str, str]:
+    """Return the headers for ``levels`` of draft-ietf-httpapi-ratelimit-headers-10.
+
+    In ``RateLimit-Policy``, ``q`` is the size of the budget and ``w`` the seconds in which an empty
+    one fills up. In ``RateLimit``, ``r`` is what is left and ``t`` the seconds until it is full.
+    """
+    if not levels:
+        return {}
+    policies, rests = [], []
+    for budget, missing in levels.items():
+        name, size = f'"{budget.limit.name}"', budget.depth // budget.cost
+        policies.append(f"{name};q={size};w={math.ceil(budget.depth / 1000)}")
+        left = max(0, budget.depth - missing) // budget.cost
+        rests.append(f"{name};r={left};t={math.ceil(missing / 1000)}")
+    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(rests)}
 
 
 def _distinct(budgets: Iterable[Budget]) -> list[Budget]:

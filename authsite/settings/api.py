@@ -81,9 +81,10 @@ CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_METHODS = ["GET", "POST", "PATCH", "DELETE"]
 CORS_ALLOW_HEADERS = [
     *("authorization", "content-type", "dpop", "x-requested-with", "accept-language"),
-    "idempotency-key",
+    *("idempotency-key", "if-match", "if-none-match"),
 ]
 CORS_EXPOSE_HEADERS = [
-    *("retry-after", "www-authenticate", "location", "x-request-id", "dpop-nonce")
+    *("retry-after", "www-authenticate", "location", "x-request-id", "dpop-nonce"),
+    *("etag", "ratelimit", "ratelimit-policy"),
 ]
 CORS_PREFLIGHT_MAX_AGE = 600

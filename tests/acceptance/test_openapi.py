@@ -57,8 +57,9 @@ def test_every_operation_has_a_summary_and_all_its_errors(described):
         expected = ALWAYS | ({"415"} if "requestBody" in operation else set())
         if any(known["in"] != "header" for known in operation.get("parameters", ())):
             expected |= {"404"}
-        if any(known["name"] == "Idempotency-Key" for known in operation.get("parameters", ())):
-            expected |= {"422"}
+        names = {known["name"] for known in operation.get("parameters", ())}
+        expected |= {"422"} if "Idempotency-Key" in names else set()
+        expected |= {"412"} if "If-Match" in names else set()
         if operation["operationId"] in CONFLICTS:
             expected |= {"409"}
         assert expected <= told <= expected | {"404"}, (path, method)
