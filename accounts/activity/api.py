@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.activity import services
-from accounts.activity.events import Group
+from accounts.activity.events import EVENTS, Group
 from accounts.activity.models import OPERATOR, STAFF, Activity
 
 
@@ -21,6 +21,7 @@ class ActivitySerializer(serializers.ModelSerializer[Activity]):
     event. Users do not learn who it was.
     """
 
+    kind = serializers.ChoiceField([*EVENTS])
     sentence = serializers.CharField(source="event.sentence", help_text="What happened, in words.")
     address = serializers.SerializerMethodField()
     device = serializers.SerializerMethodField()

@@ -418,8 +418,7 @@ def perform(
         AlreadyDone: nothing is left to do; another member of staff may have done it.
         ChangedMeanwhile: the account was changed at the same moment.
         UnknownTarget, NoMode: ``target`` or ``mode`` does not fit.
-        JustSent, JustCleared: a minute ago, or too often.
-        PublicError: the service refuses the act.
+        JustSent, JustCleared, PublicError: it was done just now; the service refuses it.
     """
     act = ACTS[name]
     if is_limited:

@@ -140,7 +140,8 @@ class OAuthSettings:
         "Scopes that services in TOKEN_AUDIENCES define: a JSON object "
         '`{"https://shop.example.org": {"orders:read": "view your orders"}}`. The description '
         "completes the sentence that people read: the app “will be able to view your orders”. "
-        "Names of this site's scopes, such as `email`, are ignored.",
+        "Names of this site's scopes, such as `email`, are ignored. Programs that sign in with a "
+        "password get them by `token/`, with the service as its `audience`.",
         described_scopes,
         default=MappingProxyType({}),
     )

@@ -1,6 +1,7 @@
 """The OpenAPI description of the API, made from the views and ``accounts/ops/schema.py``."""
 
 import json
+from collections import defaultdict
 from functools import lru_cache
 from typing import Any
 
@@ -195,6 +196,16 @@ SECURITY: dict[str, list[dict[str, list[str]]]] = {
 }
 
 
+# Members of answers that can be missing, by the name of their schema.
+SOMETIMES = defaultdict[str, set[str]](
+    set,
+    {
+        "lists": {"count", "previous"},
+        "Claims": {"groups", "groups_omitted", "orig_iat"},
+        "ReauthenticationMethods": {"options"},
+        "Tokens": {"refresh"},
+    },
+)
 # Bodies of DELETE requests, which drf-spectacular leaves out.
 BODIES = {
     "delete_me": {
@@ -228,6 +239,10 @@ def complete(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
     for name, schema in components["schemas"].items():
         if name.endswith("Request"):
             schema["additionalProperties"] = False
+        elif "properties" in schema:
+            # drf-spectacular takes members for optional that a request may leave out.
+            left_out = SOMETIMES["lists" if name.startswith("Paginated") else name]
+            schema["required"] = [known for known in schema["properties"] if known not in left_out]
     components["schemas"] |= schemas()
     components["responses"] = responses()
     components["securitySchemes"]["refresh_cookie"] = {
@@ -267,7 +282,9 @@ def _add_example(operation: dict[str, Any], example: Example) -> None:
             media["example"] = example.answer
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path":
-            parameter["example"] = parameter["schema"].get("enum", [example.id])[-1]
+            found = parameter["schema"].get("enum", [example.id])[-1]
+            is_number = parameter["schema"].get("type") == "integer"
+            parameter["example"] = int(found) if is_number else found
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.common.api import TextListField, valid
+from accounts.common.proofs import Assurance, Method
 from accounts.sessions import connected, known_browsers, services
 from accounts.sessions.current import actor_of, request_auth_of
 from accounts.sessions.models import KnownBrowser, LoginSession
@@ -41,8 +42,8 @@ class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
     address = serializers.CharField(
         source="ip", read_only=True, help_text="The IP address of the last use."
     )
-    acr = serializers.CharField()
-    amr = serializers.ListField(child=serializers.CharField())
+    acr = serializers.ChoiceField([*Assurance])
+    amr = serializers.ListField(child=serializers.ChoiceField([*Method]))
 
     class Meta:
         model = LoginSession

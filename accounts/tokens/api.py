@@ -218,7 +218,8 @@ class VerifyView(Open, APIView):
     )
     def post(self, request: Request) -> Response:
         """Return the claims of a valid access token that this site issued for any audience."""
-        return Response(services.claims(valid(TokenSerializer(data=request.data))["token"]))
+        data = valid(TokenSerializer(data=request.data))
+        return Response(services.claims(data["token"], data.get("audience", "")))
 
 
 def with_refresh(tokens: Tokens) -> dict[str, Any]:

@@ -35,10 +35,8 @@ from accounts.tokens.services import Tokens
 
 APP = LoginSession.Kind.APP
 HEADER, VALUE = "X-Requested-With", "authsite"
-HEADERS = [
-    OpenApiParameter(HEADER, location="header", required=True, enum=[VALUE]),
-    OpenApiParameter("Origin", location="header", required=True),
-]
+# ``Origin`` is left out: browsers set it, and scripts cannot.
+HEADERS = [OpenApiParameter(HEADER, location="header", required=True, enum=[VALUE])]
 
 
 class WrongOrigin(PublicError):

@@ -43,27 +43,34 @@ class UnknownScope(PublicError):
     message = _("This scope doesn’t exist, or it wasn’t granted to you.")
 
 
-def parse(text: str) -> frozenset[str]:
+def at(audience: str) -> frozenset[str]:
+    """Return the scopes of tokens for ``audience``: those of this site, and those it defines."""
+    return SCOPES.union(settings.AUTHSITE.audience_scopes.get(audience, ()))
+
+
+def parse(text: str, audience: str = "") -> frozenset[str]:
     """Return the scopes in ``text``, which are separated by spaces.
 
     Raises:
-        UnknownScope: one of the scopes does not exist, or ``text`` is empty.
+        UnknownScope: one of the scopes does not exist at ``audience``, or ``text`` is empty.
     """
     scope = frozenset(text.split())
-    if not scope or not scope <= SCOPES:
+    if not scope or not scope <= at(audience):
         raise UnknownScope
     return scope
 
 
-def narrowed(held: Iterable[str], wanted: frozenset[str] | None) -> frozenset[str]:
-    """Return the scopes in ``wanted``, or all of ``held`` if ``wanted`` is None.
+def narrowed(
+    held: Iterable[str], wanted: frozenset[str] | None, audience: str = ""
+) -> frozenset[str]:
+    """Return the scopes in ``wanted``; if it is None, those of ``held`` that ``audience`` has.
 
     Raises:
         UnknownScope: ``held`` does not cover every scope in ``wanted``.
     """
     mine = frozenset(held)
     if wanted is None:
-        return mine
+        return mine & at(audience)
     if not all(is_covered(mine, scope) for scope in wanted):
         raise UnknownScope
     return wanted

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from accounts.common.api import CanonicalField, ChoiceField, TextField
+from accounts.common.proofs import Assurance, Method
 from accounts.common.text import canonical_code
 from accounts.sessions.models import LoginSession
 from accounts.terms.forms import TermsSerializer
@@ -40,7 +41,8 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
 
     def validate_scope(self, scope: str) -> frozenset[str]:
         try:
-            return scopes.parse(scope)
+            # ``validate_audience`` refuses an unknown audience, which defines no scopes.
+            return scopes.parse(scope, str(self.initial_data.get("audience", "")))
         except scopes.UnknownScope as error:
             raise serializers.ValidationError(str(error), code=error.code) from None
 
@@ -247,14 +249,20 @@ class RefreshSerializer(TokenRequestSerializer):
 
 
 class TokenSerializer(serializers.Serializer[Any]):
-    """A token."""
+    """An access token, and the service that asks."""
 
     token = TokenField()
+    audience = TextField(
+        required=False,
+        max_length=255,
+        help_text="Refuse tokens for any other service. Without it, the client must check `aud`.",
+    )
 
 
-class RevokeSerializer(TokenSerializer):
+class RevokeSerializer(serializers.Serializer[Any]):
     """A token to revoke."""
 
+    token = TokenField()
     token_type_hint = TokenField(required=False, help_text="Not needed (RFC 7009 section 2.1).")
 
 
@@ -298,8 +306,8 @@ class ClaimsSerializer(serializers.Serializer[Any]):
     sid = serializers.UUIDField()
     scope = serializers.CharField()
     auth_time = serializers.IntegerField()
-    amr = serializers.ListField(child=serializers.CharField())
-    acr = serializers.CharField()
+    amr = serializers.ListField(child=serializers.ChoiceField([*Method]))
+    acr = serializers.ChoiceField([*Assurance])
     client_id = serializers.CharField()
     token_type = serializers.CharField()
     groups = serializers.ListField(child=serializers.CharField(), required=False)

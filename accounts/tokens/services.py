@@ -323,8 +323,9 @@ def repeat(token: str, token_request: TokenRequest, client: ClientInfo) -> Token
 
 
 def _renewed(session: LoginSession, follower: str, token_request: TokenRequest) -> Tokens:
-    scope = scopes.narrowed(session.scope.split(), token_request.scope)
-    return Tokens(AccessToken.issue(session, token_request.audience, scope), session, follower)
+    held, audience = session.scope.split(), token_request.audience
+    scope = scopes.narrowed(held, token_request.scope, audience)
+    return Tokens(AccessToken.issue(session, audience, scope), session, follower)
 
 
 def exchange(
@@ -348,7 +349,7 @@ def exchange(
         raise InvalidToken
     if token_request.audience != held["aud"]:
         raise UnknownService
-    scope = scopes.narrowed(held.scope, token_request.scope)
+    scope = scopes.narrowed(held.scope, token_request.scope, token_request.audience)
     access.be_ready()
     hit(EXCHANGE_SESSION.of(session.pk))
     record(session.user, events.TOKEN_EXCHANGED, Actor(client, session=session.pk))
@@ -401,15 +402,17 @@ def read(
     return token, session
 
 
-def claims(text: str) -> Mapping[str, Any]:
+def claims(text: str, audience: str = "") -> Mapping[str, Any]:
     """Return the claims of an access token for this site or for a service in ``TOKEN_AUDIENCES``.
 
+    ``audience``: the only service for which the token may be; empty for any.
+
     Raises:
-        InvalidToken: the token is not valid, its session has ended, or a connected app got it.
+        InvalidToken: the token is not valid or for another service, its session has ended, or a
+            connected app got it.
     """
-    config = settings.AUTHSITE
-    token, session = read(text, (config.origin, *config.token_audiences))
-    if session.is_app:
+    token, session = read(text, (settings.AUTHSITE.origin, *settings.AUTHSITE.token_audiences))
+    if session.is_app or audience not in {"", token["aud"]}:
         raise InvalidToken
     return token.payload
 

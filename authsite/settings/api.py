@@ -66,6 +66,12 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVERS": [{"url": AUTHSITE.origin}],
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "SessionKind": "accounts.sessions.models.LoginSession.Kind",
+        "EventKind": "accounts.activity.events.EVENTS",
+        "AuthenticationMethod": "accounts.common.proofs.Method",
+        "AuthenticationContext": "accounts.common.proofs.Assurance",
+    },
     "ENABLE_DJANGO_DEPLOY_CHECK": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -74,6 +74,7 @@ def test_the_notes_app_of_the_guide_works_by_page_and_by_api(site):
     assert site.client().get("/notes/").location == "/accounts/login/?next=/notes/"
     assert notes().status == 401
     assert notes(alice, text="buy milk").status == 201
+    assert notes(alice, test="buy milk").fields == ["text", "test"]
     assert notes(alice)["results"][0]["text"] == "buy milk"
     browser = site.client()
     sign_in(browser, "alice")
