@@ -161,15 +161,14 @@ class SetupSerializer(serializers.Serializer[Any]):
 class RecoveryCodesSerializer(serializers.Serializer[Any]):
     """New recovery codes, which no later response contains."""
 
-    recovery_codes = serializers.ListField(child=serializers.CharField())
-
-
-class AddedSerializer(serializers.Serializer[Any]):
-    """A new second factor, with recovery codes if the account had none."""
-
     recovery_codes = serializers.ListField(
         child=serializers.CharField(), allow_null=True, help_text="Null in a repeated response."
     )
+
+
+class AddedSerializer(RecoveryCodesSerializer):
+    """A new second factor, with recovery codes if the account had none."""
+
     id = serializers.IntegerField()
     name = serializers.CharField()
 
@@ -508,9 +507,14 @@ class PasskeyView(FactorOfPerson):
 class CodesView(FactorsOfPerson):
     """Make new recovery codes."""
 
+    def again(self, _request: Request, _user_id: str) -> Response:
+        """Return null instead of the codes that an earlier request with the same key has made."""
+        return Response({"recovery_codes": None})
+
     @extend_schema(
         operation_id="make_recovery_codes", request=None, responses={201: RecoveryCodesSerializer}
     )
+    @idempotent(again)
     def post(self, request: Request) -> Response:
         """Replace your recovery codes. Your other sessions end."""
         made = services.make_recovery_codes(self.session.user, self.actor)

@@ -325,6 +325,7 @@ def make_recovery_codes(user: User, actor: Actor) -> list[str]:
             raise NoFactor
         remove_codes(owner)
         made = _make_codes(owner)
+        idempotency.created(owner.pk, owner=owner.pk)
         tell(user, events.RECOVERY_CODES_MADE, actor)
     return made
 

@@ -1,5 +1,7 @@
 """Calls with an ``Idempotency-Key`` create nothing twice, and tell strangers nothing."""
 
+import base64
+
 import pytest
 from django.core.management import call_command
 
@@ -8,11 +10,12 @@ from accounts.calls.models import CreatingCall
 from accounts.emails.models import PendingEmail
 from accounts.exports.models import Export
 from accounts.invitations.models import Invitation
+from accounts.twofactor.models import Authenticator
 from accounts.users.models import PendingSignup
 from tests.support.administration import member, staff_token
 from tests.support.api import API, get_tokens
 from tests.support.api_jwt import call as raw_call
-from tests.support.second_factor import enrolled
+from tests.support.second_factor import code_of, enrolled
 from tests.support.steps import PASSWORD, make_user, outbox
 from tests.support.wsgi import Program
 
@@ -153,3 +156,19 @@ def test_a_key_without_what_it_has_created_is_never_stored(monkeypatch):
     assert not CreatingCall.objects.exists()
 
     assert send("users/", ALICE).status == 201
+
+
+def test_a_factor_is_added_and_its_recovery_codes_are_shown_once():
+    """A client that lost the codes makes new ones; a repeated call would end those it shows."""
+    make_user("alice")
+    token = get_tokens("alice")["access"]
+    setup = send("factors/totp/setup/", {}, token=token)
+    seed = base64.b32decode(setup["secret"]).hex()
+    body = {"setup": setup["setup"], "code": code_of(seed)}
+    for path, sent in (("factors/totp/", body), ("factors/recovery-codes/", {})):
+        first, again = (send(path, sent, token=token) for _ in range(2))
+
+        assert (first.status, again.status) == (201, 201)
+        assert len(first["recovery_codes"]) > 1
+        assert again.body == first.body | {"recovery_codes": None}
+    assert Authenticator.objects.count() == 1
