@@ -29,7 +29,7 @@ from accounts.invitations.services import LONGEST_DAYS
 from accounts.mail import services as mail
 from accounts.mail.services import Queue
 from accounts.recovery import services as recovery
-from accounts.recovery.models import OPEN, Recovery
+from accounts.recovery.models import OPEN
 from accounts.recovery.rule import Kind, Outcome
 from accounts.sessions import connected
 from accounts.signin import policy
@@ -221,10 +221,9 @@ def _of_state(facts: Facts) -> Iterator[Block]:
 
 def _can_unlock(facts: Facts) -> bool:
     """Return whether the owner can open the locked account with all that counts, or a link."""
-    user, row = facts.user, Recovery.objects.filter(user=facts.user).first()
-    if user.lock is None:
+    if facts.user.lock is None:
         return bool(facts.emails) or any(row.configured for row in facts.identities)
-    owned = recovery.ownership_of(user, row)
+    owned = recovery.ownership_of(facts.user, facts.recoveries)
     return owned.outcome(owned.counting) in {Outcome.OPEN, Outcome.WAIT}
 
 
@@ -301,7 +300,7 @@ def _of_policy(facts: Facts) -> Iterator[Block]:
 
 def _of_recovery(facts: Facts) -> Iterator[Block]:
     name, request = {"name": facts.user.username}, facts.recovery
-    for shown in Recovery.cases_of(facts.user):
+    for shown in facts.recoveries.shown_to_support if facts.recoveries else ():
         sentence = _("Someone asked us to decide who owns %(name)s, and showed %(shown)s.")
         words = ", ".join(str(SHOWN.get(Kind(kind), kind)) for kind in shown)
         advice = _("Decide for one address. Until then, no wait ends.")

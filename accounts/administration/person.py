@@ -125,6 +125,11 @@ class Facts:
         return {row.key: row.user for row in rows}
 
     @cached_property
+    def recoveries(self) -> Recovery | None:
+        """The row about requests to recover the account, and about cases at Support."""
+        return Recovery.objects.filter(user=self.user).first()
+
+    @cached_property
     def recovery(self) -> Recovery | None:
         """The request to recover the account, if one is running."""
         return recovery.running(self.user)

@@ -20,7 +20,6 @@ from accounts.emails import services as emails
 from accounts.passwords import changes
 from accounts.recovery import locks
 from accounts.recovery import services as recovery
-from accounts.recovery.models import Recovery
 from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
@@ -146,7 +145,7 @@ def lift_lock(order: Order) -> None:
 
 def has_case(facts: Facts) -> bool:
     """Return whether somebody has asked to recover the account, by waiting or by Support."""
-    row = Recovery.objects.filter(user=facts.user).first()
+    row = facts.recoveries
     return facts.user.is_active and row is not None and bool(row.cases or row.is_current)
 
 

@@ -73,11 +73,10 @@ class Recovery(models.Model):
         """
         return cls.objects.select_for_update(no_key=True).get_or_create(user=user)[0]
 
-    @classmethod
-    def cases_of(cls, user: User) -> list[list[str]]:
-        """Return the kinds of things that each person has shown who asked Support to decide."""
-        row = cls.objects.filter(user=user).first()
-        return [sorted({kind for kind, *_ in shown}) for shown in row.cases] if row else []
+    @property
+    def shown_to_support(self) -> list[list[str]]:
+        """The kinds of things that each person has shown who asked Support to decide."""
+        return [sorted({kind for kind, *_ in shown}) for shown in self.cases]
 
     @property
     def is_current(self) -> bool:

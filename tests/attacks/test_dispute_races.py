@@ -77,7 +77,7 @@ for first, second in ((ask, recovery.prune), (recovery.prune, ask)):
         thread.start()
         print(waits(thread))
     thread.join()
-    print(Recovery.cases_of(User.objects.get()))
+    print(Recovery.objects.get().shown_to_support)
     Recovery.objects.update(support_asked_at=None)
 """
 OWNED = "user_id = (SELECT id FROM accounts_user WHERE username = ?)"
