@@ -28,7 +28,7 @@ from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.common import clock, secrets
-from accounts.common.database import delete_in_batches, read_in_batches
+from accounts.common.database import change_in_portions, delete_in_batches, read_in_batches
 from accounts.deletion import erasure
 from accounts.deletion import services as requests
 from accounts.mail.services import mass_mail
@@ -113,7 +113,8 @@ class Command(BaseCommand):
         # Links in notices stay valid, because all they can do is lock an account.
         delete_in_batches(Code.objects.exclude(purpose=notices.LINK.name))
         connected.apps().revoke_after_restore()
-        delete_in_batches(BrowserSession.objects.filter(login_session=None))
+        # One statement for many rows: the session of each row is revoked below, if it has one.
+        change_in_portions(BrowserSession.objects.all(), lambda rows: rows.delete()[0])
         keyring.rotate(now=True)
         due = clock.now() + timedelta(days=max(settings.AUTHSITE.deletion_days, DAYS_TO_UNDO))
         for user in User.objects.exclude(deletion_due=None):
