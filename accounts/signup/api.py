@@ -40,13 +40,17 @@ class NewUserSerializer(TermsSerializer):
         help_text="Sign up without a password (it is then ignored), and add a passkey later.",
     )
 
+    def to_internal_value(self, data: Any) -> Any:
+        # A missing password is then reported together with the errors of other fields.
+        self.fields["password"].required = not (
+            isinstance(data, dict) and data.get("passkey") is True
+        )
+        return super().to_internal_value(data)
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a password that is common or resembles the username or email address."""
         if attrs["passkey"]:
             return attrs | {"password": None}
-        if "password" not in attrs:
-            faults = {"password": [_("This field is required.")]}
-            raise serializers.ValidationError(faults, "required")
         person = User(username=attrs["username"], email=attrs["email"])
         refuse_guessable(attrs["password"], person)
         return attrs

@@ -58,7 +58,7 @@ END = frozenset({"end a session of the owner"})
 READS, API = ACCESS | END, END | {"call the API"}
 FRESH = API | {
     *("change the profile", "make an API key", "change the password", "sign out everywhere else"),
-    *("add an email", "remove the owner's email"),
+    *("add an email", "remove the owner's email", "add a factor"),
 }
 APP = frozenset({"call the API", "keep an app connected"})
 LOCKS, REMOVE = frozenset({"lock the account"}), frozenset({"remove the owner's factor"})
@@ -224,7 +224,10 @@ PERSONAS = {
         remedy=remove_the_key,
     ),
     "refresh token": Persona(
-        refresh_token, every(FRESH | DELETION, FRESH | DELETION, FRESH), QUIET, remedy=SIGN_OUT
+        refresh_token,
+        every(FRESH | DELETION, FRESH | DELETION | REMOVE | CODES, FRESH | REMOVE),
+        QUIET,
+        remedy=SIGN_OUT,
     ),
     "provider account": Persona(
         lambda scene: Holder(scene, persons=[scene.op.person]), every(ALL, NONE, NONE)
@@ -232,7 +235,7 @@ PERSONAS = {
     "synced passkey": Persona(
         lambda scene: Holder(scene, passkeys=[scene.passkey]),
         # The account of staff is that of the last superuser, who cannot be deleted.
-        every(ALL | REMOVE | CODES, (ALL | REMOVE | DESK) - DELETION),
+        every(ALL | API | REMOVE | CODES, (ALL | API | REMOVE | DESK) - DELETION),
         ends=remove_the_passkey,
     ),
     "support staff": Persona(

@@ -17,6 +17,8 @@ def signed_in(user: Any, *, has_factor: bool = False) -> str:
 def begin(token: str) -> tuple[str, str]:
     """Begin to add an authenticator app; return the setup and the first code of the app."""
     answer = call("factors/totp/setup/", method="POST", token=token)
+    if answer.status != 200:
+        return "", ""
     return str(answer["setup"]), code_of(base64.b32decode(answer["secret"]).hex())
 
 

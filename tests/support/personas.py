@@ -19,6 +19,7 @@ from accounts.recovery import services as recovery
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import Identity, User
+from tests.support import api_factors, api_passkeys
 from tests.support.administration import act as act_in_admin
 from tests.support.administration import page_of
 from tests.support.api import call, renew, second_step
@@ -230,6 +231,7 @@ class Holder:
         for n, refresh in enumerate(self.refreshes):
             if (answer := renew(refresh)).status == 200:
                 self.refreshes[n] = answer["refresh"]
+                self._reauthenticate(answer["access"])
                 yield answer["access"]
         for n, refresh in enumerate(self.app_refreshes):
             if (app := self.scene.app.refresh(refresh)).status == 200:
@@ -243,6 +245,14 @@ class Holder:
                 answer = next((each for each in every if each.status == 200), answer)
             if answer.status == 200:
                 yield answer["access"]
+        for key in self.passkeys:
+            if (answer := api_passkeys.sign_in(key)).status == 200:
+                yield answer["access"]
+
+    def _reauthenticate(self, token: str) -> None:
+        shown = [{"password": word} for word in self.passwords]
+        for each in [*shown, *({"code": code} for code in self._factor_codes())]:
+            call("reauthenticate/", each, token=token)
 
     def openings(self) -> Iterator[tuple[Browser, str]]:
         """Yield pages to open the account or to set a new password, with all proofs shown there."""
@@ -378,27 +388,35 @@ def emails_of_alice() -> dict[str, int]:
 
 @act("add a factor")
 def add_a_factor(thief: Holder) -> bool:
-    page = thief.browser.get(SETUP)
-    if thief.seeds or page.status_code != 200 or 'id="key"' not in page.text:
+    if thief.seeds:
         return False
-    seed = seed_on(page.text)
-    thief.browser.post(SETUP, {"code": code_of(seed), "name": "Mallory’s"})
-    if is_new := Authenticator.objects.filter(user=alice(), name="Mallory’s").exists():
-        thief.seeds.append(seed)
-    return is_new
+    page = thief.browser.get(SETUP)
+    if page.status_code == 200 and 'id="key"' in page.text:
+        thief.browser.post(SETUP, {"code": code_of(seed_on(page.text)), "name": "Mallory’s"})
+    for token in thief.tokens:
+        api_factors.add_app(token, "Mallory’s")
+    thief.seeds += [
+        row.seed for row in Authenticator.objects.filter(user=alice(), name="Mallory’s")
+    ]
+    return bool(thief.seeds)
 
 
 @act("turn on emailed codes")
 def turn_on_emailed_codes(thief: Holder) -> bool:
     was_on = alice().emailed_codes
     thief.browser.post("/accounts/2fa/emailed-codes/", {"emailed_codes": "on"})
+    for token in thief.tokens:
+        call("factors/", {"emailed_codes": True}, method="PATCH", token=token)
     return alice().emailed_codes and not was_on
 
 
 @act("remove the owner's factor")
 def remove_the_owners_factor(thief: Holder) -> bool:
     row = Authenticator.objects.filter(user=alice(), name="Phone").first()
-    thief.browser.post(f"/accounts/2fa/totp/{row.pk if row else 0}/", {"remove": "1"})
+    number = row.pk if row else 0
+    thief.browser.post(f"/accounts/2fa/totp/{number}/", {"remove": "1"})
+    for token in thief.tokens:
+        call(f"factors/totp/{number}/", method="DELETE", token=token)
     return row is not None and not Authenticator.objects.filter(pk=row.pk).exists()
 
 

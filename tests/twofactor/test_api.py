@@ -46,6 +46,9 @@ def test_an_app_is_added_used_renamed_and_removed_and_other_sessions_end():
 def test_alice_signs_up_with_a_passkey_and_no_password(clock):
     email, passkey = "alice@example.org", Passkey()
     assert call("users/", {"username": "alice", "email": email, "passkey": True}).status == 201
+    for wrong in (False, "false", None, 1, "true"):
+        fields = {"username": "bob", "email": "bob@example.org", "passkey": wrong}
+        assert "password" in call("users/", fields).body
     code = outbox()[-1].code
     assert call("email/verify/", {"email": email, "username": "alice", "code": code}).status == 200
     assert get_tokens().short == (401, "invalid_credentials")
