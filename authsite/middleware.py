@@ -284,9 +284,11 @@ class ApiMiddleware(Middleware):
         if FAILED in request.META:
             raise request.META[FAILED]
         view = getattr(match.func, "cls", None)
-        if request.path_info.startswith(API):
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        # A view without the method answers 405.
+        if request.path_info.startswith(API) and hasattr(view, method.lower()):
             # If they were ignored, a client that misspells a filter would get every row.
-            errors = unknown(request.GET, parameters_of(view, request.method))
+            errors = unknown(request.GET, parameters_of(view, method))
             if errors:
                 return JsonResponse(fields_body(errors), status=400)
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)

@@ -21,12 +21,12 @@ from accounts.common.api import PAGE_SIZE
 PAGE, AFTER = "page", "after"
 
 
-def parameters_of(view: Any, method: str | None) -> set[str]:
+def parameters_of(view: Any, method: str) -> set[str]:
     """Return the names of the query parameters that ``view`` knows for ``method``.
 
     A view lists its own parameters in the attribute ``parameters``. Only GET has any.
     """
-    if method not in {"GET", "HEAD"}:
+    if method != "GET":
         return set()
     named = {parameter.name for parameter in getattr(view, "parameters", ())}
     # ``list`` is the method of REST framework's views that make lists.
