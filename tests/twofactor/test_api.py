@@ -131,7 +131,7 @@ def test_the_trust_in_browsers_ends_one_by_one_or_at_once(clock):
     alice, _seed = with_factor()
     for _ in range(3):
         trusting_browser(alice)
-    clock.advance(seconds=30)
+        clock.advance(seconds=30)
     token = signed_in(alice, has_factor=True)
     clock.advance(minutes=4)
     first = call("factors/", token=token)["trusted_browsers"][0]["id"]
