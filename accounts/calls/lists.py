@@ -84,7 +84,7 @@ class Lists(pagination.PageNumberPagination):
     def _values(self, cursor: str, count: int) -> list[str]:
         try:
             values: list[str] = json.loads(crypto.unseal(cursor, self._purpose))
-        except (InvalidToken, ValueError):
+        except InvalidToken:
             values = []
         # The list of a former version may have another order.
         if len(values) != count:

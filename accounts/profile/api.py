@@ -168,9 +168,8 @@ class MeView(DeletionMixin, views.APIView):
         permissions = {"PATCH": [IsFresh()], "DELETE": [MayDelete()]}
         return permissions.get(str(self.request.method)) or super().get_permissions()
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def check_unchanged(self, request: Request) -> None:
         """Refuse a request with ``If-Match`` if the profile has changed since it was read."""
-        super().initial(request, *args, **kwargs)
         conditions.check(request, shown(cast(User, request.user)))
 
     @extend_schema(
@@ -195,6 +194,7 @@ class MeView(DeletionMixin, views.APIView):
         """
         user = cast(User, request.user)
         changes = valid(ProfileSerializer(data=request.data, partial=True))
+        self.check_unchanged(request)
         session = cast(Credentials, request.auth).session
         app = session.app.client_id if session and session.app else ""
 

@@ -49,6 +49,11 @@ CALLS = (
     USERS,
     Call("email/verify/", {"email": "erin@example.org", "code": "ZZZZ9999"}),
     Call("email/resend/", {"email": "erin@example.org"}),
+    Call("login/code/confirm/", {"challenge": "none", "code": "12345678"}),
+    Call(
+        "password/reset/confirm/",
+        {"challenge": "none", "code": "12345678", "password": "copper kettle under eight stars"},
+    ),
     LOGIN,
     Call("token/challenge/", {"challenge": "none", "code": "123456", "method": "smoke"}),
     Call("token/refresh/", {"refresh": "none", **WRONG_REQUEST}, no_token=(401,)),
