@@ -1,11 +1,24 @@
-"""Serializers for apps of the operator."""
+"""What serializers of this site and of the operator's apps have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from accounts.common.api import unknown
+
+
+def require(sent: Collection[str], *alternatives: tuple[str, ...]) -> None:
+    """Check that ``sent`` contains all names of one of ``alternatives``.
+
+    Raises:
+        ValidationError: it does not. The error is about the missing ones of the first alternative.
+    """
+    if not any({*names} <= {*sent} for names in alternatives):
+        missing = [name for name in alternatives[0] if name not in sent]
+        faults = {name: [_("This field is required.")] for name in missing}
+        raise serializers.ValidationError(faults, "required")
 
 
 class Strict(serializers.Serializer[Any]):

@@ -110,9 +110,7 @@ class EmailView(views.APIView):
         user = cast(User, request.user)
         if row := services.find(user, id):
             services.remove(user, row.pk, actor_of(request._request))
-        elif services.find_pending(user, id):
-            services.cancel(user, id)
-        else:
+        elif not services.cancel(user, id):
             raise Http404
         return Response(status=204)
 

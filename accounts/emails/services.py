@@ -239,10 +239,12 @@ def seconds_to_next_mail(row: PendingEmail) -> int:
     return wait(MAIL_AGAIN.of(row.user_id, row.key))
 
 
-def cancel(user: User, pending_id: str) -> None:
-    """Delete the pending email address of ``user`` with this id, if it exists."""
-    if row := find_pending(user, pending_id):
+def cancel(user: User, pending_id: str) -> bool:
+    """Delete the pending email address of ``user`` with this id; return whether there was one."""
+    row = find_pending(user, pending_id)
+    if row:
         discard(PendingEmail.objects.filter(pk=row.pk))
+    return row is not None
 
 
 def discard(rows: QuerySet[PendingEmail]) -> None:

@@ -347,7 +347,8 @@ EXAMPLES = {
     "set_emailed_codes": Example({"emailed_codes": True}, {"emailed_codes": True}),
     "set_up_authenticator_app": Example(answer=SETUP),
     "add_authenticator_app": Example(
-        {"setup": SETUP["setup"], "code": "123456", "name": "Phone"}, ADDED_FACTOR
+        {"setup": SETUP["setup"], "code": "123456", "name": "Phone"},
+        {**ADDED_FACTOR, "name": "Phone"},
     ),
     "rename_authenticator_app": Example({"name": "Phone"}, {"name": "Phone"}, id="1"),
     "remove_authenticator_app": Example(id="1"),

@@ -1,11 +1,11 @@
 """API views that measure, change, set and reset passwords."""
 
 from dataclasses import asdict
+from functools import partial
 from typing import Any, cast
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -14,10 +14,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.calls.serializers import require
 from accounts.codes.services import LinkEnded, WrongCode
-from accounts.common.api import Open, TextField, TextListField, valid
+from accounts.common.api import CanonicalField, Open, TextField, TextListField, valid
 from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
+from accounts.common.text import canonical_code
 from accounts.passwords import changes
 from accounts.passwords.changes import Reset
 from accounts.passwords.hashers import MAX_LENGTH
@@ -25,14 +27,13 @@ from accounts.passwords.services import MIN_LENGTH
 from accounts.passwords.strength import MOST_WORDS, measure_for
 from accounts.sessions.current import actor_without_session_of
 from accounts.signin import mailed_codes
-from accounts.tokens.api import challenge_response
+from accounts.tokens.api import mailed_challenge
 from accounts.tokens.authentication import ForOwnProgram, actor_by_proofs
 from accounts.tokens.serializers import (
     LONGEST_CHALLENGE,
     FactorSerializer,
     LinkTokenField,
     MailedChallengeSerializer,
-    MailedCodeSerializer,
     NamedLoginSerializer,
 )
 from accounts.users.models import User
@@ -146,29 +147,19 @@ class ResetView(Open, APIView):
 
         The response is the same if there is none. The code is accepted only with `challenge`.
         """
-        serializer = NamedLoginSerializer(data=request.data)
-        valid(serializer)
-        login, nonce = serializer.login, mailed_codes.new_nonce()
-        changes.send_reset(login, nonce, client_of(request), has_code=True)
-        return challenge_response(changes.CODE, login, nonce)
+        return mailed_challenge(request, changes.CODE, partial(changes.send_reset, has_code=True))
 
 
-class ResetProofSerializer(MailedCodeSerializer):
+class ResetProofSerializer(serializers.Serializer[Any]):
     """The emailed code with its challenge, or the token of the emailed link."""
 
     challenge = TextField(required=False, max_length=LONGEST_CHALLENGE)
+    code = CanonicalField(canonical_code, required=False, max_length=64)
     token = LinkTokenField(required=False)
 
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """Return the fields, of which a client sends either two or the token."""
-        fields = super().get_fields()
-        fields["code"].required = False
-        return fields
-
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return ``attrs``. Raise ``ValidationError`` without a code and a token."""
-        if "token" not in attrs and not {"challenge", "code"} <= attrs.keys():
-            raise serializers.ValidationError({"code": [_("This field is required.")]}, "required")
+        """Return ``attrs``. Raise ``ValidationError`` without the token or the other two."""
+        require(attrs, ("challenge", "code"), ("token",))
         return attrs
 
     def find(self, request: Request) -> tuple[Reset, str]:

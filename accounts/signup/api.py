@@ -3,7 +3,6 @@
 from typing import Any, cast
 
 from django.conf import settings
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -11,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.calls.idempotency import idempotent
+from accounts.calls.serializers import require
 from accounts.codes.services import LinkEnded
 from accounts.common.api import CanonicalField, Open, TextField, valid
 from accounts.common.client_info import client_of
@@ -220,10 +220,7 @@ class CorrectionSerializer(serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return ``attrs``. Raise ``ValidationError`` if nothing names the sign-up."""
-        if "id" not in attrs and not {"username", "password"} <= attrs.keys():
-            raise serializers.ValidationError(
-                {"username": [_("This field is required.")]}, "required"
-            )
+        require(attrs, ("username", "password"), ("id",))
         return attrs
 
 
@@ -271,7 +268,7 @@ class ResendView(Open, APIView):
         """Email another code if a sign-up with that email address is pending.
 
         The response is the same if no such sign-up is pending. Without a username, the newest
-        sign-up from the same line gets the code, or the newest of all.
+        sign-up from the same network gets the code, or the newest of all.
         """
         data = valid(ResendSerializer(data=request.data))
         services.send_again_to(

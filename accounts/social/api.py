@@ -11,9 +11,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.common.pages import absolute
-from accounts.sessions.current import actor_of, session_of
+from accounts.sessions.current import session_of
 from accounts.social import services
-from accounts.tokens.authentication import ForOwnProgram
+from accounts.tokens.authentication import ForOwnProgram, actor_by_proofs
 from accounts.users import models as users
 from accounts.users.models import Identity
 
@@ -78,8 +78,7 @@ class ProviderView(APIView):
     @extend_schema(operation_id="disconnect_provider", responses={204: None})
     def delete(self, request: Request, id: int) -> Response:
         """Disconnect an account at a provider. Your other sessions end."""
-        session = session_of(request._request)
-        actor = actor_of(request._request).by(*session.amr)
-        if not services.disconnect(session.user, str(id), actor):
+        user = session_of(request._request).user
+        if not services.disconnect(user, str(id), actor_by_proofs(request)):
             raise Http404
         return Response(status=204)

@@ -1,5 +1,6 @@
 """API views that issue, renew and verify tokens, and the public keys that verify them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -14,7 +15,7 @@ from rest_framework.views import APIView
 
 from accounts.codes.services import Purpose
 from accounts.common.api import Open, valid
-from accounts.common.client_info import client_of
+from accounts.common.client_info import ClientInfo, client_of
 from accounts.sessions.current import session_of
 from accounts.signin import mailed_codes
 from accounts.signin.policy import reauthentication_methods
@@ -120,15 +121,20 @@ class LoginCodeView(Open, APIView):
 
         The response is the same if there is none. The code is accepted only with `challenge`.
         """
-        serializer = NamedLoginSerializer(data=request.data)
-        valid(serializer)
-        login, nonce = serializer.login, mailed_codes.new_nonce()
-        mailed_codes.send_code(login, nonce, client_of(request))
-        return challenge_response(mailed_codes.CODE, login, nonce)
+        return mailed_challenge(request, mailed_codes.CODE, mailed_codes.send_code)
 
 
-def challenge_response(purpose: Purpose, login: str, nonce: str) -> Response:
-    """Return the response to a request for an emailed code."""
+def mailed_challenge(
+    request: Request, purpose: Purpose, send: Callable[[str, str, ClientInfo], object]
+) -> Response:
+    """Email a code with ``send``, and return the response with the challenge of the code.
+
+    ``send``: gets the login in the body, a nonce for the code, and the client.
+    """
+    serializer = NamedLoginSerializer(data=request.data)
+    valid(serializer)
+    login, nonce = serializer.login, mailed_codes.new_nonce()
+    send(login, nonce, client_of(request))
     challenge = mailed_codes.challenge_of(purpose, login, nonce)
     life = int(purpose.life.total_seconds())
     return Response({"challenge": challenge, "expires_in": life}, status=202)

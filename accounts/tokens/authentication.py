@@ -204,7 +204,7 @@ def require_right_to_end_sessions(credentials: Credentials) -> None:
 
 
 def refuse_api_key(credentials: Credentials) -> None:
-    """Raise an error if the request was made with an API key.
+    """Check that the request was not made with an API key.
 
     Raises:
         InsufficientUserAuthentication: the request was made with an API key.

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
+from accounts.calls.serializers import require
 from accounts.common.api import CanonicalField, ChoiceField, TextField
 from accounts.common.proofs import Assurance, Method
 from accounts.common.text import canonical_code
@@ -112,10 +113,7 @@ class NamedLoginSerializer(LoginSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return ``attrs``. Raise ``ValidationError`` if it has no login."""
-        if not (attrs.get("username") or attrs.get("email")):
-            raise serializers.ValidationError(
-                {"username": [_("This field is required.")]}, "required"
-            )
+        require(attrs, ("username",), ("email",))
         return attrs
 
 
@@ -141,6 +139,11 @@ class CodeSignInSerializer(TermsSerializer, TokenRequestSerializer, MailedCodeSe
     """An emailed code, and the tokens that a client requests."""
 
 
+def _response(data: dict[str, Any], name_of_code: str) -> FactorResponse | None:
+    code, credential = data.get(name_of_code, ""), data.get("credential", "")
+    return FactorResponse(code, credential) if code or credential else None
+
+
 class SecondStepSerializer(TermsSerializer):
     """A challenge, and a code, the response of a passkey, or a request to have a code emailed."""
 
@@ -153,15 +156,13 @@ class SecondStepSerializer(TermsSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return ``attrs``. Raise ``ValidationError`` if it has nothing beside the challenge."""
-        if not {"code", "credential", "method"} & attrs.keys():
-            raise serializers.ValidationError({"code": [_("This field is required.")]}, "required")
+        require(attrs, ("code",), ("credential",), ("method",))
         return attrs
 
     @property
     def response(self) -> FactorResponse | None:
         """The code or the response of a passkey; None if a code must be emailed."""
-        code, credential = map(self.validated_data.get, ("code", "credential"))
-        return FactorResponse(code or "", credential or "") if code or credential else None
+        return _response(self.validated_data, "code")
 
 
 class FactorSerializer(serializers.Serializer[Any]):
@@ -175,8 +176,7 @@ class FactorSerializer(serializers.Serializer[Any]):
     @property
     def response(self) -> FactorResponse | None:
         """The code or the response of a passkey, or None."""
-        code, credential = map(self.validated_data.get, ("factor_code", "credential"))
-        return FactorResponse(code or "", credential or "") if code or credential else None
+        return _response(self.validated_data, "factor_code")
 
 
 class ReauthenticationSerializer(serializers.Serializer[Any]):

@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 
 from accounts.activity.services import Actor
 from accounts.calls.idempotency import idempotent
+from accounts.calls.serializers import require
 from accounts.common.api import Open, TextField, valid
 from accounts.common.client_info import client_of
 from accounts.common.pages import absolute
@@ -31,7 +32,7 @@ from accounts.signin import policy
 from accounts.terms.forms import TermsSerializer
 from accounts.tokens import services as tokens
 from accounts.tokens.api import with_refresh
-from accounts.tokens.authentication import ForOwnProgram
+from accounts.tokens.authentication import ForOwnProgram, actor_by_proofs
 from accounts.tokens.errors import InsufficientUserAuthentication
 from accounts.tokens.serializers import CredentialField, TokensSerializer
 from accounts.twofactor import models, passkeys, services, trusted_browsers
@@ -194,8 +195,7 @@ class EnrolmentSerializer(NewFactorSerializer, EnrolmentChallengeSerializer, Ter
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return ``attrs``. Raise ``ValidationError`` if the passkey and the code are missing."""
-        if "credential" not in attrs and not {"setup", "code"} <= attrs.keys():
-            raise serializers.ValidationError({"credential": [_("This field is required.")]})
+        require(attrs, ("credential",), ("setup", "code"))
         return attrs
 
 
@@ -246,7 +246,7 @@ class FactorsOfPerson(APIView):
     @property
     def actor(self) -> Actor:
         """Who makes the request, with the proofs of the session."""
-        return actor_of(self.request._request).by(*self.session.amr)
+        return actor_by_proofs(self.request)
 
     def require_right_to_add(self) -> User:
         """Return the user, who may add a second factor in the session of the request.
@@ -267,8 +267,8 @@ class FactorsOfPerson(APIView):
         return Response(AddedSerializer(made).data, status=201)
 
 
-class AddingView(FactorsOfPerson):
-    """Add a second factor. Subclasses define ``model``."""
+class FactorsOfKind(FactorsOfPerson):
+    """A view of second factors of one kind. Subclasses define ``model``."""
 
     model: type[Authenticator] | type[Passkey]
 
@@ -277,6 +277,19 @@ class AddingView(FactorsOfPerson):
         row = get_object_or_404(self.model, user=self.session.user, pk=factor_id)
         made = {"id": row.pk, "name": row.name, "recovery_codes": None}
         return Response(AddedSerializer(made).data)
+
+    def rename(self, request: Request, id: int) -> Response:
+        """Rename the factor with this id."""
+        name = valid(NameSerializer(data=request.data))["name"]
+        if not services.rename(self.model, self.session.user, id, name, self.actor):
+            raise Http404
+        return Response({"name": name})
+
+    def remove(self, id: int) -> Response:
+        """Remove the factor with this id."""
+        if not services.remove(self.model, self.session.user, id, self.actor):
+            raise Http404
+        return Response(status=204)
 
 
 def _shown(codes: list[str]) -> dict[str, list[str]]:
@@ -353,7 +366,7 @@ def enrol(user: User, data: dict[str, Any], sign_in: str, actor: Actor) -> list[
     return services.enrol(user, seed, data["code"], data.get("name", ""), actor)
 
 
-class AuthenticatorsView(AddingView):
+class AuthenticatorsView(FactorsOfKind):
     """Add an authenticator app."""
 
     model = Authenticator
@@ -363,14 +376,11 @@ class AuthenticatorsView(AddingView):
         request=NewAuthenticatorSerializer,
         responses={201: AddedSerializer},
     )
-    @idempotent(AddingView.again)
+    @idempotent(FactorsOfKind.again)
     def post(self, request: Request) -> Response:
         """Add an authenticator app, with its first code. Your other sessions end."""
-        data, user = (
-            valid(NewAuthenticatorSerializer(data=request.data)),
-            self.require_right_to_add(),
-        )
-        actor = actor_of(request._request)
+        data = valid(NewAuthenticatorSerializer(data=request.data))
+        user, actor = self.require_right_to_add(), actor_of(request._request)
         return self.added(Method.TOTP, enrol(user, data, str(self.session.pk), actor))
 
 
@@ -387,7 +397,7 @@ class RegistrationView(FactorsOfPerson):
         return Response(passkeys.options_to_add(self.require_right_to_add()))
 
 
-class PasskeysView(AddingView):
+class PasskeysView(FactorsOfKind):
     """Add a passkey."""
 
     model = Passkey
@@ -397,7 +407,7 @@ class PasskeysView(AddingView):
         request=NewPasskeySerializer,
         responses={201: AddedSerializer},
     )
-    @idempotent(AddingView.again)
+    @idempotent(FactorsOfKind.again)
     def post(self, request: Request) -> Response:
         """Add a passkey. Your other sessions end."""
         data, user = valid(NewPasskeySerializer(data=request.data)), self.require_right_to_add()
@@ -451,26 +461,7 @@ class EnrolmentView(Open, APIView):
         return Response({**with_refresh(made), **_shown(codes)})
 
 
-class FactorOfPerson(FactorsOfPerson):
-    """Rename or remove one second factor. Subclasses define ``model``."""
-
-    model: type[Authenticator] | type[Passkey]
-
-    def rename(self, request: Request, id: int) -> Response:
-        """Rename the factor with this id."""
-        name = valid(NameSerializer(data=request.data))["name"]
-        if not services.rename(self.model, self.session.user, id, name, self.actor):
-            raise Http404
-        return Response({"name": name})
-
-    def remove(self, id: int) -> Response:
-        """Remove the factor with this id."""
-        if not services.remove(self.model, self.session.user, id, self.actor):
-            raise Http404
-        return Response(status=204)
-
-
-class AuthenticatorView(FactorOfPerson):
+class AuthenticatorView(FactorsOfKind):
     """Rename or remove an authenticator app."""
 
     model = Authenticator
@@ -488,7 +479,7 @@ class AuthenticatorView(FactorOfPerson):
         return self.remove(id)
 
 
-class PasskeyView(FactorOfPerson):
+class PasskeyView(FactorsOfKind):
     """Rename or remove a passkey."""
 
     model = Passkey

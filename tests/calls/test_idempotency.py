@@ -1,6 +1,6 @@
 """Calls with an ``Idempotency-Key`` create nothing twice, and tell strangers nothing."""
 
-import base64
+import json
 
 import pytest
 from django.core.management import call_command
@@ -10,13 +10,15 @@ from accounts.calls.models import CreatingCall
 from accounts.emails.models import PendingEmail
 from accounts.exports.models import Export
 from accounts.invitations.models import Invitation
-from accounts.twofactor.models import Authenticator
+from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users.models import PendingSignup
 from tests.support.administration import member, staff_token
 from tests.support.api import API, get_tokens
+from tests.support.api_factors import begin
 from tests.support.api_jwt import call as raw_call
-from tests.support.second_factor import code_of, enrolled
+from tests.support.second_factor import enrolled
 from tests.support.steps import PASSWORD, make_user, outbox
+from tests.support.webauthn import Passkey as Device
 from tests.support.wsgi import Program
 
 pytestmark = pytest.mark.django_db
@@ -162,13 +164,19 @@ def test_a_factor_is_added_and_its_recovery_codes_are_shown_once():
     """A client that lost the codes makes new ones; a repeated call would end those it shows."""
     make_user("alice")
     token = get_tokens("alice")["access"]
-    setup = send("factors/totp/setup/", {}, token=token)
-    seed = base64.b32decode(setup["secret"]).hex()
-    body = {"setup": setup["setup"], "code": code_of(seed)}
-    for path, sent in (("factors/totp/", body), ("factors/recovery-codes/", {})):
-        first, again = (send(path, sent, token=token) for _ in range(2))
+    setup, code = begin(token)
+    options = send("passkeys/registration/", {}, token=token).body
+    bodies = {
+        "passkeys/": {"credential": json.loads(Device().create(options))},
+        "factors/totp/": {"setup": setup, "code": code},
+        "factors/recovery-codes/": {},
+    }
+    shown = []
+    for path, body in bodies.items():
+        first, again = (send(path, body, token=token) for _ in range(2))
 
         assert (first.status, again.status) == (201, 201)
-        assert len(first["recovery_codes"]) > 1
         assert again.body == first.body | {"recovery_codes": None}
-    assert Authenticator.objects.count() == 1
+        shown.append(len(first["recovery_codes"]))
+    assert shown == [10, 0, 10]
+    assert (Authenticator.objects.count(), Passkey.objects.count()) == (1, 1)

@@ -1,14 +1,11 @@
 """What people do with second factors, over the API alone."""
 
-import json
-
 import pytest
-from django.test import Client
 
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import RecoveryCodes
 from tests.support.api import call, claims_of, get_tokens, is_good, second_step
-from tests.support.api_factors import add_app, begin, signed_in
+from tests.support.api_factors import add_app, signed_in
 from tests.support.api_passkeys import make, sign_in
 from tests.support.second_steps import trusting_browser, with_factor
 from tests.support.steps import make_user, outbox
@@ -77,30 +74,6 @@ def test_a_passkey_is_added_and_signs_in_and_a_second_one_brings_no_new_codes():
     assert call(path, {"name": "Key"}, method="PATCH", token=token)["name"] == "Key"
     assert call(path, method="DELETE", token=token).status == 204
     assert call(path, method="DELETE", token=token).status == 404
-
-
-def test_a_repeated_request_adds_nothing_and_shows_no_codes():
-    token = signed_in(make_user("alice"))
-    options = call("passkeys/registration/", method="POST", token=token).body
-    credential = json.loads(Passkey().create(options))
-    key, (setup, code) = "k3v9m2q7x5t8w4za1b6n", begin(token)
-
-    for path, data in (
-        ("passkeys/", {"credential": credential}),
-        ("factors/totp/", {"setup": setup, "code": code}),
-    ):
-        first, again = (
-            Client().post(
-                f"/api/v1/{path}",
-                json.dumps(data),
-                "application/json",
-                headers={"Authorization": f"Bearer {token}", "Idempotency-Key": key},
-            )
-            for _ in range(2)
-        )
-        assert (first.status_code, again.status_code) == (201, 201)
-        assert again.json() == first.json() | {"recovery_codes": None}
-    assert len(call("factors/", token=token)["authenticators"]) == 1
 
 
 def test_recovery_codes_are_replaced_and_emailed_codes_turned_on():
