@@ -25,7 +25,7 @@ TRACE_ID: ContextVar[str] = ContextVar("trace_id", default="")
 # Pages with a secret as the last part of their path. The log shows these paths without the secret.
 _PAGES = (
     r"/(?:oauth/continue|accounts/(?:confirm-email|invitation|owner|lockdown|password/reset|"
-    r"delete/undo|email/confirm|2fa/recovery|2fa/enrol))"
+    r"delete/undo|email/confirm|email/refuse|2fa/recovery|2fa/enrol))"
 )
 SECRET_PATHS = re.compile(rf"({_PAGES}/)[^/\s\"']+")
 # Matches API keys, secrets of apps, tokens and parts of tokens, even if a client encodes some

@@ -9,13 +9,14 @@ from typing import Any
 from django.conf import settings
 
 from accounts.common import clock
+from accounts.common.database import P, PreparedQuery
 from accounts.oauth.clients.models import Client
 from accounts.sessions.models import LoginSession
 from accounts.tokens import access, keyring, signatures
 from accounts.tokens.access import LONGEST_WITH_GROUPS
 from accounts.tokens.keyring import Further
 from accounts.tokens.signatures import NotGenuine
-from accounts.users.models import User
+from accounts.users.models import EmailAddress, User
 
 BY_SCOPE = {
     "profile": (
@@ -25,6 +26,10 @@ BY_SCOPE = {
     "email": ("email", "email_verified"),
     "groups": ("groups",),
 }
+
+VOUCHED = PreparedQuery(
+    lambda: EmailAddress.objects.filter(user=P("user"), email=P("email"), vouched_at__isnull=False)
+)
 
 
 def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
@@ -43,8 +48,8 @@ def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
         claims["updated_at"] = int(user.updated_at.timestamp())
     # ``User.email`` is always a confirmed address, but perhaps only Support has confirmed it.
     if "email" in scope and user.email:
-        vouched = user.emails.filter(email=user.email, vouched_at__isnull=False)
-        claims |= {"email": user.email, "email_verified": not vouched.exists()}
+        vouched = VOUCHED.first(user=user.pk, email=user.email)
+        claims |= {"email": user.email, "email_verified": vouched is None}
     if "groups" in scope:
         claims["groups"] = user.group_names
     return claims

@@ -77,9 +77,11 @@ def test_a_plain_request_gets_djangos_answer_from_the_short_path(world):
         assert found.status == "200 OK"
 
 
-def test_a_refresh_is_three_statements(world, clock, django_assert_num_queries):
+def test_a_refresh_is_three_statements_and_one_for_the_email(
+    world, clock, django_assert_num_queries
+):
     clock.advance(seconds=1)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         answer(world.apps.short, world.asked())
 
 
