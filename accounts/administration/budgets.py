@@ -1,6 +1,6 @@
-"""The rate limits that can stop a person: which budgets each way of signing in spends, and where.
+"""The rate limits that can stop a person: which budgets each way of signing in uses, and where.
 
-The budgets come from the services that spend them. Nothing is counted here.
+The budgets come from the services that use them. Nothing is counted here.
 """
 
 from collections.abc import Iterable, Iterator
@@ -127,7 +127,7 @@ REFUSALS = {
 
 @dataclass(frozen=True)
 class Use:
-    """Budgets that attempts of one kind spend together.
+    """Budgets that attempts of one kind use together.
 
     ``place``: the network or the browser of the attempts; empty for everywhere.
     ``is_own``: whether they count attempts on this account only, so that staff can fill them.
@@ -144,23 +144,22 @@ class Use:
 
 
 def uses_of(user: User, logins: list[str], clients: Iterable[ClientInfo]) -> Iterator[Use]:
-    """Return the budgets that attempts to sign in to the account of ``user`` spend.
+    """Return the budgets that attempts to sign in to the account of ``user`` use.
 
     ``logins``: the canonical forms of the username and of every email address of ``user``.
     ``clients``: those of which the budgets of their networks are wanted.
     """
     for client in (NO_CLIENT, *clients):
-        for kind, spent in _in_unknown_browser(user, logins, client).items():
-            yield from _by_place(kind, spent, client)
+        for kind, used in _in_unknown_browser(user, logins, client).items():
+            yield from _by_place(kind, used, client)
     for browser in known_browsers.of(user).filter(until__gt=clock.now()):
-        for kind, spent in _in_known_browser(user, browser).items():
-            yield Use(kind, Where.BROWSER, spent, str(browser))
+        for kind, used in _in_known_browser(user, browser).items():
+            yield Use(kind, Where.BROWSER, used, str(browser))
 
 
 def uses_of_signup(signup: PendingSignup) -> Iterator[Use]:
-    """Return the budgets that emails to confirm ``signup`` spend everywhere."""
-    spent = throttle.of_mailbox(signup.email_key, NO_CLIENT)
-    return _by_place(Kind.MAILS, spent, NO_CLIENT)
+    """Return the budgets that emails to confirm ``signup`` use everywhere."""
+    return _by_place(Kind.MAILS, throttle.of_mailbox(signup.email_key, NO_CLIENT), NO_CLIENT)
 
 
 def _in_unknown_browser(
@@ -185,8 +184,8 @@ def _in_known_browser(user: User, browser: KnownBrowser) -> dict[Kind, list[Budg
     }
 
 
-def _by_place(kind: Kind, spent: Iterable[Budget], client: ClientInfo) -> Iterator[Use]:
-    """Return ``spent`` by place: without a client, the budgets of everywhere; else the others."""
+def _by_place(kind: Kind, used: Iterable[Budget], client: ClientInfo) -> Iterator[Use]:
+    """Return the budgets by place: without a client, those of everywhere; otherwise the others."""
     for where, is_shared, is_everywhere in (
         (Where.SITE, True, True),
         (Where.ACCOUNT, False, True),
@@ -196,7 +195,7 @@ def _by_place(kind: Kind, spent: Iterable[Budget], client: ClientInfo) -> Iterat
         if is_everywhere is (client is NO_CLIENT):
             here = [
                 budget
-                for budget in spent
+                for budget in used
                 if (budget.limit.name in SHARED) is is_shared
                 and budget.limit.is_shared is is_everywhere
             ]

@@ -5,7 +5,7 @@ On PostgreSQL, an index of the trigrams of a text serves these searches: see
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import connection
@@ -59,7 +59,7 @@ def similar(rows: QuerySet[Any], text: Func | F, wanted: str, pk: str) -> set[An
     """
     if len(wanted) > LONGEST:
         return set()
-    pattern = _with_one_error(wanted)
+    pattern = re.compile("|".join(_with_one_error(wanted)), re.DOTALL)
     candidates = [
         containing(rows, text, *parts).order_by().values_list(pk, text)
         for parts in _around_gaps(wanted)
@@ -88,11 +88,8 @@ def _around_gaps(wanted: str) -> Iterator[list[str]]:
             yield [part for part in parts if part]
 
 
-def _with_one_error(wanted: str) -> re.Pattern[str]:
-    return re.compile("|".join(_spellings(wanted)), re.DOTALL)
-
-
-def _spellings(wanted: str) -> Iterable[str]:
+def _with_one_error(wanted: str) -> Iterator[str]:
+    """Return regular expressions of what differs from ``wanted`` by one error."""
     for place, letter in enumerate(wanted):
         before, after = re.escape(wanted[:place]), wanted[place + 1 :]
         yield f"{before}.?{re.escape(after)}"

@@ -179,7 +179,7 @@ class Facts:
 
     @cached_property
     def uses(self) -> list[Use]:
-        """The budgets that attempts to sign in to the account spend."""
+        """The budgets that attempts to sign in to the account use."""
         if isinstance(self.account, PendingSignup):
             return list(budgets.uses_of_signup(self.account))
         logins = [self.user.username_key, *(row.key for row in self.emails)]

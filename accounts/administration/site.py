@@ -39,8 +39,8 @@ class Site(adminsite.Site):
             for app in super().get_app_list(request, app_label)
             for model in app["models"]
         ]
-        order = list(AREAS)
-        models.sort(key=lambda model: _place(order, model["model"]._meta.label))
+        order = {label: place for place, label in enumerate(AREAS)}
+        models.sort(key=lambda model: order.get(model["model"]._meta.label, len(order)))
         return [{"name": _("Areas"), "app_label": "", "app_url": "", "models": models}]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -116,7 +116,3 @@ def open_needs() -> list[tuple[str, str]]:
         for number, sentence, state in counted
         if number
     ]
-
-
-def _place(order: list[str], label: str) -> int:
-    return order.index(label) if label in order else len(order)

@@ -287,7 +287,7 @@ def verify_mailed_code(
 def _guessing(
     login: str, client: ClientInfo
 ) -> tuple[Recipient, KnownBrowser | None, list[Budget]]:
-    """Count a guess at a code; return its recipient, the known browser and what was spent."""
+    """Count a guess at a code; return its recipient, the known browser and the budgets."""
     budgets = around(CODE_GUESS, client)
     if not client.known_cookie:
         hit(*budgets)

@@ -273,7 +273,7 @@ def second_proof(
     if response.credential:
         return passkeys.verify(user, response.credential, actor)
     if twofactor.needs_passkey(user) and twofactor.has_passkey(user):
-        # Checked before the code, because a recovery code would be spent for nothing.
+        # Checked before the code, because a recovery code would be used up for nothing.
         raise EnrolmentRequired
     return second_step.verify(user, first, response.code, actor, nonce=nonce)
 

@@ -538,17 +538,6 @@ def test_a_passkey_that_staff_must_use_is_named_and_codes_are_not(settings):
     assert sentence == "alice can sign in only with a passkey, not with a code."
 
 
-def test_a_sign_in_settles_earlier_failures():
-    alice = make_user("alice")
-    sign_in(Client(), "alice", WRONG)
-    assert [block.code for block in explain(Facts(alice))] == ["wrong_password"]
-
-    sign_in(Client(), "alice")
-    deliver_due()
-
-    assert codes_of(newest()) == []
-
-
 def test_the_page_says_why_each_attempt_failed():
     alice = make_user("alice")
     sign_in(Client(), "alice", WRONG)

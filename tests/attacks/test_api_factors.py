@@ -4,92 +4,22 @@ import json
 
 import pytest
 
-from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users import services as users
 from accounts.users.models import Identity
 from tests.support.api import call, get_tokens
-from tests.support.api_browser import App
 from tests.support.api_factors import begin, signed_in
 from tests.support.api_passkeys import make, sign_in
-from tests.support.oauth_client import new_app
 from tests.support.passkeys import owner
 from tests.support.second_factor import enrolled
 from tests.support.second_steps import with_factor
 from tests.support.signin import set_up
-from tests.support.signin import signed_in as in_browser
 from tests.support.site import together
-from tests.support.steps import PASSWORD, make_user
+from tests.support.steps import make_user
 from tests.support.webauthn import WRONG_RESPONSES
 from tests.support.webauthn import Passkey as Device
 
 NOT_FRESH = (401, "insufficient_user_authentication")
-# Each change, as method, path and body.
-CHANGES = [
-    ("PATCH", "factors/", {"emailed_codes": True}),
-    ("POST", "factors/totp/setup/", {}),
-    ("POST", "factors/totp/", {"setup": "x", "code": "000000"}),
-    ("PATCH", "factors/totp/{id}/", {"name": "mine"}),
-    ("DELETE", "factors/totp/{id}/", None),
-    ("POST", "factors/recovery-codes/", {}),
-    ("POST", "passkeys/registration/", {}),
-    ("POST", "passkeys/", {"credential": {"id": "x"}}),
-    ("PATCH", "passkeys/{id}/", {"name": "mine"}),
-    ("DELETE", "passkeys/{id}/", None),
-    ("DELETE", "providers/{id}/", None),
-]
-QUICK = [
-    ("POST", "factors/recovery-codes/saved/", {"code": "000000"}),
-    ("DELETE", "factors/trusted/", None),
-    ("DELETE", "factors/trusted/1/", None),
-]
-
-
-def answers(token="", changes=CHANGES, factor_id=1, **credentials):
-    return [
-        call(path.format(id=factor_id), body, method=method, token=token, **credentials)
-        for method, path, body in changes
-    ]
-
-
-def test_every_change_needs_recent_authentication_with_the_strongest_proof(clock):
-    alice, _seed = with_factor()
-    weak = get_tokens()["challenge"]
-    call("token/challenge/", {"challenge": weak, "method": "email"})
-    token = signed_in(alice, has_factor=True)
-    LoginSession.objects.update(factor_at=None)
-
-    assert {answer.short for answer in answers(token)} == {NOT_FRESH}
-    LoginSession.objects.update(factor_at=clock.now())
-    clock.advance(minutes=4)
-    assert NOT_FRESH not in {answer.short for answer in answers(token, changes=CHANGES[1:3])}
-    assert Authenticator.objects.count() == 1
-
-
-def test_apps_pages_and_passwords_change_nothing(settings):
-    alice = make_user("alice")
-    in_browser(alice)
-    app = new_app(scope="openid profile:write")
-    tokens = app.sign_in(LoginSession.objects.get(user=alice), "openid profile:write")
-    changes = CHANGES + QUICK
-
-    for token, code in (
-        (tokens["access_token"], "not_for_apps"),
-        (App().sign_in()["access"], "not_for_pages"),
-    ):
-        refused = answers(token, changes)
-        assert {answer.short for answer in refused} == {(403, code)}
-        assert {answer["url"].split("/")[4] for answer in refused} == {"2fa", "3rdparty"}
-    assert {a.short for a in answers(changes=changes, basic=f"alice:{PASSWORD}")} == {NOT_FRESH}
-
-
-def test_the_scope_of_the_profile_is_not_enough():
-    make_user("alice")
-    token = get_tokens(scope="read profile:write")["access"]
-
-    assert {answer.short for answer in answers(token)} == {(403, "insufficient_scope")}
-    assert call("factors/", token=token).status == 200
-    assert call("factors/", token=get_tokens(scope="profile:read")["access"]).status == 403
 
 
 def test_another_persons_factors_are_neither_visible_nor_changed():
@@ -106,6 +36,8 @@ def test_another_persons_factors_are_neither_visible_nor_changed():
     identity = Identity.objects.create(user=alice, issuer="https://op.example", subject="1")
     assert call(f"providers/{identity.pk}/", method="DELETE", token=token).status == 404
     assert call("providers/", token=token)["connected"] == []
+    of_profile = get_tokens("mallory", scope="profile:read")["access"]
+    assert call("factors/", token=of_profile).short == (403, "insufficient_scope")
     assert call("factors/", token=token)["passkeys"] == []
     assert make(token, passkey).short == (400, "already_there")
     assert {app.name, key.name} == {"Phone"}
@@ -183,6 +115,9 @@ def test_a_session_from_before_a_promotion_adds_no_first_factor():
 
     for path in ("passkeys/registration/", "factors/totp/setup/"):
         assert call(path, method="POST", token=token).short == NOT_FRESH
-    for _method, path, body in CHANGES[2], CHANGES[7]:
+    for path, body in (
+        ("factors/totp/", {"setup": "x", "code": "000000"}),
+        ("passkeys/", {"credential": {"id": "x"}}),
+    ):
         assert call(path, body, token=token).short == NOT_FRESH
     assert Passkey.objects.count() == Authenticator.objects.count() == 0
