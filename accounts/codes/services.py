@@ -22,8 +22,6 @@ from accounts.codes.models import Code, UsedOnce
 from accounts.common import clock, secrets
 from accounts.common.database import delete_in_batches, parameter
 from accounts.common.errors import PublicError, RateLimited
-from accounts.users import emails
-from accounts.users import services as users
 
 _INSERT = (
     f"INSERT INTO {UsedOnce._meta.db_table} (key, until) VALUES (%s, %s) ON CONFLICT DO NOTHING"  # noqa: S608 nothing but the name of a table
@@ -201,10 +199,7 @@ def redeem(purpose: Purpose, subject: object, secret: str, email: str = "") -> b
     """
     rows = _live(purpose).filter(subject=str(subject), digest__in=_digests(purpose, secret))
     rows = rows.filter(email=email)
-    is_valid = rows.delete()[0] == 1
-    if is_valid and email:
-        users.note_answer(emails.key(email))
-    return is_valid
+    return rows.delete()[0] == 1
 
 
 def issued(purpose: Purpose, prefix: str) -> QuerySet[Code]:

@@ -311,6 +311,7 @@ def reset(
     with transaction.atomic():
         if not codes.redeem(found.purpose, found.subject, token, found.email_key):
             raise LinkEnded
+        users.note_answer(found.email_key)
         try:
             _open(found, shown, actor, removes_factors=removes_factors)
             event = events.PASSWORD_RESET

@@ -297,7 +297,8 @@ class EmailAddress(models.Model):
     Unconfirmed addresses are not stored here, so that nobody can block another person's address.
 
     ``vouched_at``: when Support has confirmed the address without a proof of its mailbox. Null
-        otherwise, and once the mailbox has answered: a code or link that was sent there was used.
+        otherwise, and once the mailbox has answered: a code that was sent there has signed in, or a
+        link has set a password. A link that locks the account is no such answer.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="emails")

@@ -3,12 +3,14 @@
 import pytest
 from django.test import Client
 
+from accounts.activity.services import Actor
 from accounts.common.client_info import NO_CLIENT
 from accounts.emails import services as emails
 from accounts.oauth.id_tokens import claims_of
+from accounts.profile import services
 from accounts.users.models import PendingSignup, User
 from tests.support.administration import act, desk
-from tests.support.disputes import reset_link, sets_password
+from tests.support.disputes import lock_link, reloaded, reset_link, sets_password
 from tests.support.steps import CODE, is_signed_in, make_user, outbox, path_of, sign_up
 
 
@@ -68,6 +70,21 @@ def test_the_owner_of_a_mailbox_refuses_the_account_that_support_gave_it_to():
     assert (mallory.email, mallory.emails.count()) == ("", 0)
     assert mallory.activity.latest("id").kind == "address_removed"
     assert [boss.get(link).status_code, boss.post(link).status_code] == [404, 404]
+
+
+def test_a_mailbox_that_locks_the_account_has_not_confirmed_its_address(clock):
+    """Otherwise mallory opens the account again, and apps take the address for theirs."""
+    mallory, boss = make_user("mallory"), Client()
+    refuse = vouched_for(mallory, "boss@example.net")
+    clock.advance(days=8)
+    services.rename(reloaded(mallory), "mallory2", Actor())
+
+    boss.post(lock_link("username was changed", to="boss@example.net"))
+
+    mallory.refresh_from_db()
+    assert mallory.is_locked_down
+    assert mallory.emails.filter(email="boss@example.net", vouched_at__isnull=False).exists()
+    assert "Your address was removed" in boss.post(refuse).text
 
 
 def test_nobody_refuses_an_address_whose_mailbox_has_answered():
