@@ -170,7 +170,7 @@ _ALL = (
     Act(
         "remove-address",
         label=_("Remove an email address"),
-        does=_("They can’t sign in or set a new password with it any more. Not the primary one."),
+        does=_("They can’t sign in or set a new password with it any more. The primary one stays."),
         shows=_("“An email address was removed”, and an email to every address and to this one."),
         done=_("Removed: %(what)s."),
         run=steps.remove_address,
@@ -239,8 +239,8 @@ _ALL = (
         "disconnect-provider",
         label=_("Disconnect an account at another site"),
         does=_(
-            "They’re signed out everywhere and can’t sign in with that account any more. Not if "
-            "it’s their only way to sign in."
+            "They’re signed out everywhere and can’t sign in with that account any more. Not "
+            "possible if it’s their only way to sign in."
         ),
         shows=_("“An account at another site was disconnected”, and an email to every address."),
         done=_("Disconnected: %(what)s."),

@@ -71,7 +71,7 @@ _ON_LINE = Refusal(
 )
 _IN_BROWSER = Refusal(
     "browser_attempts_used_up",
-    _("%(name)s can’t sign in in one of their browsers (%(place)s) after too many attempts."),
+    _("%(name)s can’t sign in with one of their browsers (%(place)s) after too many attempts."),
     _OTHER_BROWSERS,
 )
 REFUSALS = {

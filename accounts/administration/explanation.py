@@ -177,7 +177,7 @@ def _unconfirmed(facts: Facts) -> Block:
             "is misspelled, the person can sign up again with the right one."
         ) % {**known, "time": in_words(sent.done_at)}
     elif receipts or facts.waiting:
-        advice = _("No email with the code has left for %(email)s yet.") % known
+        advice = _("The email with the code for %(email)s hasn’t left yet.") % known
     else:
         advice = _("No email with the code was sent to %(email)s.") % known
     return Block("not_confirmed", sentence, advice=advice)
@@ -203,7 +203,7 @@ def _of_state(facts: Facts) -> Iterator[Block]:
         advice = _("It stays locked until its owner sets a new password by email.")
         yield Block("locked", sentence % name, advice=advice if facts.emails else "")
         if not _can_unlock(facts):
-            sentence = _("Nothing that %(name)s can show unlocks the account.")
+            sentence = _("%(name)s has nothing that unlocks the account.")
             advice = _("It has no email address for a link. Ask the operator of this site.")
             yield Block("no_way_to_unlock", sentence % name, advice=advice)
     elif user.is_active and not _ways(facts):
@@ -361,7 +361,7 @@ def _of_mails(facts: Facts) -> Iterator[Block]:
     codes = [row for row in facts.waiting if row.queue in AWAITED]
     if codes:
         sentence = _("An email with a code or link for %(name)s hasn’t left yet.")
-        advice = _("It waits since: %(time)s. After a minute, tell the operator of this site.")
+        advice = _("It has waited since: %(time)s. After a minute, tell the operator of this site.")
         since = in_words(codes[-1].created_at)
         yield Block("mail_waiting", sentence % name, advice=advice % {"time": since})
 
@@ -443,7 +443,7 @@ def _of_invitation(user: User) -> Iterator[Block]:
     if clock.now() < joined + timedelta(days=LONGEST_DAYS) and invitations.is_accepted_by(user):
         known = {"name": user.username, "time": in_words(joined)}
         sentence = _("The invitation of %(name)s was accepted, so its link no longer works.")
-        advice = _("The account exists since: %(time)s. They sign in to it.") % known
+        advice = _("The account has existed since: %(time)s. They can sign in to it.") % known
         yield Block("invitation_used", sentence % known, advice=advice)
 
 

@@ -78,8 +78,10 @@ NEEDS: list[tuple[Callable[[], int], Any, str]] = [
     (
         _number_in("recovery"),
         ngettext_lazy(
-            "%(n)s account waits for its recovery. If that isn’t its owner, stop it in time.",
-            "%(n)s accounts wait for their recovery. If that isn’t the owner, stop it in time.",
+            "%(n)s account waits for its recovery. If its owner didn’t ask for that, stop it in "
+            "time.",
+            "%(n)s accounts wait for their recovery. If an owner didn’t ask for that, stop it in "
+            "time.",
             "n",
         ),
         "recovery",

@@ -321,7 +321,7 @@ CAUSES: dict[str, tuple[Callable[[Any], User | PendingSignup], list[str], str]] 
     "own browser": (
         with_a_used_up_browser,
         ["browser_attempts_used_up", "wrong_password"],
-        "in one of their browsers",
+        "with one of their browsers",
     ),
     "a first sign-in to an app": (outside_the_group_of_an_app, ["not_in_group"], "“Editors”"),
     "no way in": (without_a_way_in, ["no_way_in"], "has no way to sign in"),
@@ -421,9 +421,9 @@ def test_an_email_is_said_to_have_left_only_if_a_mail_server_took_it(monkeypatch
     def advice():
         return explain(Facts(signup))[0].advice
 
-    assert advice() == "No email with the code has left for alice@example.org yet."
+    assert advice() == "The email with the code for alice@example.org hasn’t left yet."
     refuse_mails(monkeypatch)
-    assert "has left" in advice()
+    assert "hasn’t left" in advice()
     OutgoingMail.objects.update(due_at=signup.expires_at - timedelta(days=3))
     deliver_due()
     assert advice().startswith("The mail server took the email with the code for alice@")
