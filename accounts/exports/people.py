@@ -51,7 +51,7 @@ def _same(names: str) -> dict[str, str]:
 
 
 PARTS = {
-    "emails": _Part("accounts.EmailAddress", _same("email confirmed_at")),
+    "emails": _Part("accounts.EmailAddress", _same("email confirmed_at vouched_at")),
     "groups": _Part("accounts.User_groups", {"name": "group__name"}),
     "permissions": _Part(
         "accounts.User_user_permissions",

@@ -50,7 +50,7 @@ def read(file: BinaryIO, _options: Options) -> Rows:
 def _person(record: Record, options: Options) -> FoundPerson:
     primary = record.text("email")
     addresses = [
-        FoundEmail(row.text("email"), True, row.time("confirmed_at"))
+        FoundEmail(row.text("email"), True, row.time("confirmed_at"), row.time("vouched_at"))
         for row in record.records("emails")
     ]
     person = FoundPerson(

@@ -8,11 +8,15 @@ from uuid import UUID
 
 
 class FoundEmail(NamedTuple):
-    """An email address; ``is_verified`` says whether the other system had verified it."""
+    """An email address; ``is_verified`` says whether the other system had verified it.
+
+    ``vouched_at``: when only Support has confirmed it there (``EmailAddress``).
+    """
 
     email: str
     is_verified: bool
     verified_at: datetime | None = None
+    vouched_at: datetime | None = None
 
 
 class FoundRow(NamedTuple):

@@ -186,6 +186,7 @@ class Portion:
                 email=row.email,
                 key=emails.key(row.email),
                 confirmed_at=row.verified_at or each.user.date_joined,
+                vouched_at=row.vouched_at,
             )
             for each in rows
             for row in each.verified

@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from pyrage import x25519
 
 from accounts.activity.models import Activity
+from accounts.oauth.id_tokens import claims_of
 from accounts.oauth.models import Connection
 from accounts.terms.models import TermsAcceptance
 from accounts.twofactor.models import Authenticator
@@ -90,6 +91,16 @@ def test_a_locked_account_stays_locked_and_passkeys_of_another_domain_are_left_o
     assert User.objects.get().is_locked_down
     assert "A passkey is left out" in notes[0][1]
     assert not signs_in(password=PASSWORD)
+
+
+def test_an_address_that_only_support_confirmed_is_not_verified_at_the_new_site(alice, tmp_path):
+    alice.emails.update(vouched_at=alice.date_joined)
+    file, key = exported(tmp_path)
+    leave()
+
+    imported(file, "authsite", key)
+
+    assert claims_of(User.objects.get(), {"email"})["email_verified"] is False
 
 
 def test_a_file_that_is_cut_or_has_another_key_or_version_is_refused(tmp_path):
