@@ -5,22 +5,18 @@ Rows 2 to 4, the tokens that the site itself refuses, are in ``tests/attacks/tes
 
 import json
 import os
-import subprocess
-import sys
-import threading
+import time
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from itertools import product
-from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import Client
 
 from accounts.tokens import keys
-from tests.support import api, node
+from tests.support import api
 from tests.support.api import call
-from tests.support.docs_examples import Shell, blocks_of
+from tests.support.clients.verifiers import BLOCKS, PROGRAMS, SERVICES, service, write
+from tests.support.docs_examples import Shell
 from tests.support.forgeries import (
     ALGORITHMS,
     by_hmac,
@@ -33,54 +29,35 @@ from tests.support.forgeries import (
     unsigned,
 )
 from tests.support.missing import find, missing
+from tests.support.process import run
+from tests.support.receiver import Server, say
 from tests.support.steps import member
 
 JWKS = "/.well-known/jwks.json"
 SHOP = "https://shop.example.org"
-BLOCKS = blocks_of("verify.md", "python", "js", "sh")
-# The blocks that begin with the name of their file.
-PROGRAMS = {
-    block.lines.split()[1]: block.lines for block in BLOCKS if block.lines.startswith(("# ", "// "))
-}
+SCOPE = "orders:read"
 
 
-def python(folder, _env):
-    """Return the command that verifies with PyJWT, which fetches the keys from their URL."""
-    return [sys.executable, "-I", folder / "verify.py"]
+def bearer(token):
+    """Return the headers of a request with an access token."""
+    return {"Authorization": f"Bearer {token}"}
 
 
-def javascript(folder, _env):
-    """Return the command that verifies with jose, which fetches the keys from their URL."""
-    (folder / "node_modules").symlink_to(node.packages())
-    return [node.node(), folder / "verify.mjs"]
-
-
-def openssl(folder, env):
-    """Fetch the public key into a file, and return the command that verifies with openssl."""
+def run_openssl(folder, issuer, audience, tokens):
+    """Fetch the public key into a file, and return the output of openssl for each token."""
     for program in ("bash", "curl", "jq", "openssl"):
         find(program) or missing(program)
+    write(folder)
+    options = {
+        "cwd": folder,
+        "env": {"PATH": os.environ["PATH"], "ISSUER": issuer, "AUDIENCE": audience},
+    }
     bash = ["bash", "-euo", "pipefail"]
-    subprocess.run([*bash, "public.sh"], check=True, cwd=folder, env=env)
-    return [*bash, folder / "verify.sh"]
-
-
-def run_verifier(how, folder, issuer, audience, tokens):
-    """Run a program of the page in a separate folder, and return its output for each token."""
-    for name, text in PROGRAMS.items():
-        (folder / name).write_text(text)
-    env = {"PATH": os.environ["PATH"], "ISSUER": issuer, "AUDIENCE": audience}
-    done = subprocess.run(
-        how(folder, env),
-        capture_output=True,
-        check=False,
-        cwd=folder,
-        env=env,
-        input="".join(f"{token}\n" for token in tokens.values()),
-        text=True,
-        timeout=60,
+    run(*bash, "public.sh", **options)
+    said = run(
+        *bash, "verify.sh", input="".join(f"{token}\n" for token in tokens.values()), **options
     )
-    assert done.returncode == 0, done.stderr
-    return dict(zip(tokens, done.stdout.splitlines(), strict=True))
+    return dict(zip(tokens, said.splitlines(), strict=True))
 
 
 def forgeries(mint):
@@ -103,8 +80,9 @@ def forgeries(mint):
         "no token": "a.b.c",
         "no kid": stranger.token({"kid": None}),
         "typ: JWT": mint.token({"typ": "JWT"}),
+        "bound to a key": mint.token(cnf={"jkt": "of a DPoP key"}),
     }
-    now, issuer = mint.claims["iat"], mint.claims["iss"]
+    now, issuer = int(time.time()), mint.claims["iss"]
     for claim, values in {
         "exp": (now - 10, None),
         "nbf": (now + 60,),
@@ -118,54 +96,75 @@ def forgeries(mint):
     return made
 
 
+class Keys(Server):
+    """Answers every request with one status and body, the keys, and counts the requests."""
+
+    status, body, count = 200, b"", 0
+
+    def receive(self, request, body):
+        self.count += 1
+        say(self.status, self.body)(request)
+
+
 @pytest.fixture
 def published():
-    """A server that answers every request with one body, the keys, and counts the requests."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            site.count += 1
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(site.body)
-
-        def log_message(self, *_args):
-            """Keep the server's access log out of the output of the tests."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        origin = f"http://127.0.0.1:{server.server_port}"
-        site = SimpleNamespace(origin=origin, body=b"", count=0)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield site
-        server.shutdown()
-        thread.join()
+    with Keys() as server:
+        yield server
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    "how, algorithm",
-    [*product((python, javascript), ALGORITHMS), *product([openssl], ("ES256", "RS256"))],
-)
-def test_1_1_another_program_verifies_tokens_with_public_keys_only(
-    how, algorithm, published, tmp_path
-):
-    """The program refuses all forged tokens, and fetches the keys once."""
+def mint_at(published, algorithm):
+    """Publish a new key, and return a mint for tokens of alice for the shop."""
     made = mint_with(algorithm)
-    mint = replace(made, claims=made.claims | {"iss": published.origin, "aud": SHOP})
     published.body = Client().get(JWKS).content
-    bad = forgeries(mint)
+    issuer = f"http://127.0.0.1:{published.port}"
+    return replace(made, claims=made.claims | {"iss": issuer, "aud": SHOP, "scope": SCOPE})
 
-    said = run_verifier(how, tmp_path, published.origin, SHOP, bad | {"good": mint.token()})
 
-    assert said.pop("good") == f"good {mint.claims['sub']}"
-    assert {name: words for name, words in said.items() if not words.startswith("refused")} == {}
+@pytest.mark.server
+@pytest.mark.django_db
+@pytest.mark.parametrize("how", SERVICES)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_1_1_services_verify_tokens_with_public_keys_only(how, algorithm, published, tmp_path):
+    """Each refuses all forged tokens and bound ones, and fetches the keys once."""
+    mint = mint_at(published, algorithm)
+    issuer, good = mint.claims["iss"], mint.token()
+
+    with service(how, tmp_path, issuer, SHOP) as client:
+        published.status = 503
+        assert client.get("/orders", headers=bearer(good)).status == 503
+        published.status, published.count = 200, 0
+        bad = {
+            name: client.get("/orders", headers=bearer(token)).status
+            for name, token in forgeries(mint).items()
+        }
+        answer = client.get("/orders", headers=bearer(good))
+        narrow = client.get("/orders", headers=bearer(mint.token(scope="orders:reader profile")))
+        strangers = [
+            client.get("/orders", headers=had) for had in ({}, {"Authorization": f"DPoP {good}"})
+        ]
+
+    assert (answer.status, mint.claims["sub"] in answer.text) == (200, True), answer.text
+    assert {name: status for name, status in bad.items() if status != 401} == {}
+    assert narrow.status == 403
+    assert [(one.status, one.headers["WWW-Authenticate"]) for one in strangers] == [
+        (401, "Bearer")
+    ] * 2
     assert published.count == 1
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
+def test_1_1_openssl_verifies_tokens_with_a_public_key_only(algorithm, published, tmp_path):
+    mint = mint_at(published, algorithm)
+    tokens = forgeries(mint) | {"good": mint.token()}
+
+    said = run_openssl(tmp_path, mint.claims["iss"], SHOP, tokens)
+
+    assert said.pop("good") == f"good {mint.claims['sub']}"
+    assert set(said.values()) == {"refused"}
+
+
 def test_1_1_a_running_site_signs_tokens_and_says_whether_their_session_is_live(site, tmp_path):
-    for program in ("bash", "curl"):
-        find(program) or missing(program)
     here = site.client()
     member(site, "verified")
     token = api.get_tokens("verified", here)["access"]
@@ -173,7 +172,7 @@ def test_1_1_a_running_site_signs_tokens_and_says_whether_their_session_is_live(
     # The other line is for tokens of connected apps.
     asking = block.splitlines()[0]
 
-    said = run_verifier(python, tmp_path, site.origin, site.origin, {"real": token})
+    said = run_openssl(tmp_path, site.origin, site.origin, {"real": token})
     with Shell(tmp_path, {"ISSUER": site.origin, "TOKEN": token}) as shell:
         alive = json.loads(shell.run(asking))
         call("token/revoke/", {"token": token}, client=here)

@@ -202,7 +202,7 @@ class ApacheShop(Shop):
 
     @contextmanager
     def running(self) -> Iterator[Shop]:
-        with _Echo() as behind:
+        with Echo() as behind:
             self._behind = behind.port
             with super().running():
                 yield self
@@ -276,7 +276,7 @@ class Page:
             yield self
 
 
-class _Echo(Server):
+class Echo(Server):
     """Answers each request with its headers."""
 
     def receive(self, request: Any, body: str) -> None:
