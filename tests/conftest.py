@@ -21,6 +21,7 @@ from accounts.passwords.hashers import Argon2id
 from accounts.throttle import services as throttle
 from accounts.tokens import keyring, keys
 from tests.support import env
+from tests.support.api import get_tokens
 from tests.support.https import LocalHttps
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.process import LATER_SECONDS, within
@@ -55,6 +56,12 @@ def clock(monkeypatch):
 @pytest.fixture
 def alice(db):
     return make_user("alice")
+
+
+@pytest.fixture
+def token(alice):
+    """An access token of alice, who has signed in with her password just now."""
+    return str(get_tokens()["access"])
 
 
 @pytest.fixture

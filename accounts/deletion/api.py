@@ -43,8 +43,8 @@ class DeletionRequestedSerializer(serializers.Serializer[Any]):
 class DeletionMixin:
     """The method ``DELETE`` of the view of the user's own account."""
 
-    def check_unchanged(self, request: Request) -> None:
-        """Raise an exception if the client has read another state of the account."""
+    def check_unchanged(self, request: Request, user: User) -> None:
+        """Raise an exception if the client has read another state of ``user``."""
         raise NotImplementedError
 
     @extend_schema(
@@ -63,7 +63,7 @@ class DeletionMixin:
         if not services.is_name_of(user, valid(asked)["username"]):
             sentence = _("That isn’t the username of this account.")
             raise serializers.ValidationError({"username": [sentence]})
-        self.check_unchanged(request)
+        self.check_unchanged(request, user)
         try:
             due = services.request_own(user, actor_of(request._request))
         except AccountChanged:

@@ -1,7 +1,7 @@
 """API views that read and change the user's own profile, and let staff read other accounts."""
 
 import uuid
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any, cast
 
 from django.conf import settings
@@ -168,9 +168,9 @@ class MeView(DeletionMixin, views.APIView):
         permissions = {"PATCH": [IsFresh()], "DELETE": [MayDelete()]}
         return permissions.get(str(self.request.method)) or super().get_permissions()
 
-    def check_unchanged(self, request: Request) -> None:
-        """Refuse a request with ``If-Match`` if the profile has changed since it was read."""
-        conditions.check(request, shown(cast(User, request.user)))
+    def check_unchanged(self, request: Request, user: User) -> None:
+        """Refuse a request with ``If-Match`` if ``user`` has changed since the client has read."""
+        conditions.check(request, shown(user))
 
     @extend_schema(
         operation_id="get_me",
@@ -194,13 +194,10 @@ class MeView(DeletionMixin, views.APIView):
         """
         user = cast(User, request.user)
         changes = valid(ProfileSerializer(data=request.data, partial=True))
-        self.check_unchanged(request)
+        self.check_unchanged(request, user)
         session = cast(Credentials, request.auth).session
         app = session.app.client_id if session and session.app else ""
-
-        def check(owner: User) -> None:
-            conditions.check(request, shown(owner))
-
+        check = partial(self.check_unchanged, request)
         services.save(user, changes, actor_of(request._request), app=app, check=check)
         for name, value in changes.items():
             setattr(user, name, value)
@@ -232,7 +229,7 @@ class UsernameView(views.APIView):
         try:
             services.rename(user, name, actor_by_proofs(request))
         except UsernameTaken as error:
-            raise serializers.ValidationError({"username": [str(error)]}) from None
+            raise serializers.ValidationError({"username": [str(error)]}, error.code) from None
         user.username = name
         return Response(shown(user))
 

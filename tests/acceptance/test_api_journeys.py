@@ -17,11 +17,6 @@ def alice(clock):
     return make_user("alice")
 
 
-@pytest.fixture
-def token(alice):
-    return str(get_tokens()["access"])
-
-
 def emails_of(token: str) -> dict[str, dict]:
     return {row["email"]: row for row in call("emails/", token=token)["results"]}
 

@@ -32,7 +32,7 @@ from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import FACTOR_ACCOUNT, LOGIN_NETWORK, LOGIN_SUBSCRIBER, MAIL_BOX
 from accounts.twofactor import verification
-from accounts.twofactor.models import Authenticator, Passkey
+from accounts.twofactor.models import Authenticator
 from accounts.users.models import Identity, PendingSignup, User
 from tests.support.administration import HERE, act, desk, page_of
 from tests.support.api import call
@@ -45,6 +45,7 @@ from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.second_steps import RESET, request_recovery, with_factor
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import CODE, LOGOUT, WRONG, make_staff, make_user, sign_in, sign_up
+from tests.support.webauthn import registered
 
 
 def newest(name="alice"):
@@ -191,6 +192,12 @@ def without_passkey(world):
     alice = make_user("alice", is_staff=True)
     enrolled(alice)
     set_up(world.settings, staff_factor="passkey")
+    return alice
+
+
+def with_a_passkey_that_is_required(world):
+    alice = without_passkey(world)
+    registered(alice)
     return alice
 
 
@@ -344,6 +351,11 @@ CAUSES: dict[str, tuple[Callable[[Any], User | PendingSignup], list[str], str]] 
     "switched off": (switched_off, ["switched_off"], "the account is deactivated"),
     "no second factor": (without_factor, ["factor_missing"], "must add a second factor"),
     "no passkey": (without_passkey, ["passkey_required"], "must add a passkey"),
+    "a passkey": (
+        with_a_passkey_that_is_required,
+        ["passkey_required"],
+        "not with a code",
+    ),
     "attack": (attacked, ["attempts_used_up", "wrong_password"], "too many wrong passwords"),
     "invitation used": (invited, ["invitation_used"], "The invitation of alice was accepted"),
     "session ended": (signed_out_by_staff, ["session_ended"], "alice was signed out"),
@@ -527,15 +539,6 @@ def test_attempts_from_one_network_stop_only_that_network():
     assert HERE.ip in network.sentence
     Identity.objects.create(user=alice, issuer="https://gone.example", subject="1")
     assert [block.code for block in explain(Facts(alice))[:2]] == ["provider_gone", network.code]
-
-
-def test_a_passkey_that_staff_must_use_is_named_and_codes_are_not(settings):
-    alice = without_passkey(SimpleNamespace(settings=settings))
-    fields = {"sign_count": 0, "is_synced": False, "is_eligible": False}
-    Passkey.objects.create(user=alice, name="Key", credential_id="a", aaguid="", **fields)
-
-    sentence = explain(Facts(alice))[0].sentence
-    assert sentence == "alice can sign in only with a passkey, not with a code."
 
 
 def test_the_page_says_why_each_attempt_failed():

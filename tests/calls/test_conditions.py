@@ -10,7 +10,6 @@ from tests.support.api_jwt import ME
 from tests.support.api_jwt import call as raw_call
 from tests.support.second_factor import enrolled
 from tests.support.signin import set_up
-from tests.support.steps import make_user
 from tests.support.wsgi import Program
 
 pytestmark = pytest.mark.django_db
@@ -19,13 +18,8 @@ CHANGED = (412, "precondition_failed")
 
 
 @pytest.fixture
-def alice():
-    return make_user("alice")
-
-
-@pytest.fixture
-def bearer(alice):
-    return f"Bearer {get_tokens('alice')['access']}"
+def bearer(token):
+    return f"Bearer {token}"
 
 
 def change(bearer, etag, **fields):
@@ -92,8 +86,7 @@ def test_staff_act_only_on_the_account_that_they_have_read(alice, settings):
     assert act(raw_call(Program(), path, authorization=bearer).headers["ETag"]).status == 200
 
 
-def test_calls_say_what_is_left_of_the_callers_own_limits_and_of_no_others(alice, clock):
-    token = get_tokens("alice")["access"]
+def test_calls_say_what_is_left_of_the_callers_own_limits_and_of_no_others(token, clock):
     fields = {"name": "bot"}
 
     first, second = call("keys/", fields, token=token), call("keys/", fields, token=token)

@@ -34,12 +34,6 @@ def send(path, body, key=KEY, token=""):
     )
 
 
-@pytest.fixture
-def token(clock):
-    make_user("alice")
-    return get_tokens("alice")["access"]
-
-
 def test_a_sign_up_whose_answer_was_lost_is_answered_again():
     first = send("users/", ALICE)
     again = send("users/", ALICE)
@@ -160,10 +154,8 @@ def test_a_key_without_what_it_has_created_is_never_stored(monkeypatch):
     assert send("users/", ALICE).status == 201
 
 
-def test_a_factor_is_added_and_its_recovery_codes_are_shown_once():
+def test_a_factor_is_added_and_its_recovery_codes_are_shown_once(token):
     """A client that lost the codes makes new ones; a repeated call would end those it shows."""
-    make_user("alice")
-    token = get_tokens("alice")["access"]
     setup, code = begin(token)
     options = send("passkeys/registration/", {}, token=token).body
     bodies = {

@@ -11,22 +11,11 @@ from accounts.common.api import PAGE_SIZE
 from accounts.common.secrets import public_id
 from accounts.sessions.models import LoginSession
 from tests.support.administration import HERE, member, staff_token
-from tests.support.api import API, call, get_tokens
+from tests.support.api import API, call
 from tests.support.openapi import description, operations
 from tests.support.second_factor import enrolled
-from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def alice():
-    return make_user("alice")
-
-
-@pytest.fixture
-def token(alice):
-    return get_tokens("alice")["access"]
 
 
 def changed(user, times=1):

@@ -12,20 +12,8 @@ from tests.support.apps import add, document
 from tests.support.docs_examples import blocks_of
 from tests.support.env import ROOT
 
-LANGUAGES = (
-    "sh",
-    "js",
-    "python",
-    "csharp",
-    "yaml",
-    "ruby",
-    "php",
-    "json",
-    "ini",
-    "toml",
-    "console",
-)
 READERS = {"json": json.loads, "toml": tomllib.loads, "ini": ConfigParser().read_string}
+LANGUAGES = ["sh", "js", "python", "csharp", "yaml", "ruby", "php", "console", *READERS]
 
 
 def test_the_settings_of_other_apps_have_urls_of_the_site_and_of_the_registered_app(db):

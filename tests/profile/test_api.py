@@ -18,11 +18,6 @@ def alice(clock):
     return make_user("alice")
 
 
-@pytest.fixture
-def token(alice):
-    return str(get_tokens()["access"])
-
-
 def change(token, data):
     return call("me/", data, token=token, method="PATCH")
 
