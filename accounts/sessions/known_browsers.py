@@ -154,10 +154,18 @@ def note_client(client: ClientInfo, user: User) -> bool:
 
     An API client has no cookie, so it is identified by its network and the name that it sends.
     """
-    what = f"client {client.network} {client.device} {user.credential_version}"
+    what = _client_of(client, user)
     noted = throttle.find_record(user.pk, what)
     throttle.remember(user.pk, user.pk, what, noted)
     return noted is not None
+
+
+def is_known_client(client: ClientInfo, user: User | None) -> bool:
+    """Return whether ``user`` has signed in with the API client ``client`` (:func:`note_client`).
+
+    The same query is made whether or not there is a user.
+    """
+    return throttle.find_record(user.pk if user else NOBODY, _client_of(client, user)) is not None
 
 
 def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
@@ -212,6 +220,11 @@ def _token(request: HttpRequest) -> str:
 
 def _digests(token: str, device: Device) -> list[str]:
     return secrets.digests(f"{token}\0{device.browser}\0{device.system}", PURPOSE)
+
+
+def _client_of(client: ClientInfo, user: User | None) -> str:
+    version = user.credential_version if user else 0
+    return f"client {client.network} {client.device} {version}"
 
 
 def _networks(user: User) -> str:

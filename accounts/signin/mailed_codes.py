@@ -195,9 +195,11 @@ def recipient_for(
     if client.known_cookie:
         hit(again, *budgets)
     box = emails.key(recipient.email) if recipient.email else recipient.key
-    if browser is None and not throttle.may_send(box, client):
-        return replace(recipient, email="")
-    return recipient
+    if browser:
+        return recipient
+    is_known = known_browsers.is_known_client(client, recipient.user)
+    may_send = throttle.may_send(box, client, is_known=is_known)
+    return recipient if may_send else replace(recipient, email="")
 
 
 def budgets_of_request(purpose: Purpose, login: str, client: ClientInfo) -> list[Budget]:

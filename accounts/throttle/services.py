@@ -350,15 +350,18 @@ def of_request(key: str, client: ClientInfo) -> Budget:
     return MAIL_SUBSCRIBER.of(emails.mailbox(key), client.wide_network)
 
 
-def may_send(key: str, client: ClientInfo) -> bool:
+def may_send(key: str, client: ClientInfo, *, is_known: bool = False) -> bool:
     """Count an email to a mailbox, and return whether the email may be sent.
 
     Args:
         key: the email address of the recipient. If no account has the username or email address
             that the client has typed, pass the typed text, so that the response takes equally long.
         client: the client that requests the email.
+        is_known: whether the owner of the mailbox has signed in with the API client ``client``.
+            Then only the budget of its line counts, which strangers elsewhere do not use up.
     """
-    return hit(silent=of_mailbox(key, client))
+    of_line, of_box = of_mailbox(key, client)
+    return hit(silent=[of_line] if is_known else [of_line, of_box])
 
 
 def of_person(person: UUID, key: str) -> list[Budget]:

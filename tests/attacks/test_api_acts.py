@@ -187,6 +187,22 @@ def test_a_mailed_code_allows_five_tries_and_ten_minutes(alice, clock, path, tri
     assert {*wrong, use(path, challenge, outbox()[-1].code).short} == {(400, "invalid_code")}
 
 
+@pytest.mark.parametrize("path", ASK)
+def test_strangers_cannot_keep_codes_from_the_program_with_which_a_person_signs_in(alice, path):
+    """Programs have no cookie of a known browser, whose budgets strangers do not use up."""
+
+    def codes_after(**where):
+        assert call(path, {"username": "alice"}, client=Client(**where)).status == 202
+        return len([mail for mail in outbox() if mail.code and mail.to])
+
+    get_tokens(client=Client(REMOTE_ADDR="192.0.2.7"))
+    sent = [codes_after(REMOTE_ADDR=f"198.51.{line}.7") for line in range(6)]
+    assert sent == [1, 2, 3, 4, 4, 4]
+
+    assert codes_after(REMOTE_ADDR="192.0.2.7") == 5
+    assert codes_after(REMOTE_ADDR="203.0.113.7") == 5
+
+
 def reset(**proof):
     return call("password/reset/confirm/", {"password": NEW, **proof})
 
