@@ -36,8 +36,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
 from accounts.activity.notices import combine_mails
-from accounts.calls.lists import parameters_of
-from accounts.common.api import unknown
+from accounts.calls.lists import faults_of
 from accounts.common.client_info import behind_proxies, parse_ip
 from accounts.common.key_text import PATTERN
 from accounts.common.localization import spoken, zone
@@ -286,11 +285,9 @@ class ApiMiddleware(Middleware):
         view = getattr(match.func, "cls", None)
         method = "GET" if request.method == "HEAD" else str(request.method)
         # A view without the method answers 405.
-        if request.path_info.startswith(API) and hasattr(view, method.lower()):
-            # If they were ignored, a client that misspells a filter would get every row.
-            errors = unknown(request.GET, parameters_of(view, method))
-            if errors:
-                return JsonResponse(fields_body(errors), status=400)
+        is_call = request.path_info.startswith(API) and hasattr(view, method.lower())
+        if is_call and (errors := faults_of(request.GET, view, method)):
+            return JsonResponse(fields_body(errors), status=400)
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)
         if isinstance(response, SimpleTemplateResponse):
             response = response.render()

@@ -2,10 +2,11 @@
 
 import uuid
 from contextlib import suppress
+from datetime import UTC
 from typing import Any, cast
 
 from django.http import Http404
-from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import generics, serializers, views
 from rest_framework.request import Request
@@ -17,10 +18,10 @@ from accounts.administration.acts import API_ACTS
 from accounts.administration.explanation import blocks_for
 from accounts.administration.person import Account, Facts
 from accounts.administration.roles import NoMode, UnknownTarget
-from accounts.administration.search import MOST, STATES
+from accounts.administration.search import MOST, ORDERS, STATES, Filters
 from accounts.administration.steps import Mode
 from accounts.calls import conditions
-from accounts.calls.lists import AFTER
+from accounts.calls.lists import AFTER, PAGE
 from accounts.common.api import ChoiceField, TextField, valid
 from accounts.common.errors import PublicError
 from accounts.common.proofs import Assurance
@@ -31,6 +32,7 @@ from accounts.throttle.services import hit
 from accounts.tokens import scopes
 from accounts.tokens.authentication import Credentials, InScope, require_recent_authentication
 from accounts.tokens.errors import InsufficientUserAuthentication
+from accounts.users import emails, usernames
 from accounts.users.forms import refuse_controls
 from accounts.users.models import User
 from accounts.users.rights import sees_all_emails
@@ -88,6 +90,12 @@ class FoundSerializer(serializers.Serializer[Any]):
     is_confirmed = serializers.SerializerMethodField()
     is_active = serializers.SerializerMethodField()
     is_staff = serializers.SerializerMethodField()
+    date_joined = serializers.DateTimeField(
+        default=None, allow_null=True, help_text="Null for a sign-up."
+    )
+    updated_at = serializers.DateTimeField(
+        default=None, allow_null=True, help_text="When the name, address or groups last changed."
+    )
 
     def get_email(self, account: Account) -> str:
         """Return the primary address as the reader may see it."""
@@ -171,27 +179,48 @@ class ActSerializer(serializers.Serializer[Any]):
     )
 
 
+class FiltersSerializer(serializers.Serializer[Any]):
+    """Exact conditions of a list of users, and its order."""
+
+    state = ChoiceField([*STATES], allow_blank=True, required=False)
+    email = TextField(max_length=emails.MAX_LENGTH, required=False)
+    username = TextField(max_length=usernames.MAX_LENGTH, required=False)
+    group = TextField(max_length=150, required=False)
+    created_after = serializers.DateTimeField(required=False, default_timezone=UTC)
+    updated_after = serializers.DateTimeField(required=False, default_timezone=UTC)
+    order = ChoiceField([*ORDERS], required=False)
+
+
 class FoundUsersView(generics.ListAPIView[User]):
     """Find users and sign-ups."""
 
     area = "admin"
     permission_classes = (ForStaff,)
     serializer_class = FoundSerializer
-    parameters = (OpenApiParameter("q"), OpenApiParameter("state", enum=[*STATES]))
+    parameters = (
+        OpenApiParameter("q"),
+        OpenApiParameter("state", enum=[*STATES]),
+        OpenApiParameter("email", description="A whole confirmed address."),
+        OpenApiParameter("username", description="The whole present username."),
+        OpenApiParameter("group", description="The name of a group."),
+        OpenApiParameter("created_after", OpenApiTypes.DATETIME),
+        OpenApiParameter("updated_after", OpenApiTypes.DATETIME),
+        OpenApiParameter("order", enum=[*ORDERS], description="`username` if left out."),
+    )
 
     def get_queryset(self) -> Any:
-        query = self.request.query_params.get("q", "")
-        state = self.request.query_params.get("state", "")
-        if state and state not in STATES:
-            raise serializers.ValidationError({"state": [_("There is no such state.")]})
-        staff = cast(User, self.request.user)
-        all_emails = sees_all_emails(staff)
+        params = self.request.query_params.dict()
+        query, is_by_cursor = params.pop("q", ""), params.pop(AFTER, None) is not None
+        params.pop(PAGE, None)
+        exact = valid(FiltersSerializer(data=params))
+        order, state = exact.pop("order", "username"), exact.pop("state", "")
+        all_emails = sees_all_emails(cast(User, self.request.user))
         found = search.search_users(query, state, all_emails=all_emails)
-        found = found.order_by("username_key")
-        if AFTER in self.request.query_params:
+        found = Filters(**exact).select(found, all_emails=all_emails).order_by(ORDERS[order])
+        if is_by_cursor:
             return found
         found = found[:MOST]
-        if not query.strip() or state:
+        if not query.strip() or state or exact:
             return found
         signups = search.search_signups(query, all_emails=all_emails)[:MOST]
         return [*signups, *found] if signups else found
@@ -206,6 +235,9 @@ class FoundUsersView(generics.ListAPIView[User]):
     @extend_schema(operation_id="find_users", parameters=[*parameters])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Find users and sign-ups for staff, at most 200 of each; by cursor all users, no sign-ups.
+
+        A user fulfils all conditions. By cursor in the order `created`, each user is in the list
+        exactly once, even while others are created.
 
         `q` is a part of a name or email address, the beginning of an API key, or the whole of a
         former username, a support code, the id of a user or session, or the id of a person at a

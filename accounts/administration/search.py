@@ -8,6 +8,7 @@ into words.
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -26,7 +27,7 @@ from accounts.emails.models import PendingEmail
 from accounts.recovery.models import Recovery
 from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
-from accounts.users import support_code
+from accounts.users import support_code, usernames
 from accounts.users.models import (
     IS_LOCKED,
     LONGEST_SUBJECT,
@@ -57,6 +58,10 @@ class State:
     select: Callable[[QuerySet[User]], QuerySet[User]]
     tone: str | None = ""
 
+
+# The columns by which the staff API sorts users.
+ORDERS = {"username": "username_key", "created": "date_joined", "updated": "updated_at"}
+ORDERS |= {f"-{name}": f"-{column}" for name, column in ORDERS.items()}
 
 UNCONFIRMED = "unconfirmed"
 # Pending sign-ups are unconfirmed, too: see :func:`search_signups`.
@@ -127,6 +132,39 @@ def search(users: QuerySet[User], query: str, *, all_emails: bool) -> QuerySet[U
     return users.filter(pk__in=_similar(text, all_emails=all_emails))
 
 
+@dataclass(frozen=True)
+class Filters:
+    """Exact conditions of the staff API. None: every user fulfils the condition.
+
+    ``email``: one of the confirmed addresses. ``username``: the present one. Case is ignored in
+    both. ``group``: the name of a group.
+    """
+
+    email: str | None = None
+    username: str | None = None
+    group: str | None = None
+    created_after: datetime | None = None
+    updated_after: datetime | None = None
+
+    def select(self, users: QuerySet[User], *, all_emails: bool) -> QuerySet[User]:
+        """Return those of ``users`` who fulfil all conditions.
+
+        ``all_emails``: whether ``email`` may be an address that is not primary.
+        """
+        if self.email is not None:
+            addresses = _addresses(login_key(self.email), all_emails=all_emails)
+            users = users.filter(pk__in=addresses.order_by().values("user"))
+        if self.username is not None:
+            users = users.filter(username_key=usernames.key(self.username))
+        if self.group is not None:
+            users = users.filter(groups__name=self.group)
+        if self.created_after:
+            users = users.filter(date_joined__gt=self.created_after)
+        if self.updated_after:
+            users = users.filter(updated_at__gt=self.updated_after)
+        return users
+
+
 def search_signups(query: str, *, all_emails: bool = True) -> QuerySet[PendingSignup]:
     """Return the pending sign-ups that ``query`` names by username, email address or id.
 
@@ -166,13 +204,18 @@ def find_account(text: str) -> User | PendingSignup:
     return user or get_object_or_404(unconfirmed_signups(), pk=pk)
 
 
+def _addresses(key: str, *, all_emails: bool) -> QuerySet[EmailAddress]:
+    rows = EmailAddress.objects.filter(key=key)
+    return rows if all_emails else rows.filter(email=F("user__email"))
+
+
 def _owners(text: str, *, all_emails: bool) -> list[QuerySet[Any, Any]]:
     """Return queries for the ids of the users to whom something with the key ``text`` belongs."""
     key = login_key(text)
     if "@" in key:
-        addresses = EmailAddress.objects.filter(key=key)
+        addresses = _addresses(key, all_emails=all_emails)
         if not all_emails:
-            return [addresses.filter(email=F("user__email")).values_list("user", flat=True)]
+            return [addresses.values_list("user", flat=True)]
         former = FormerCredential.objects.filter(kind=FormerCredential.Kind.EMAIL, key=key)
         of_emails = [addresses, PendingEmail.objects.filter(key=key), former]
         return [rows.order_by().values_list("user", flat=True) for rows in of_emails]

@@ -8,15 +8,16 @@ from urllib.parse import urlsplit, urlunsplit
 from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db.models import Model, Q, QuerySet
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 from rest_framework import pagination, serializers
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import ErrorDetail, NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from accounts.common import crypto
-from accounts.common.api import PAGE_SIZE
+from accounts.common.api import PAGE_SIZE, unknown
 
 PAGE, AFTER = "page", "after"
 
@@ -33,12 +34,26 @@ def parameters_of(view: Any, method: str) -> set[str]:
     return named | {PAGE, AFTER} if hasattr(view, "list") else named
 
 
+def faults_of(query: QueryDict, view: Any, method: str) -> dict[str, list[ErrorDetail]]:
+    """Return the errors of query parameters that ``view`` does not know, or that are repeated.
+
+    If they were ignored, a client that misspells a filter would get every row, and a client that
+    repeats one would get the rows of the last.
+    """
+    known = parameters_of(view, method)
+    errors = unknown(query, known)
+    for name, values in query.lists():
+        if name in known and len(values) > 1:
+            errors[name] = [ErrorDetail(_("Send this once."), "invalid")]
+    return errors
+
+
 class Lists(pagination.PageNumberPagination):
     """Paginates lists by ``?page=``, or by ``?after=`` if they grow while a client reads them.
 
     The first request by cursor has an empty ``after``. A cursor holds the values by which the last
-    row is sorted. It is encrypted: clients cannot read or invent values, and a cursor of one list
-    is not valid for another.
+    row is sorted. It is encrypted: clients cannot read or invent values, and a cursor of one list,
+    or of one order of it, is not valid for another.
 
     Links begin with ``ORIGIN``, because a client can forge the Host header.
     """
@@ -70,7 +85,7 @@ class Lists(pagination.PageNumberPagination):
             return [] if cursor else list(queryset)
         order = _total_order(queryset)
         if cursor:
-            queryset = queryset.filter(_is_after(order, self._values(cursor, len(order))))
+            queryset = queryset.filter(_is_after(order, self._values(cursor, order)))
         rows = list(queryset.order_by(*order)[: PAGE_SIZE + 1])
         if len(rows) > PAGE_SIZE:
             rows.pop()
@@ -79,21 +94,18 @@ class Lists(pagination.PageNumberPagination):
 
     def _cursor(self, row: Model, order: list[str]) -> str:
         values = [str(getattr(row, name.lstrip("-"))) for name in order]
-        return crypto.seal(json.dumps(values), self._purpose)
+        return crypto.seal(json.dumps(values), self._purpose(order))
 
-    def _values(self, cursor: str, count: int) -> list[str]:
+    def _values(self, cursor: str, order: list[str]) -> list[str]:
         try:
-            values: list[str] = json.loads(crypto.unseal(cursor, self._purpose))
+            values: list[str] = json.loads(crypto.unseal(cursor, self._purpose(order)))
         except InvalidToken:
-            values = []
-        # The list of a former version may have another order.
-        if len(values) != count:
-            raise serializers.ValidationError({AFTER: [_("This cursor is not valid here.")]})
+            fault = _("This cursor is not valid here.")
+            raise serializers.ValidationError({AFTER: [fault]}) from None
         return values
 
-    @property
-    def _purpose(self) -> str:
-        return f"cursor of {self.request.path}"
+    def _purpose(self, order: list[str]) -> str:
+        return f"cursor of {self.request.path} by {' '.join(order)}"
 
     def get_page_number(self, request: Request, paginator: Any) -> str:
         # The base class would treat an empty page number as 1, and accept digits of other scripts.

@@ -230,6 +230,8 @@ ACCOUNT = {
     "is_confirmed": True,
     "is_active": True,
     "is_staff": False,
+    "date_joined": STARTED,
+    "updated_at": STARTED,
 }
 SHOWN_ACCOUNT = {
     **ACCOUNT,

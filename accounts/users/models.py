@@ -153,6 +153,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             _of_few("users_without_factor", models.Q(has_factor=False)),
             _of_few("users_never_seen", models.Q(last_login=None)),
             models.Index(fields=("date_joined",), name="users_by_date"),
+            models.Index(fields=("updated_at",), name="users_by_change"),
         )
         # ``accounts.administration.roles`` defines which role has which of them.
         permissions = (

@@ -1,21 +1,35 @@
 """Query parameters, and lists by cursor."""
 
+from urllib.parse import quote
+
 import pytest
+from django.contrib.auth.models import Group
 from django.urls import resolve
 
 from accounts.activity import events
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
+from accounts.administration.search import ORDERS
 from accounts.calls.lists import parameters_of
 from accounts.common.api import PAGE_SIZE
 from accounts.common.secrets import public_id
 from accounts.sessions.models import LoginSession
+from accounts.users import services as users
+from accounts.users.models import User
 from tests.support.administration import HERE, member, staff_token
 from tests.support.api import API, call
 from tests.support.openapi import description, operations
 from tests.support.second_factor import enrolled
+from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def carol():
+    """The token of carol, an auditor, who sees shortened addresses."""
+    enrolled(member("carol", "Auditor"))
+    return staff_token("carol")
 
 
 def changed(user, times=1):
@@ -25,7 +39,7 @@ def changed(user, times=1):
 
 def pages(path, token):
     """Yield the rows of each answer of a list by cursor."""
-    url = f"{path}?after="
+    url = f"{path}{'&' if '?' in path else '?'}after="
     while url:
         answer = call(url, token=token)
         assert answer.body.keys() == {"next", "results"}
@@ -94,11 +108,78 @@ def test_a_cursor_is_valid_only_as_it_was_given_and_only_for_its_list(alice, tok
     assert call("activity/?after=&page=1", token=token).fields == ["page"]
 
 
-def test_staff_read_more_accounts_by_cursor_than_a_search_finds(alice, monkeypatch):
-    monkeypatch.setattr("accounts.administration.api.MOST", 1)
-    enrolled(member("carol", "Auditor"))
-    token = staff_token("carol")
+def usernames_of(answers):
+    return [row["username"] for rows in answers for row in rows]
 
-    assert call("admin/users/", token=token)["count"] == 1
-    found = [row["username"] for rows in pages("admin/users/", token) for row in rows]
-    assert found == ["alice", "carol"]
+
+def test_staff_read_more_accounts_by_cursor_than_a_search_finds(alice, carol, monkeypatch):
+    monkeypatch.setattr("accounts.administration.api.MOST", 1)
+
+    assert call("admin/users/", token=carol)["count"] == 1
+    assert usernames_of(pages("admin/users/", carol)) == ["alice", "carol"]
+
+
+def test_exact_conditions_find_only_the_people_who_fulfil_all_of_them(alice, carol, clock):
+    users.confirm_email(alice, "other@work.example")
+    alice.groups.add(Group.objects.create(name="Team & friends"))
+    later = quote(clock.now().isoformat())
+    clock.advance(minutes=1)
+    make_user("bob")
+    User.objects.filter(username="alice").update(updated_at=clock.now())
+    found = {
+        "username=Alice": ["alice"],
+        "username=ali": [],
+        "email=Alice%40Example.org": ["alice"],
+        "email=lice%40example.org": [],
+        # carol sees no address that is not primary, so she may not find it either.
+        "email=other%40work.example": [],
+        "group=Team+%26+friends": ["alice"],
+        "group=Team": [],
+        f"created_after={later}": ["bob"],
+        f"updated_after={later}": ["alice", "bob"],
+        f"updated_after={later}&group=Team+%26+friends&username=bob": [],
+        "state=staff&username=alice": [],
+        "state=staff&username=carol": ["carol"],
+        "q=alice&username=bob": [],
+    }
+    for query, expected in found.items():
+        rows = call(f"admin/users/?{query}", token=carol)["results"]
+        assert sorted(row["username"] for row in rows) == expected, query
+
+
+ODD = [
+    *(
+        "username=",
+        "email=",
+        "group=",
+        "created_after=",
+        "order=",
+        "order=password",
+        "order=--username",
+    ),
+    *("username=%00", "created_after=yesterday", "updated_after=0001-01-01T00:00:00%2B14:00"),
+    *("username=alice&username=bob", "state=locked&state=", "username__startswith=a"),
+    *("username[]=alice", "password=x", "is_superuser=true", f"group={'x' * 700}"),
+]
+
+
+def test_no_odd_parameter_is_treated_as_no_condition(alice, carol):
+    """A script would take the first of all people for the one whom it looks for."""
+    for query in ODD:
+        answer = call(f"admin/users/?{query}", token=carol)
+        assert answer.status == 400, query
+        assert answer.fields, query
+
+
+def test_each_order_lists_everybody_once_and_has_cursors_of_its_own(alice, carol, monkeypatch):
+    monkeypatch.setattr("accounts.calls.lists.PAGE_SIZE", 2)
+    everybody = ["alice", "carol", *(make_user(f"user{n}").username for n in range(4))]
+
+    for order in ORDERS:
+        seen = usernames_of(pages(f"admin/users/?order={order}", carol))
+        assert sorted(seen) == everybody, order
+    created = call("admin/users/?order=created&after=", token=carol)
+    cursor = created["next"].partition("after=")[2].partition("&")[0]
+    for order in ("updated", "-created", "username"):
+        answer = call(f"admin/users/?order={order}&after={cursor}", token=carol)
+        assert answer.fields == ["after"], order
