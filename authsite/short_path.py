@@ -54,8 +54,8 @@ SPECIAL = (
     *("HTTP_COOKIE", "HTTP_ORIGIN", "HTTP_TRANSFER_ENCODING", "HTTP_DPOP"),
     *("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"),
 )
-# The headers that are made anew for each answer.
-OWN = {"content-length", "etag", "retry-after", "x-request-id"}
+# The headers that are made anew for each answer, or are about one caller.
+OWN = {"content-length", "etag", "retry-after", "x-request-id", "ratelimit", "ratelimit-policy"}
 # The most kinds of one request whose headers are kept. Any port is valid in a Host, and any Host in
 # a health check. When the limit is reached, all are forgotten. Otherwise a client that sends many
 # Hosts would keep all other requests off the short path.

@@ -102,6 +102,21 @@ def test_a_response_with_a_cookie_is_not_taken_as_a_model(world):
     assert [answer(path, world.me()).body for _ in range(2)] == [b"from Django"] * 2
 
 
+def test_what_is_left_of_the_limits_of_one_caller_is_not_told_to_the_next_one(world):
+    limits = {"ratelimit": '"exchange.session";r=0;t=9', "ratelimit-policy": '"exchange.session"'}
+
+    def limited(_environ, start):
+        start("200 OK", [*limits.items(), ("X-Request-ID", "1")])
+        return [b"from Django"]
+
+    path = ShortPath(limited)
+    first, second = (answer(path, world.me()) for _ in range(2))
+
+    assert (first.body, first.headers.keys() >= limits.keys()) == (b"from Django", True)
+    assert b"alice" in second.body
+    assert second.headers.keys().isdisjoint(limits)
+
+
 def test_a_client_that_sends_many_hosts_does_not_keep_others_off_the_short_path(world):
     apps = Applications()
     for port in range(1, MOST_KINDS + 1):
