@@ -298,13 +298,12 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
     response = exception_handler(error, context)
     if response is not None:
         # REST framework turns Django's exceptions into its own, so ``error`` may be another one.
-        is_about_fields = isinstance(error, ValidationError)
-        response.data = (fields_body if is_about_fields else _detail_body)(response.data)
+        if isinstance(error, ValidationError):
+            response.data = fields_body(response.data)
+        else:
+            detail = response.data["detail"]
+            response.data = error_body(detail, str(detail.code))
     return response
-
-
-def _detail_body(data: dict[str, ErrorDetail]) -> dict[str, Any]:
-    return error_body(data["detail"], str(data["detail"].code))
 
 
 def body_of(error: PublicError) -> dict[str, Any]:

@@ -19,7 +19,14 @@ PROVIDER = "The page at a provider sends browsers back here."
 # Why an app cannot ask for these acts: it would be the app that agrees, not the person.
 CONSENT = "Only the person agrees to an app, on a page of this site that no app controls."
 SAME_EMAIL = "The same email contains the code."
+TERMS = "With the member `terms`, as every call that signs up or in."
+EVENT = "`GET activity/` names the session of each event."
+KEEPING = "The error `deletion_requested` of a sign-in has the `url` of the page."
+OWNER = "Once in the life of a site, by the person who has started it."
 LINK = "The link opens in any browser, without a sign-in. The emails contain its URL."
+
+APP, PASSKEY = "accounts/2fa/totp/<int:factor_id>/", "accounts/2fa/passkeys/<int:factor_id>/"
+CODES = "accounts/2fa/recovery-codes/"
 
 
 @dataclass(frozen=True)
@@ -47,12 +54,7 @@ ACTS = (
     Act("accounts/confirm-email/", "Confirm the email address by code", "POST email/verify/"),
     Act("accounts/confirm-email/", "Get another code", "POST email/resend/", button="resend"),
     Act("accounts/confirm-email/", "Correct the address", "POST email/correct/", button="correct"),
-    Act(
-        "accounts/confirm-email/<str:key>/",
-        "Confirm the email address by link",
-        "POST email/verify/",
-        SAME_EMAIL,
-    ),
+    Act("accounts/confirm-email/<str:key>/", "Confirm by link", "POST email/verify/", SAME_EMAIL),
     Act("accounts/invitation/<str:key>/", "Sign up by invitation", "POST invitation/accept/"),
     # Signing in and out.
     Act("accounts/login/", "Sign in with a password", "POST token/"),
@@ -67,13 +69,7 @@ ACTS = (
     Act("accounts/2fa/challenge/", "Enter a second factor", "POST token/challenge/"),
     Act("accounts/2fa/challenge/", "Get a code", "POST token/challenge/", button="mail"),
     Act("accounts/2fa/challenge/", "Recover without factors", reason=RECOVERY, button="lost"),
-    Act(
-        "accounts/terms/",
-        "Accept the terms",
-        "POST token/",
-        "With the member `terms`, as every call that signs up or in.",
-        button="terms",
-    ),
+    Act("accounts/terms/", "Accept the terms", "POST token/", TERMS, button="terms"),
     Act("accounts/reauthenticate/", "Confirm that it’s you", "POST reauthenticate/"),
     Act("accounts/logout/", "Sign out", "POST token/revoke/"),
     # The profile and its language.
@@ -85,16 +81,9 @@ ACTS = (
     Act("accounts/email/", "Confirm it by code", "POST emails/<id>/confirm/", button="confirm"),
     Act("accounts/email/", "Get another code", "POST emails/", button="again"),
     Act("accounts/email/", "Don’t add it", "DELETE emails/<id>/", button="cancel"),
-    Act(
-        "accounts/email/", "Make an address primary", "POST emails/<id>/primary/", button="primary"
-    ),
-    Act("accounts/email/", "Remove an address", "DELETE emails/<id>/", button="remove"),
-    Act(
-        "accounts/email/confirm/<str:key>/",
-        "Confirm an address by link",
-        "POST emails/<id>/confirm/",
-        SAME_EMAIL,
-    ),
+    Act("accounts/email/", "Make one primary", "POST emails/<id>/primary/", button="primary"),
+    Act("accounts/email/", "Remove one", "DELETE emails/<id>/", button="remove"),
+    Act("accounts/email/confirm/<str:key>/", "Confirm it", "POST emails/<id>/confirm/", SAME_EMAIL),
     # Passwords.
     Act("accounts/password/change/", "Change the password", "POST password/change/"),
     Act("accounts/password/set/", "Set a first password", "POST password/set/"),
@@ -109,50 +98,20 @@ ACTS = (
     Act("accounts/2fa/trusted/", "The same", reason="The same page, below another URL."),
     Act("accounts/2fa/emailed-codes/", "Turn emailed codes on or off", "PATCH factors/"),
     Act("accounts/2fa/totp/setup/", "Add an authenticator app", "POST factors/totp/", DURING),
-    Act(
-        "accounts/2fa/totp/<int:factor_id>/",
-        "Rename an authenticator app",
-        "PATCH factors/totp/<id>/",
-    ),
-    Act(
-        "accounts/2fa/totp/<int:factor_id>/",
-        "Remove it",
-        "DELETE factors/totp/<id>/",
-        button="remove",
-    ),
+    Act(APP, "Rename an authenticator app", "PATCH factors/totp/<id>/"),
+    Act(APP, "Remove it", "DELETE factors/totp/<id>/", button="remove"),
     Act("accounts/2fa/passkeys/add/", "Add a passkey", "POST passkeys/", DURING),
     Act("accounts/2fa/passkeys/offer/", "Add a passkey that the browser has made", reason=BROWSER),
-    Act(
-        "accounts/2fa/passkeys/offer/",
-        "Decline",
-        reason="That hides an offer of the home page.",
-        button="not_now",
-    ),
-    Act("accounts/2fa/passkeys/<int:factor_id>/", "Rename a passkey", "PATCH passkeys/<id>/"),
-    Act(
-        "accounts/2fa/passkeys/<int:factor_id>/",
-        "Remove it",
-        "DELETE passkeys/<id>/",
-        button="remove",
-    ),
-    Act("accounts/2fa/passkeys/<int:factor_id>/confirm/", "Use it to confirm", reason=BROWSER),
-    Act(
-        "accounts/2fa/recovery-codes/",
-        "Make recovery codes",
-        "POST factors/recovery-codes/",
-        button="new",
-    ),
-    Act("accounts/2fa/recovery-codes/", "Type one back", "POST factors/recovery-codes/saved/"),
-    Act(
-        "accounts/2fa/recovery-codes/file/",
-        "Get them as a file",
-        reason="The call that makes them returns them.",
-    ),
+    Act("accounts/2fa/passkeys/offer/", "Hide that offer", reason=BROWSER, button="not_now"),
+    Act(PASSKEY, "Rename a passkey", "PATCH passkeys/<id>/"),
+    Act(PASSKEY, "Remove it", "DELETE passkeys/<id>/", button="remove"),
+    Act(f"{PASSKEY}confirm/", "Use it to confirm", reason=BROWSER),
+    Act(CODES, "Make recovery codes", "POST factors/recovery-codes/", button="new"),
+    Act(CODES, "Type one back", "POST factors/recovery-codes/saved/"),
+    Act(f"{CODES}file/", "Get them as a file", reason="The call that makes them returns them."),
     Act("accounts/2fa/enrol/<str:token>/", "Add a factor by an operator’s link", reason=LINK),
     # Providers and apps.
-    Act(
-        "accounts/3rdparty/", "Disconnect a provider", "DELETE providers/<id>/", button="disconnect"
-    ),
+    Act("accounts/3rdparty/", "Disconnect one", "DELETE providers/<id>/", button="disconnect"),
     Act("accounts/apps/<client_id:client_id>/", "Disconnect an app", "DELETE apps/<client_id>/"),
     Act("oauth/authorize", "Begin to sign in to an app", reason=CONSENT),
     Act("oauth/continue/<str:key>", "Agree to an app", reason=CONSENT, button="act"),
@@ -162,29 +121,15 @@ ACTS = (
     Act("accounts/sessions/", "Sign a session out", "DELETE sessions/<id>/", button="end"),
     Act("accounts/sessions/", "Sign out everywhere else", "POST sessions/others/", button="others"),
     Act("accounts/sessions/", "Forget a browser", "DELETE browsers/<id>/", button="forget"),
-    Act(
-        "accounts/activity/<int:event_id>/",
-        "Sign out the session of an event",
-        "DELETE sessions/<id>/",
-        "`GET activity/` names the session of each event.",
-    ),
+    Act("accounts/activity/<int:event_id>/", "End the session", "DELETE sessions/<id>/", EVENT),
     Act("accounts/keys/new/", "Create an API key", "POST keys/"),
     Act("accounts/keys/", "Revoke an API key", "DELETE keys/<id>/", button="end"),
     # Data and deletion.
     Act("accounts/data/", "Ask for all data", "POST me/exports/"),
     Act("accounts/data/", "Download it", "GET me/exports/<id>/", button="download"),
     Act("accounts/delete/", "Delete the account", "DELETE me/"),
-    Act(
-        "accounts/delete/keep/",
-        "Keep the account",
-        reason="The error `deletion_requested` of a sign-in has the `url` of the page.",
-    ),
-    Act(
-        "accounts/delete/keep/",
-        "Let it be deleted",
-        reason="That needs no call.",
-        button="leave",
-    ),
+    Act("accounts/delete/keep/", "Keep the account", reason=KEEPING),
+    Act("accounts/delete/keep/", "Let it be deleted", reason="Needs no call.", button="leave"),
     Act("accounts/delete/undo/<str:token>/", "Keep the account", reason=LINK),
     Act("accounts/email/refuse/<str:token>/", "Remove the address", reason=LINK),
     # Disputes.
@@ -198,9 +143,5 @@ ACTS = (
     Act("accounts/review/", "Delete a provider", reason=REVIEW, button="delete_identity"),
     Act("accounts/review/", "End the review", reason=REVIEW, button="done"),
     # The site.
-    Act(
-        "accounts/owner/<str:token>/",
-        "Create the first administrator",
-        reason="Once in the life of a site, by the person who has started it.",
-    ),
+    Act("accounts/owner/<str:token>/", "Create the first administrator", reason=OWNER),
 )
