@@ -220,7 +220,7 @@ LIMITS: dict[str, str | Promise] = {
 
 # Why an email was not sent.
 FAILURES: dict[str, str | Promise] = {
-    "expired": gettext_lazy("Expired before it could be sent"),
+    mail.EXPIRED: gettext_lazy("Expired before it could be sent"),
     mail.REFUSED: gettext_lazy("Refused by the mail server"),
 }
 
