@@ -259,11 +259,13 @@ def correct_email_by_password(
     A guess at the password counts towards the same rate limits as a guess at a sign-in.
 
     Raises:
-        InvalidCredentials: no sign-up or account has this username and password.
-        SignupEnded: an account has them: the sign-up was confirmed.
+        InvalidCredentials: no pending sign-up has this username and password.
+        SignupEnded: the sign-up was confirmed at this moment.
         RateLimited: there were too many attempts, or the site is busy.
     """
-    signup = verify_password(username, password, client).account
+    is_pending = isinstance(users.find_by_login(username), PendingSignup)
+    # The password of an account is not tried here: its owner would not hear that it was right.
+    signup = verify_password(username, password if is_pending else "", client).account
     if not isinstance(signup, PendingSignup):
         raise SignupEnded
     correct_email(signup, email, client=client)

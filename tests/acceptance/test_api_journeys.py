@@ -228,7 +228,7 @@ def test_alice_corrects_the_address_of_her_sign_up(clock):
     assert call("email/verify/", {**verify, "code": first}).code == "invalid_code"
     done(call("email/verify/", {**verify, "code": mail.code}))
     assert call("me/", token=get_tokens()["access"])["email"] == address_of("alice")
-    assert call("email/correct/", {**alice, "email": "a@b.example"}).code == "signup_ended"
+    assert call("email/correct/", {**alice, "email": "a@b.example"}).code == "invalid_credentials"
 
 
 def test_dave_signs_up_by_invitation(clock, settings):

@@ -303,6 +303,15 @@ def test_only_the_password_of_a_sign_up_corrects_its_address(clock):
     assert guesses[-1] == (429, "throttled"), "as at a sign-in"
 
 
+def test_a_correction_does_not_tell_whether_the_password_of_an_account_is_right(alice):
+    """Its owner would not hear of it, as of a sign-in."""
+    right, wrong = (correct("alice", "a@example.net", typed) for typed in (PASSWORD, WRONG))
+
+    assert (right.short, right.body) == ((401, "invalid_credentials"), wrong.body)
+    guesses = [correct("alice", "a@example.net").short for _ in range(6)]
+    assert guesses[-1] == (429, "throttled"), "a right password counts as a wrong one"
+
+
 def test_the_id_of_a_sign_up_corrects_its_address_only_without_a_password(clock):
     """The ID is in the URL that the sign-up has returned, and may be in a log."""
     kept = sign_up("alice", "alcie@example.org")["id"]
