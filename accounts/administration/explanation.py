@@ -223,7 +223,7 @@ def _can_unlock(facts: Facts) -> bool:
     """Return whether the owner can open the locked account with all that counts, or a link."""
     if facts.user.lock is None:
         return bool(facts.emails) or any(row.configured for row in facts.identities)
-    owned = recovery.ownership_of(facts.user, facts.recoveries)
+    owned = recovery.ownership_of(facts.user, facts.recovery_row)
     return owned.outcome(owned.counting) in {Outcome.OPEN, Outcome.WAIT}
 
 
@@ -300,7 +300,7 @@ def _of_policy(facts: Facts) -> Iterator[Block]:
 
 def _of_recovery(facts: Facts) -> Iterator[Block]:
     name, request = {"name": facts.user.username}, facts.recovery
-    for shown in facts.recoveries.shown_to_support if facts.recoveries else ():
+    for shown in facts.recovery_row.shown_to_support if facts.recovery_row else ():
         sentence = _("Someone asked us to decide who owns %(name)s, and showed %(shown)s.")
         words = ", ".join(str(SHOWN.get(Kind(kind), kind)) for kind in shown)
         advice = _("Decide for one address. Until then, no wait ends.")

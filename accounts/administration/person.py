@@ -125,7 +125,7 @@ class Facts:
         return {row.key: row.user for row in rows}
 
     @cached_property
-    def recoveries(self) -> Recovery | None:
+    def recovery_row(self) -> Recovery | None:
         """The row about requests to recover the account, and about cases at Support."""
         return Recovery.objects.filter(user=self.user).first()
 

@@ -145,7 +145,7 @@ def lift_lock(order: Order) -> None:
 
 def has_case(facts: Facts) -> bool:
     """Return whether somebody has asked to recover the account, by waiting or by Support."""
-    row = facts.recoveries
+    row = facts.recovery_row
     return facts.user.is_active and row is not None and bool(row.cases or row.is_current)
 
 

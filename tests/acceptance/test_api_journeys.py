@@ -4,12 +4,12 @@ import pytest
 
 from tests.support.api import Answer, call, claims_of, get_tokens, is_good, renew, second_step
 from tests.support.api_browser import App
+from tests.support.api_steps import mailed_proof, reset
+from tests.support.disputes import NEW
 from tests.support.invitations import invite, invited_link, superuser
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import SIGNED_UP, set_up, signed_in
 from tests.support.steps import PASSWORD, address_of, make_user, outbox
-
-NEW = "slow comet over the harbour"
 
 
 @pytest.fixture
@@ -56,55 +56,40 @@ def test_alice_cancels_an_email_that_she_has_mistyped(token):
     assert call(f"emails/{row['id']}/", method="DELETE", token=token).status == 404
 
 
-def confirm_reset(challenge: str, code: str, **more: str) -> Answer:
-    data = {"challenge": challenge, "code": code, **more}
-    return call("password/reset/confirm/", data)
-
-
-def ask_reset(**login: str) -> tuple[str, str]:
-    """Ask for a reset; return the challenge and the emailed code."""
-    asked = call("password/reset/", login or {"username": "alice"})
-    assert asked.status == 202
-    return asked["challenge"], outbox()[-1].code
-
-
 def test_alice_resets_a_forgotten_password_by_the_emailed_code(alice, token):
-    challenge, code = ask_reset(email=address_of("alice"))
-    proof = {"challenge": challenge, "code": code}
+    proof = mailed_proof("password/reset/", email=address_of("alice"))
 
     assert call("password/reset/check/", proof).body == {"username": "alice"}
-    assert confirm_reset(challenge, code, password="short").body.keys() >= {"password"}
-    assert confirm_reset(challenge, code, password="alice@example.org").status == 400
-    assert confirm_reset(challenge, code, password=NEW).body == {"username": "alice"}
+    assert reset(**proof, password="short").body.keys() >= {"password"}
+    assert reset(**proof, password="alice@example.org").status == 400
+    assert reset(**proof).body == {"username": "alice"}
 
     assert not is_good(token), "every session has ended"
-    assert confirm_reset(challenge, code, password=NEW).short == (400, "invalid_code")
+    assert reset(**proof).short == (400, "invalid_code")
     assert get_tokens().code == "invalid_credentials"
     assert call("token/", {"username": "alice", "password": NEW}).status == 200
     assert "was reset" in " ".join(mail.subject for mail in outbox())
 
 
 def test_alice_resets_her_password_by_the_link_of_the_email_in_an_app(alice):
-    ask_reset()
+    mailed_proof("password/reset/")
     token = outbox()[-1].action_url.split("/")[-2]
 
     assert call("password/reset/check/", {"token": token})["username"] == "alice"
-    assert call("password/reset/confirm/", {"token": token, "password": NEW}).status == 200
+    assert reset(token=token).status == 200
     answer = call("password/reset/check/", {"token": token})
     assert answer.short == (400, "invalid_code")
 
 
 def test_a_reset_asks_for_the_second_factor(alice):
     seed = enrolled(alice)
-    challenge, code = ask_reset()
+    proof = mailed_proof("password/reset/")
 
-    asked = confirm_reset(challenge, code, password=NEW)
+    asked = reset(**proof)
     assert asked.short == (401, "second_factor_required")
     assert asked["methods"] == ["totp"]
-    refused = confirm_reset(challenge, code, password=NEW, factor_code="000000")
-    assert refused.short == (401, "invalid_code")
-    right = code_of(seed)
-    assert confirm_reset(challenge, code, password=NEW, factor_code=right).status == 200
+    assert reset(**proof, factor_code="000000").short == (401, "invalid_code")
+    assert reset(**proof, factor_code=code_of(seed)).status == 200
     assert call("token/", {"username": "alice", "password": NEW}).code == "second_factor_required"
 
 
@@ -132,10 +117,7 @@ def test_alice_sets_a_first_password(clock):
 
 
 def sign_in_by_code(**more: str) -> Answer:
-    asked = call("login/code/", {"username": "alice"})
-    assert asked.status == 202
-    data = {"challenge": asked["challenge"], "code": outbox()[-1].code}
-    return call("login/code/confirm/", data | more)
+    return call("login/code/confirm/", mailed_proof("login/code/") | more)
 
 
 def test_alice_signs_in_with_an_emailed_code(alice):
@@ -169,8 +151,7 @@ def test_a_sign_in_with_an_emailed_code_asks_for_the_second_factor(alice):
 
 def test_the_terms_are_accepted_with_the_emailed_code(alice, settings):
     set_up(settings, terms_url="https://example.org/terms", terms_version="2")
-    challenge = call("login/code/", {"username": "alice"})["challenge"]
-    data = {"challenge": challenge, "code": outbox()[-1].code}
+    data = mailed_proof("login/code/")
 
     assert call("login/code/confirm/", data).code == "terms_required"
     assert call("login/code/confirm/", data | {"terms": "2"}).status == 200

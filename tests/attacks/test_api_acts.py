@@ -10,6 +10,7 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import PendingSignup, User
 from tests.support.api import call, get_tokens, second_step
 from tests.support.api_browser import App
+from tests.support.api_steps import mailed_proof, reset
 from tests.support.disputes import NEW, lock
 from tests.support.nodes import browser_at
 from tests.support.oauth_client import new_app
@@ -155,7 +156,8 @@ def test_the_primary_email_cannot_be_removed_over_the_api(alice):
     assert call("emails/", {"email": address_of("alice")}, token=token).code == "own_address"
 
 
-ASK = ("login/code/", "password/reset/")
+RESET = "password/reset/"
+ASK = ("login/code/", RESET)
 CONFIRM = {"login/code/": "login/code/confirm/", "password/reset/": "password/reset/check/"}
 
 
@@ -203,22 +205,13 @@ def test_strangers_cannot_keep_codes_from_the_program_with_which_a_person_signs_
     assert codes_after(REMOTE_ADDR="203.0.113.7") == 5
 
 
-def reset(**proof):
-    return call("password/reset/confirm/", {"password": NEW, **proof})
-
-
-def asked_reset(name="alice"):
-    challenge = call("password/reset/", {"username": name})["challenge"]
-    return {"challenge": challenge, "code": outbox()[-1].code}
-
-
 def token_in_mail():
     return outbox()[-1].action_url.split("/")[-2]
 
 
 def test_a_locked_account_is_not_opened_by_a_code_or_link_over_the_api(alice):
     lock(alice)
-    proof = asked_reset()
+    proof = mailed_proof(RESET)
 
     for answer in (reset(**proof), reset(token=token_in_mail())):
         assert answer.short == (403, "recovery_required")
@@ -229,14 +222,14 @@ def test_a_locked_account_is_not_opened_by_a_code_or_link_over_the_api(alice):
 def test_the_mailbox_alone_resets_no_password_of_staff_over_the_api(clock):
     carol = make_staff("carol", has_factor=False)
 
-    assert reset(**asked_reset("carol")).short == (403, "recovery_required")
+    assert reset(**mailed_proof(RESET, username="carol")).short == (403, "recovery_required")
     assert User.objects.get().password == carol.password
 
 
 def test_a_reset_over_the_api_limits_guesses_at_the_second_factor(alice):
     """The link has no five tries of its own: the limits of the account count."""
     seed = enrolled(alice)
-    asked_reset()
+    mailed_proof(RESET)
     token = token_in_mail()
 
     guesses = [reset(token=token, factor_code=f"00000{n}").short for n in range(6)]
@@ -248,7 +241,7 @@ def test_a_reset_over_the_api_limits_guesses_at_the_second_factor(alice):
 
 def test_a_reset_code_is_void_after_a_change_of_the_email_addresses(alice):
     """Otherwise somebody with a former mailbox could use a code that was sent before."""
-    proof, token = asked_reset(), get_tokens()["access"]
+    proof, token = mailed_proof(RESET), get_tokens()["access"]
     row = call("emails/", {"email": "alice@example.net"}, token=token)["id"]
     call(f"emails/{row}/confirm/", {"code": outbox()[-1].code}, token=token)
 

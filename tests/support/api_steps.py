@@ -2,7 +2,9 @@
 
 from accounts.sessions.models import LoginSession
 from tests.support.api import Answer, call, get_tokens
+from tests.support.disputes import NEW
 from tests.support.second_steps import with_factor
+from tests.support.steps import outbox
 
 # In the subject of a mail with a code for the second step.
 FINISH = "to finish signing in"
@@ -24,6 +26,18 @@ def first_step_of_alice() -> tuple[str, str]:
 
 def mail_for(challenge: str) -> Answer:
     return call("token/challenge/", {"challenge": challenge, "method": "email"})
+
+
+def mailed_proof(path: str, **login: str) -> dict[str, str]:
+    """Request a code at ``path``, by default for alice; return it with its challenge."""
+    asked = call(path, login or {"username": "alice"})
+    assert asked.status == 202
+    return {"challenge": str(asked["challenge"]), "code": outbox()[-1].code}
+
+
+def reset(**proof: str) -> Answer:
+    """Reset the password, by default to ``NEW``."""
+    return call("password/reset/confirm/", {"password": NEW, **proof})
 
 
 def api_sessions() -> int:

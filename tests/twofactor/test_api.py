@@ -7,6 +7,7 @@ from accounts.twofactor.models import RecoveryCodes
 from tests.support.api import call, claims_of, get_tokens, is_good, second_step
 from tests.support.api_factors import add_app, signed_in
 from tests.support.api_passkeys import make, sign_in
+from tests.support.api_steps import mailed_proof
 from tests.support.second_steps import trusting_browser, with_factor
 from tests.support.steps import make_user, outbox
 from tests.support.webauthn import Passkey
@@ -50,9 +51,7 @@ def test_alice_signs_up_with_a_passkey_and_no_password(clock):
     assert call("email/verify/", {"email": email, "username": "alice", "code": code}).status == 200
     assert get_tokens().short == (401, "invalid_credentials")
 
-    challenge = call("login/code/", {"username": "alice"})["challenge"]
-    code = outbox()[-1].code
-    token = call("login/code/confirm/", {"challenge": challenge, "code": code})["access"]
+    token = call("login/code/confirm/", mailed_proof("login/code/"))["access"]
     assert len(make(token, passkey)["recovery_codes"]) == 10
 
     assert claims_of(sign_in(passkey)["access"])["amr"] == ["passkey"]
