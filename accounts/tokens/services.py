@@ -246,6 +246,8 @@ def sign_in_by_enrolment(
     with transaction.atomic():
         token_challenges.consume(challenge)
         proofs = (*first, add(user))
+        if proofs[-1].method is not Method.PASSKEY and policy.must_enrol_passkey(user, first):
+            raise EnrolmentRequired
         if must_accept:
             terms.accept(user, terms_version, Actor(client).by(*(proof.method for proof in proofs)))
         _cleared(user, policy.next_requirement(user, proofs))

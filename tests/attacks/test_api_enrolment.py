@@ -101,6 +101,21 @@ def test_staff_who_need_a_passkey_add_it_after_a_code_and_nothing_else(settings)
     assert claims_of(done["access"])["amr"] == ["pwd", "otp", "passkey"]
 
 
+def test_whoever_has_shown_only_the_mailbox_adds_a_passkey_and_no_app(settings):
+    set_up(settings, second_factor="all")
+    make_user("alice", password=None)
+    asked = call("login/code/", {"username": "alice"})["challenge"]
+    answer = call("login/code/confirm/", {"challenge": asked, "code": outbox()[-1].code})
+    assert (answer.short, answer["methods"]) == (REQUIRED, ["passkey"])
+    challenge = answer["challenge"]
+    setup = call("token/enrolment/setup/", {"challenge": challenge})
+
+    assert enrol(challenge, **app_of(setup)).short == REQUIRED
+
+    assert not Authenticator.objects.exists()
+    assert enrol(challenge, **passkey_of(setup)).status == 200
+
+
 def test_a_challenge_adds_one_factor_in_its_time_even_from_parallel_requests(
     alice, clock, transactional_db
 ):
