@@ -121,6 +121,7 @@ urlpatterns = [
     path("accounts/owner/<str:token>/", owner_views.owner_link, name="owner"),
     path("accounts/what-next/", owner_views.what_next, name="what_next"),
     path("brand/<str:name>", public_views.brand_file, name="brand_file"),
+    path("client/<str:name>", public_views.client_file, name="client_file"),
     path("help/", public_views.help_page, name="help"),
     path("privacy/", public_views.privacy, name="privacy"),
     path(".well-known/security.txt", public_views.security_txt, name="security_txt"),

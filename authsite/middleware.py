@@ -90,7 +90,7 @@ CHUNK = 65536
 # The largest body of an API call, in bytes. Parsing 2.5 MB of JSON takes a quarter of a second of
 # processor time, before any rate limit applies.
 LARGEST_CALL = 65536
-PUBLIC_KEYS, BRAND = "/.well-known/jwks.json", "/brand/"
+PUBLIC_KEYS, FILES = "/.well-known/jwks.json", ("/brand/", "/client/")
 WATCHED = ("/health/", "/metrics")
 
 
@@ -255,9 +255,9 @@ class ApiMiddleware(Middleware):
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        # Caches store one copy of the public keys and of the files of the brand for all clients, so
+        # Caches store one copy of the public keys and of these files for all clients, so
         # the response must not depend on the session or the language of the client.
-        is_public = request.path_info == PUBLIC_KEYS or request.path_info.startswith(BRAND)
+        is_public = request.path_info == PUBLIC_KEYS or request.path_info.startswith(FILES)
         if not is_call(request) and not is_public:
             return self.get_response(request)
         translation.activate(translation.get_language_from_request(request))
@@ -266,7 +266,7 @@ class ApiMiddleware(Middleware):
         for name, value in rate_limit_headers(levels).items():
             response.headers[name] = value
         dpop.complete(request, response)
-        # The public keys and the brand's files, which any cache may store, are in no language.
+        # The public keys and these files, which any cache may store, are in no language.
         if "public" not in response.get("Cache-Control", ""):
             response.setdefault("Content-Language", spoken())
             patch_vary_headers(response, ["Accept-Language"])

@@ -1,9 +1,11 @@
 """Public pages about the site, for people and for machines, and the files of the brand."""
 
 from datetime import datetime, time, timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.staticfiles import finders
 from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
@@ -39,6 +41,25 @@ def brand_file(_request: HttpRequest, name: str) -> HttpResponse:
         return HttpResponseNotFound("Not found.\n", content_type="text/plain; charset=utf-8")
     headers = {"Cache-Control": FOREVER, "Content-Security-Policy": POLICY}
     return HttpResponse(file.content, content_type=file.type, headers=headers)
+
+
+# The module for pages of other origins, and its types. Names contain the version of the interface.
+CLIENT = {"authsite-1.js": "text/javascript", "authsite-1.d.ts": "text/plain"}
+
+
+@login_not_required
+@require_safe
+def client_file(_request: HttpRequest, name: str) -> HttpResponse:
+    """Return a file of the module with which pages sign people in over the API."""
+    if name not in CLIENT:
+        return HttpResponseNotFound("Not found.\n", content_type="text/plain; charset=utf-8")
+    headers = {
+        "Access-Control-Allow-Origin": "*",
+        "Cache-Control": "public, max-age=3600",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    text = Path(str(finders.find(name))).read_text()
+    return HttpResponse(text, content_type=f"{CLIENT[name]}; charset=utf-8", headers=headers)
 
 
 # RFC 9116 section 2.5.5 recommends less than a year. Each answer has a new expiry date.

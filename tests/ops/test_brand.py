@@ -92,6 +92,20 @@ def test_a_logo_elsewhere_on_this_origin_is_shown_and_not_served(client, setting
     assert brand_of(settings.AUTHSITE).files == {}
 
 
+def test_any_origin_may_load_the_small_module_for_pages_and_its_types(client):
+    for name, type_ in {
+        "authsite-1.js": "text/javascript",
+        "authsite-1.d.ts": "text/plain",
+    }.items():
+        answer = client.get(f"/client/{name}")
+        assert (answer.status_code, answer["Content-Type"]) == (200, f"{type_}; charset=utf-8")
+        assert answer["Access-Control-Allow-Origin"] == "*"
+        assert answer["Cross-Origin-Resource-Policy"] == "cross-origin"
+        assert not {"Vary", "Set-Cookie", "Content-Language"} & set(answer.headers)
+        assert len(answer.content) <= 6 * 1024
+    assert client.get("/client/app.css").status_code == 404
+
+
 SECURITY_TXT = "/.well-known/security.txt"
 
 

@@ -43,6 +43,7 @@ OPEN = {
     "accounts/password/locked/",
     "accounts/owner/<str:token>/",
     "brand/<str:name>",
+    "client/<str:name>",
     "help/",
     "privacy/",
     ".well-known/security.txt",

@@ -1,92 +1,56 @@
-// A page that signs people in with authsite and calls the API for them. No library.
+// A page that signs people in with authsite and calls the API for them, by the site's own module.
 //
 // The refresh token is in a cookie that no script can read, including this one. The access token is
-// in a variable of this module. After a reload, the cookie gets a new access token.
+// in a variable of the module. After a reload, the cookie gets a new access token.
 
-const ACCOUNTS = document.querySelector('meta[name=accounts]').content
-const API = `${ACCOUNTS}/api/v1/`
+import { Away, connect } from 'http://localhost:8000/client/authsite-1.js'
+
 const find = id => document.getElementById(id)
 
-let access = null
-let renewing = null
 let challenge = null
+let options = null
 
-// Tells the other tabs of this page when somebody signs in or out.
-const tabs = new BroadcastChannel('session')
-tabs.onmessage = ({ data }) => {
-  access = null
-  if (data === 'begun') return location.reload()
-  show('sign-in', 'You signed out in another tab.')
-}
+export const accounts = connect('http://localhost:8000', { onState, onStepUp })
 
-function send(method, path, body, headers, credentials) {
-  return fetch(API + path, {
-    method,
-    credentials,
-    headers: { ...(body && { 'Content-Type': 'application/json' }), ...headers },
-    body: body && JSON.stringify(body)
-  })
-}
-
-// The calls that send the cookie. No form can send this header.
-const session = (method, path = '', body) =>
-  send(method, `session/${path}`, body, { 'X-Requested-With': 'authsite' }, 'include')
-
-// Refresh once at a time in all tabs: a cookie that is used twice looks stolen. Calls that need a
-// token meanwhile wait for the same refresh.
-function renew() {
-  renewing ??= navigator.locks.request('renew', async () => {
-    const answer = await session('POST', 'refresh/')
-    access = answer.ok ? (await answer.json()).access : null
-    return access !== null
-  }).finally(() => { renewing = null })
-  return renewing
-}
-
-// Any other call: with the access token; if it has expired, once more with a new one.
-export async function call(method, path, body) {
-  const once = () => send(method, path, body, { Authorization: `Bearer ${access}` }, 'omit')
-  const answer = await once()
-  if (answer.status !== 401) return answer
-  if (await renew()) return once()
-  show('sign-in', 'Sign in again.')
-  return answer
-}
-
-async function begin(answer) {
-  const said = await answer.json()
-  if (answer.ok) {
-    access = said.access
-    challenge = null
-    tabs.postMessage('begun')
-    return showAccount()
-  }
-  if (said.code === 'second_factor_required') {
-    challenge = said.challenge
-    find('mail').hidden = !said.methods.includes('email')
-    find('methods').textContent = said.methods.length
-      ? 'Enter a code from your app, or a recovery code.'
-      : 'Your account opens with a passkey only: sign in on the site itself.'
-    return show('second-step')
-  }
-  // Keep what was typed, so that the person can correct it.
-  find('message').textContent = said.detail ?? Object.values(said).flat().join(' ')
-  if (said.code === 'invalid_challenge') show('sign-in', said.detail)
+function onState(state) {
+  if (state === 'in') return attempt(showAccount)
+  if (state === 'out') return show('sign-in')
+  show('', 'The accounts can’t be reached. This page tries again by itself.')
 }
 
 function show(id, message = '') {
   for (const form of document.forms) form.reset()
-  for (const part of ['sign-in', 'second-step', 'account']) find(part).hidden = part !== id
+  for (const part of ['sign-in', 'second-step', 'account', 'step-up']) find(part).hidden = part !== id
   find('message').textContent = message
 }
 
+// Keeps what was typed, so that the person can correct it.
+async function attempt(act) {
+  try {
+    await act()
+  } catch (error) {
+    // The page says already that the accounts cannot be reached.
+    if (error instanceof Away && accounts.state === 'away') return
+    find('message').textContent = error.message
+    if (error.code === 'invalid_challenge') show('sign-in', error.message)
+  }
+}
+
+function goOn(step) {
+  if (!step) return
+  ({ challenge, options } = step)
+  show('second-step')
+  find('mail').hidden = !step.methods.includes('email')
+  find('key').hidden = !options
+}
+
 async function showAccount() {
-  const answer = await call('GET', 'me/')
+  const answer = await accounts.call('GET', 'me/')
   if (!answer.ok) return
   const me = await answer.json()
   // As text, never as HTML: a name may contain a script.
   find('name').textContent = me.display_name || me.username
-  const places = await (await call('GET', 'sessions/')).json()
+  const places = await (await accounts.call('GET', 'sessions/')).json()
   find('places').replaceChildren(...places.results.map(place => {
     const item = document.createElement('li')
     item.textContent = `${place.device}${place.is_current ? ' (here)' : ''}`
@@ -95,43 +59,45 @@ async function showAccount() {
   show('account')
 }
 
-function onSubmit(id, act) {
-  find(id).addEventListener('submit', event => {
+function on(id, type, act) {
+  find(id).addEventListener(type, event => {
     event.preventDefault()
-    act(Object.fromEntries(new FormData(event.target)))
+    attempt(() => act(Object.fromEntries(type === 'submit' ? new FormData(event.target) : [])))
   })
 }
 
-onSubmit('sign-in', async fields => begin(await session('POST', '', fields)))
-onSubmit('second-step', async fields => begin(await session('POST', '', { challenge, ...fields })))
-
-find('mail').addEventListener('click', async () => {
-  const answer = await session('POST', '', { challenge, method: 'email' })
-  if (!answer.ok) return begin(answer)
+on('sign-in', 'submit', async fields => goOn(await accounts.signIn(fields)))
+on('passkey', 'click', async () => goOn(await accounts.signInByPasskey()))
+on('second-step', 'submit', async fields => goOn(await accounts.signIn({ challenge, ...fields })))
+on('key', 'click', async () => goOn(await accounts.signInByPasskey(challenge, options)))
+on('mail', 'click', async () => {
+  await accounts.mailCode(challenge)
   find('message').textContent = 'A mail with a code is on its way.'
 })
-
-async function signOut() {
-  const answer = await session('DELETE')
-  if (!answer.ok) return show('account', 'That failed. Try again.')
-  access = null
-  tabs.postMessage('ended')
-  show('sign-in', 'You’re signed out.')
-}
-find('sign-out').addEventListener('click', signOut)
-
-find('sign-out-everywhere').addEventListener('click', async () => {
-  // Revoke one page of the list at a time, until only this session is left.
-  for (;;) {
-    const answer = await call('GET', 'sessions/')
-    if (!answer.ok) return
-    const others = (await answer.json()).results.filter(place => !place.is_current)
-    if (!others.length) return signOut()
-    const ended = await Promise.all(others.map(place => call('DELETE', `sessions/${place.id}/`)))
-    if (!ended.every(one => one.ok || one.status === 404)) return show('account', 'That failed. Try again.')
-  }
+on('sign-out', 'click', accounts.signOut)
+on('sign-out-everywhere', 'click', async () => {
+  const answer = await accounts.call('POST', 'sessions/others/', {})
+  if (answer.ok) await accounts.signOut()
+  else show('account', 'That failed. Try again.')
 })
 
-// After a reload, only the cookie knows whether somebody is signed in.
-if (await renew()) await showAccount()
-else show('sign-in')
+// The module asks for a recent proof if the last one is older than ten minutes.
+function onStepUp(methods) {
+  if (methods.includes('passkey')) return 'passkey'
+  show('step-up', 'Show that it’s you.')
+  return new Promise(resolve => {
+    find('proof').name = methods.includes('password') ? 'password' : 'code'
+    find('step-up').onsubmit = event => {
+      event.preventDefault()
+      resolve(Object.fromEntries(new FormData(event.target)))
+    }
+  })
+}
+
+on('rename', 'submit', async fields => {
+  const answer = await accounts.call('PATCH', 'me/', fields)
+  if (!answer.ok) throw new Error((await answer.json()).detail)
+  await showAccount()
+})
+
+accounts.start()
