@@ -13,18 +13,21 @@ from accounts.common.api import TextField, valid
 from accounts.deletion import services
 from accounts.sessions.current import actor_of
 from accounts.tokens.authentication import Credentials, IsRecent
-from accounts.tokens.errors import InvalidToken, NotForApps
+from accounts.tokens.errors import InvalidToken, NotForApps, NotForPages
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
 
 class MayDelete(IsRecent):
-    """Requires recent authentication, and refuses connected apps."""
+    """Requires recent authentication, and refuses connected apps and pages in a browser."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        session = request.auth.session if isinstance(request.auth, Credentials) else None
-        if session and session.is_app:
-            raise NotForApps("delete_account")
+        auth = request.auth
+        if isinstance(auth, Credentials) and auth.session:
+            if auth.session.is_app:
+                raise NotForApps("delete_account")
+            if auth.is_pages:
+                raise NotForPages("delete_account")
         return super().has_permission(request, view)
 
 
