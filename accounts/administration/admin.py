@@ -98,7 +98,7 @@ class UserAdmin(PeopleAdmin):
         """
         changed = set(form.changed_data) - {"reason"}
         obj.save(update_fields=changed & {"is_staff", "is_superuser"})
-        rights_views.tell_changes(request, obj, changed, form.cleaned_data["reason"])
+        rights_views.tell_changes(request, obj, form)
 
     def has_add_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Return False: users sign up themselves, and staff deactivate users, but delete none."""

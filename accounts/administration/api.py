@@ -2,10 +2,14 @@
 
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC
 from typing import Any, cast
 
+from django.contrib.auth.models import Group
 from django.http import Http404
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import generics, serializers, views
@@ -13,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.activity.models import LONGEST_REASON
-from accounts.administration import acts, person, roles, search
+from accounts.administration import acts, changes, person, roles, search
 from accounts.administration.acts import API_ACTS
 from accounts.administration.explanation import blocks_for
 from accounts.administration.person import Account, Facts
@@ -22,9 +26,11 @@ from accounts.administration.search import MOST, ORDERS, STATES, Filters
 from accounts.administration.steps import Mode
 from accounts.calls import conditions
 from accounts.calls.lists import AFTER, PAGE
-from accounts.common.api import ChoiceField, TextField, valid
+from accounts.common.api import ChoiceField, TextField, TextListField, valid
 from accounts.common.errors import PublicError
 from accounts.common.proofs import Assurance
+from accounts.deletion.api import DeletionRequestedSerializer
+from accounts.profile.api import ProfileSerializer
 from accounts.sessions.current import actor_of
 from accounts.signin import policy
 from accounts.throttle.limits import STAFF
@@ -136,11 +142,23 @@ class OfferSerializer(serializers.Serializer[Any]):
     targets = TargetSerializer(many=True)
 
 
-class AccountSerializer(FoundSerializer):
-    """A user or a sign-up: why the person cannot sign in, and what can be done now."""
+class AccountSerializer(FoundSerializer, ProfileSerializer):
+    """A user or a sign-up: why the person cannot sign in, and what can be done now.
 
+    The profile of a sign-up is empty.
+    """
+
+    groups = serializers.ListField(
+        source="group_names", child=serializers.CharField(), required=False
+    )
     explanation = serializers.SerializerMethodField()
     acts = serializers.SerializerMethodField()
+
+    def to_representation(self, account: Account) -> Any:
+        shown = super().to_representation(account)
+        if isinstance(account, User):
+            return shown
+        return shown | dict.fromkeys(ProfileSerializer().fields, "") | {"groups": []}
 
     @extend_schema_field(BlockSerializer(many=True))
     def get_explanation(self, account: Account) -> Any:
@@ -161,14 +179,18 @@ class AccountSerializer(FoundSerializer):
         return OfferSerializer(rows, many=True).data
 
 
-class ActSerializer(serializers.Serializer[Any]):
-    """An act: why, and optionally on what and when."""
-
-    reason = TextField(
+def _reason() -> TextField:
+    return TextField(
         max_length=LONGEST_REASON,
         validators=[refuse_controls],
         help_text="The person can read it.",
     )
+
+
+class ActSerializer(serializers.Serializer[Any]):
+    """An act: why, and optionally on what and when."""
+
+    reason = _reason()
     target = TextField(
         required=False,
         max_length=254,
@@ -177,6 +199,26 @@ class ActSerializer(serializers.Serializer[Any]):
     mode = ChoiceField(
         list(Mode), required=False, help_text="`wait`: `remove-factors` after the waiting period."
     )
+
+
+class ReasonSerializer(serializers.Serializer[Any]):
+    """Why staff do something."""
+
+    reason = _reason()
+
+
+class ChangeSerializer(ProfileSerializer):
+    """What changes of a profile, the groups from now on, and why."""
+
+    reason = _reason()
+    groups = TextListField(required=False, help_text="The names of all groups from now on.")
+
+    def validate_groups(self, names: list[str]) -> list[Group]:
+        """Return the groups with these names."""
+        groups = list(Group.objects.filter(name__in=names))
+        if {group.name for group in groups} != set(names):
+            raise serializers.ValidationError(_("One of these groups doesn’t exist."))
+        return groups
 
 
 class FiltersSerializer(serializers.Serializer[Any]):
@@ -248,7 +290,7 @@ class FoundUsersView(generics.ListAPIView[User]):
 
 
 class AccountView(views.APIView):
-    """Show an account to staff."""
+    """Show an account to staff, change it, and ask for its deletion."""
 
     area = "admin"
     permission_classes = (ForStaff,)
@@ -270,6 +312,64 @@ class AccountView(views.APIView):
         if isinstance(account, User):
             person.record_page_view(account, staff, actor)
         return _shown(account, request)
+
+    @extend_schema(
+        operation_id="update_account",
+        parameters=[conditions.IF_MATCH, conditions.ETAG],
+        request=ChangeSerializer,
+        responses=AccountSerializer,
+    )
+    def patch(self, request: Request, id: uuid.UUID) -> Response:
+        """Change the profile of a user and, for managers and superusers, the groups.
+
+        The reason is in the history of the account and in the email to its person. A change of
+        groups signs the person out everywhere, and superusers get an email, too.
+        """
+        staff, user = cast(User, request.user), _user(id)
+        data = valid(ChangeSerializer(data=request.data))
+        actor = replace(actor_of(request._request), reason=data.pop("reason"))
+        groups = data.pop("groups", None)
+        # The answer shows the account, even if nothing changes.
+        person.record_page_view(user, staff, actor_of(request._request))
+
+        def check(found: User) -> None:
+            conditions.check(request, _data(found, request))
+
+        changes.change(user, staff, actor, profile=data, groups=groups, check=check)
+        return _shown(_user(id), request)
+
+    @extend_schema(
+        operation_id="delete_account",
+        parameters=[conditions.IF_MATCH],
+        request=ReasonSerializer,
+        responses={202: DeletionRequestedSerializer},
+    )
+    def delete(self, request: Request, id: uuid.UUID) -> Response:
+        """Ask for the deletion of an account, as the act `delete` does.
+
+        Everyone is signed out at once. Until `deletion_due`, staff and the person can undo it.
+        """
+        reason = valid(ReasonSerializer(data=request.data))["reason"]
+        _perform(request, _user(id), "delete", reason=reason)
+        return Response(DeletionRequestedSerializer(_user(id)).data, status=202)
+
+
+def _user(id: uuid.UUID) -> User:
+    return get_object_or_404(User, pk=id)
+
+
+def _perform(request: Request, account: Account, act: str, **options: Any) -> None:
+    """Do an act with ``account``, if that is still as the client has read it.
+
+    Raises:
+        PreconditionFailed, PublicError: see :func:`conditions.check` and :func:`acts.perform`.
+    """
+
+    def check(found: Account) -> None:
+        conditions.check(request, _data(found, request))
+
+    staff, actor = cast(User, request.user), actor_of(request._request)
+    acts.perform(act, staff, actor, account, check=check, **options)
 
 
 class ActView(views.APIView):
@@ -293,16 +393,12 @@ class ActView(views.APIView):
         The reason is in the history of the account and in the email to its person. 409 means that
         somebody else has changed the account at the same time.
         """
-        staff, account = cast(User, request.user), search.find_account(str(id))
+        account = search.find_account(str(id))
         if act not in API_ACTS:
             raise Http404
         data = valid(ActSerializer(data=request.data))
-
-        def check(found: Account) -> None:
-            conditions.check(request, _data(found, request))
-
         try:
-            acts.perform(act, staff, actor_of(request._request), account, **data, check=check)
+            _perform(request, account, act, **data)
         except UnknownTarget as error:
             raise serializers.ValidationError({"target": [str(error)]}, error.code) from None
         except NoMode as error:

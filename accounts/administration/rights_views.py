@@ -14,14 +14,11 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.activity import events
-from accounts.activity.events import Event
-from accounts.activity.services import record, tell_superusers
-from accounts.administration import roles
+from accounts.activity.services import Actor
+from accounts.administration import changes, roles
 from accounts.administration.act_views import ReasonForm
 from accounts.common import secrets
-from accounts.common.signals import credentials_changed
-from accounts.sessions.current import actor_of, session_of, staff_of
+from accounts.sessions.current import actor_of
 from accounts.signin.adminsite import ListAdmin, RowsField
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give, lock_with_superusers, note_groups_changed
@@ -101,9 +98,7 @@ class UserForm(RightsForm):
         if _version(current or self.instance) != self.seen:
             raise forms.ValidationError(CHANGED_MEANWHILE)
         if current and current.deletion_due:
-            raise forms.ValidationError(
-                _("This account will be deleted. Undo the deletion first, then change its rights.")
-            )
+            raise forms.ValidationError(changes.WillBeDeleted.message)
         stays = all(data.get(name, True) for name in ("is_staff", "is_superuser"))
         if is_last and not stays:
             raise forms.ValidationError(
@@ -129,7 +124,7 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
             note_groups_changed(form.instance.user_set.all())
         if "permissions" in form.changed_data:
             for member in form.instance.user_set.all():
-                _tell_of_rights(request, member, form.cleaned_data["reason"])
+                changes.tell(member, {"user_permissions"}, *_staff_of(request, form))
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
@@ -140,7 +135,7 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
             raise PermissionDenied
         form = ReasonForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
-            _delete(request, group, form.cleaned_data["reason"])
+            _delete(group, *_staff_of(request, form))
             messages.success(request, _("You’ve deleted the group %(name)s.") % {"name": group})
             return redirect("admin:auth_group_changelist")
         context = {**self.admin_site.each_context(request), "opts": self.opts}
@@ -164,23 +159,13 @@ def groups_field(staff: User) -> forms.ModelMultipleChoiceField:
 
 
 @transaction.atomic
-def _delete(request: HttpRequest, group: Group, reason: str) -> None:
+def _delete(group: Group, staff: User, actor: Actor) -> None:
     """Delete ``group``, and notify its members that their rights have changed."""
     members = list(group.user_set.all())
     note_groups_changed(group.user_set.all())
     group.delete()
     for member in members:
-        _tell_of_rights(request, member, reason)
-
-
-def tell_changes(request: HttpRequest, user: User, changed: set[str], reason: str) -> None:
-    """Record the change of the fields ``changed`` of ``user``, and notify all whom it concerns."""
-    if "groups" in changed:
-        note_groups_changed(User.objects.filter(pk=user.pk))
-    for event in _events(user, changed):
-        _tell(request, user, event, reason)
-    if changed:
-        tell_superusers(user, staff_of(request, reason))
+        changes.tell(member, {"user_permissions"}, staff, actor)
 
 
 def is_superuser(request: HttpRequest) -> bool:
@@ -196,30 +181,12 @@ def _version(user: User) -> str:
     return secrets.digest(str((user.pk, user.is_staff, user.is_superuser, given)), "rights")
 
 
-def _tell(request: HttpRequest, user: User, event: Event, reason: str) -> None:
-    """Record ``event`` in both histories, and revoke the sessions of ``user``, who gets an email.
-
-    If ``user`` made the change, the current session is kept.
-    """
-    staff, actor = cast(User, request.user), staff_of(request, reason)
-    keep = session_of(request).pk if user == staff else None
-    credentials_changed.send(User, user=user, event=event.name, actor=actor, keep=keep)
-    if user != staff:
-        detail = f"{user.username}: {event.sentence}"
-        record(staff, events.STAFF_ACTED, replace(actor_of(request), reason=reason), detail=detail)
+def tell_changes(request: HttpRequest, user: User, form: Any) -> None:
+    """Record the change of rights of ``user`` by ``form``, and notify all whom it concerns."""
+    changes.tell(user, set(form.changed_data), *_staff_of(request, form))
 
 
-def _tell_of_rights(request: HttpRequest, member: User, reason: str) -> None:
-    """Notify ``member`` of a group, and the superusers, that the rights of the group changed."""
-    _tell(request, member, events.RIGHTS_CHANGED, reason)
-    tell_superusers(member, staff_of(request, reason))
-
-
-def _events(user: User, changed: set[str]) -> list[Event]:
-    """Return the events to record for ``user`` after the fields in ``changed`` have changed."""
-    found = []
-    if "is_staff" in changed:
-        found.append(events.STAFF_GRANTED if user.is_staff else events.STAFF_WITHDRAWN)
-    if "is_superuser" in changed:
-        found.append(events.SUPERUSER_GRANTED if user.is_superuser else events.SUPERUSER_WITHDRAWN)
-    return [*found, *([events.RIGHTS_CHANGED] if changed & {"groups", "user_permissions"} else [])]
+def _staff_of(request: HttpRequest, form: Any) -> tuple[User, Actor]:
+    """Return the member of staff who sends ``form``, and the actor with the reason in it."""
+    actor = replace(actor_of(request), reason=form.cleaned_data["reason"])
+    return cast(User, request.user), actor

@@ -52,7 +52,8 @@ SIGN_INS = {
 SIGN_IN_REFUSED = "SignInRefused"
 # The operations that answer 409 if somebody else was faster.
 CONFLICTS = {
-    *("act_on_account", "add_email", "confirm_email", "make_email_primary", "remove_email"),
+    *("update_account", "delete_account", "act_on_account"),
+    *("add_email", "confirm_email", "make_email_primary", "remove_email"),
     *("set_emailed_codes", "add_authenticator_app", "add_passkey", "make_recovery_codes"),
     *("complete_enrolment", "disconnect_provider"),
     *("remove_authenticator_app", "remove_passkey"),

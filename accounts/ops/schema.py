@@ -235,6 +235,7 @@ ACCOUNT = {
 }
 SHOWN_ACCOUNT = {
     **ACCOUNT,
+    **{name: PERSON[name] for name in (*ProfileForm.base_fields, "groups")},
     "explanation": [],
     "acts": [
         {"name": "send-reset", "targets": [{"value": EMAIL, "name": EMAIL}]},
@@ -417,6 +418,14 @@ EXAMPLES = {
     "list_activity": Example(answer=_page(EVENT)),
     "find_users": Example(answer=_page(ACCOUNT)),
     "get_account": Example(answer=SHOWN_ACCOUNT, id=ALICE),
+    "update_account": Example(
+        {"reason": "You asked us to, ticket 4812", "given_name": "Alice", "groups": ["Editors"]},
+        {**SHOWN_ACCOUNT, "given_name": "Alice", "groups": ["Editors"]},
+        id=ALICE,
+    ),
+    "delete_account": Example(
+        {"reason": "You asked us to, ticket 4812"}, {"deletion_due": ENDS}, id=ALICE
+    ),
     "act_on_account": Example(
         {"reason": "You asked us to, ticket 4812"},
         {

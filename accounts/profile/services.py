@@ -85,17 +85,31 @@ def save(
     Raises:
         RateLimited: there were too many changes.
     """
-    changed = {name: value for name, value in profile.items() if getattr(user, name) != value}
-    if not changed:
+    if not _changed(user, profile):
         return
     hit(PROFILE_CHANGE.of(user.pk, app))
-    # Apps are not told ``about``.
-    told = {"updated_at": clock.now()} if changed.keys() - {"about"} else {}
     with transaction.atomic():
         if check:
             check(users.lock_row_as_is(user))
+        store(user, profile, actor)
+
+
+def store(user: User, profile: Mapping[str, str], actor: Actor) -> bool:
+    """Store the fields of ``profile`` that differ from those of ``user``, and record that.
+
+    Return whether any differs. Call this in a transaction.
+    """
+    changed = _changed(user, profile)
+    # Apps are not told ``about``.
+    told = {"updated_at": clock.now()} if changed.keys() - {"about"} else {}
+    if changed:
         User.objects.filter(pk=user.pk).update(**changed, **told)
         record(user, events.PROFILE_CHANGED, actor)
+    return bool(changed)
+
+
+def _changed(user: User, profile: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in profile.items() if getattr(user, name) != value}
 
 
 def read(reader: User, user_id: uuid.UUID, actor: Actor) -> User:

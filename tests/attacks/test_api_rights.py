@@ -150,6 +150,8 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
     ("GET", "activity/"): {"read", "activity:read"},
     ("GET", "admin/users/"): None,
     ("GET", "admin/users/<uuid:id>/"): None,
+    ("PATCH", "admin/users/<uuid:id>/"): None,
+    ("DELETE", "admin/users/<uuid:id>/"): None,
     ("POST", "admin/users/<uuid:id>/<slug:act>/"): None,
     ("GET", "admin/invitations/"): None,
     ("POST", "admin/invitations/"): None,

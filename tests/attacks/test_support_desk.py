@@ -31,6 +31,7 @@ from tests.support.administration import (
     REASON,
     act,
     alice_with_addresses,
+    carols_key,
     desk,
     member,
     page_of,
@@ -445,15 +446,6 @@ def test_people_do_not_learn_which_member_of_staff_acted():
 
 
 TOO_WEAK = (401, "insufficient_user_authentication")
-
-
-def carols_key(wanted="act"):
-    """Return a key of carol that a superuser has allowed to use the staff API."""
-    carol = member("carol", "Support")
-    key = key_of(carol)
-    target = f"{row_of(key).pk} {wanted}"
-    assert act(desk("Superuser", "owner"), carol, "allow-key", target=target).status_code == 302
-    return key
 
 
 def may_use_staff_api(key):

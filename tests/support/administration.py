@@ -12,6 +12,7 @@ from accounts.emails import services as emails
 from accounts.users import services as users
 from accounts.users.models import User
 from tests.support.api import call, get_tokens, second_step
+from tests.support.api_keys import key_of, row_of
 from tests.support.second_factor import unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
@@ -127,3 +128,12 @@ def rows() -> list[Any]:
     )
     held = list(User.user_permissions.through.objects.values_list("user", "permission"))
     return [*users, *groups, *held]
+
+
+def carols_key(wanted: str = "act", role: str = "Support") -> str:
+    """Return a key of carol that a superuser, owner, has allowed to use the staff API."""
+    carol = member("carol", role)
+    key = key_of(carol)
+    target = f"{row_of(key).pk} {wanted}"
+    assert act(desk("Superuser", "owner"), carol, "allow-key", target=target).status_code == 302
+    return key

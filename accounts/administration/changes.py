@@ -1,0 +1,109 @@
+"""Changes the profiles and the rights of others for staff, and tells those whom it concerns."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import cast
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import events
+from accounts.activity.events import Event
+from accounts.activity.services import Actor, record, tell_superusers
+from accounts.administration import acts, roles
+from accounts.administration.roles import NotInRole
+from accounts.common.errors import PublicError
+from accounts.common.signals import credentials_changed
+from accounts.invitations.services import MoreThanOwnRights
+from accounts.profile import services as profiles
+from accounts.users.models import User
+from accounts.users.rights import groups_to_give, note_groups_changed
+
+
+class WillBeDeleted(PublicError):
+    """The deletion of the account was requested. It has no rights any more."""
+
+    code = "already_done"
+    status = 409
+    message = _("This account will be deleted. Undo the deletion first, then change its rights.")
+
+
+def change(
+    user: User,
+    staff: User,
+    actor: Actor,
+    *,
+    profile: Mapping[str, str],
+    groups: Collection[Group] | None = None,
+    check: Callable[[User], None],
+) -> None:
+    """Change the profile and the groups of ``user`` for ``staff``, and record it in both histories.
+
+    ``actor``: the client of ``staff``, with the reason.
+    ``profile``: fields with validated values. ``groups``: all groups of the user from now on; None
+        if they stay.
+    ``check``: raises an exception if the account, as read under a lock, must not be changed.
+
+    Raises:
+        NotInRole, NotAllowedOnStaff: see :func:`roles.check`; ``staff`` may change no groups.
+        MoreThanOwnRights: ``staff`` may not give or take one of the groups.
+        WillBeDeleted: ``groups`` are given to an account that will be deleted.
+        AlreadyDone: the account was deleted meanwhile.
+        RateLimited: ``staff`` acted too often.
+    """
+    roles.check(staff, user)
+    acts.count(staff, actor)
+    with transaction.atomic():
+        staff, found = acts.locked(staff, user)
+        user = cast(User, found)
+        roles.check(staff, user)
+        check(user)
+        if profiles.store(user, profile, actor.as_staff(staff)):
+            _note_act(user, events.PROFILE_CHANGED, staff, actor)
+        if groups is not None and {*groups} != {*user.groups.all()}:
+            _set_groups(user, groups, staff)
+            tell(user, {"groups"}, staff, actor)
+
+
+def _set_groups(user: User, groups: Collection[Group], staff: User) -> None:
+    if not roles.may_change_rights(staff, user):
+        raise NotInRole
+    if user.deletion_due:
+        raise WillBeDeleted
+    if not {*groups} ^ {*user.groups.all()} <= {*groups_to_give(staff)}:
+        raise MoreThanOwnRights
+    user.groups.set(groups)
+
+
+def tell(user: User, changed: Collection[str], staff: User, actor: Actor) -> None:
+    """Record that ``staff`` has changed the fields ``changed`` of ``user``, and notify people.
+
+    This revokes the sessions of ``user``, except the one of ``actor``.
+
+    ``actor``: the client and the session of ``staff``, with the reason.
+    """
+    if "groups" in changed:
+        note_groups_changed(User.objects.filter(pk=user.pk))
+    found, by_staff = _events(user, changed), actor.as_staff(staff)
+    for event in found:
+        keep = actor.session if user == staff else None
+        credentials_changed.send(User, user=user, event=event.name, actor=by_staff, keep=keep)
+        if user != staff:
+            _note_act(user, event, staff, actor)
+    if found:
+        tell_superusers(user, by_staff)
+
+
+def _note_act(user: User, event: Event, staff: User, actor: Actor) -> None:
+    record(staff, events.STAFF_ACTED, actor, detail=f"{user.username}: {event.sentence}")
+
+
+def _events(user: User, changed: Collection[str]) -> list[Event]:
+    """Return the events to record for ``user`` after the fields in ``changed`` have changed."""
+    found = []
+    if "is_staff" in changed:
+        found.append(events.STAFF_GRANTED if user.is_staff else events.STAFF_WITHDRAWN)
+    if "is_superuser" in changed:
+        found.append(events.SUPERUSER_GRANTED if user.is_superuser else events.SUPERUSER_WITHDRAWN)
+    is_changed = not {"groups", "user_permissions"}.isdisjoint(changed)
+    return [*found, *([events.RIGHTS_CHANGED] if is_changed else [])]

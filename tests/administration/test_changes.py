@@ -1,0 +1,165 @@
+"""What staff change over the API: profiles and groups."""
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+
+from accounts.activity.models import Activity
+from accounts.administration.acts import OF_KEYS
+from accounts.sessions.models import LoginSession
+from accounts.throttle.limits import STAFF
+from accounts.throttle.services import hit
+from accounts.users.models import User
+from tests.support.administration import REASON, carols_key, member, staff_token
+from tests.support.api import call, get_tokens
+from tests.support.second_factor import enrolled
+from tests.support.steps import make_user, outbox
+
+pytestmark = pytest.mark.django_db
+
+
+def desk_of(role, username="carol"):
+    """Return the token of a member of staff with ``role``."""
+    enrolled(member(username, role))
+    return staff_token(username)
+
+
+@pytest.fixture
+def alice():
+    return make_user("alice")
+
+
+def change(user, token, method="PATCH", **fields):
+    return call(f"admin/users/{user.pk}/", {"reason": REASON} | fields, method=method, token=token)
+
+
+def groups_of(user):
+    return sorted(user.groups.values_list("name", flat=True))
+
+
+def group_with(name, *rights):
+    group = Group.objects.create(name=name)
+    group.permissions.set(Permission.objects.filter(codename__in=rights))
+    return group
+
+
+def test_a_changed_profile_is_in_both_histories_and_in_an_email_with_the_reason(alice):
+    token = desk_of("Support")
+
+    answer = change(alice, token, given_name="Alice", language="de")
+
+    assert (answer["given_name"], answer["language"], answer["groups"]) == ("Alice", "de", [])
+    mine = alice.activity.get(kind="profile_changed")
+    assert (mine.actor, mine.reason) == ("carol", REASON)
+    theirs = Activity.objects.get(user__username="carol", kind="staff_acted")
+    assert (theirs.detail, theirs.reason) == ("alice: The profile was changed.", REASON)
+    assert any(mail.to == alice.email and REASON in str(vars(mail)) for mail in outbox())
+
+
+def test_changed_groups_sign_the_person_out_and_tell_superusers(alice):
+    owner, token = member("owner", "Superuser"), desk_of("Manager")
+    alice.groups.add(group_with("Old", "view_user"))
+    group_with("Editors", "view_group")
+    User.objects.get(username="carol").user_permissions.add(
+        Permission.objects.get(codename="view_group")
+    )
+    get_tokens("alice")
+
+    answer = change(alice, token, groups=["Editors"])
+
+    assert (answer.status, answer["groups"]) == (200, ["Editors"])
+    assert not LoginSession.objects.filter(user=alice, ended_at=None).exists()
+    assert alice.activity.filter(kind="rights_changed", reason=REASON).exists()
+    assert owner.activity.filter(kind="staff_changed", detail="alice").exists()
+    assert call("admin/users/?group=Editors", token=token)["results"][0]["username"] == "alice"
+
+
+def test_a_deletion_over_the_api_can_be_undone(alice):
+    token = desk_of("Support")
+
+    answer = change(alice, token, method="DELETE")
+
+    assert (answer.status, list(answer.body)) == (202, ["deletion_due"])
+    assert change(alice, token, method="DELETE").short == (409, "already_done")
+    undone = call(f"admin/users/{alice.pk}/undo-deletion/", {"reason": REASON}, token=token)
+    assert undone.status == 200
+
+
+# What mallory, who is staff, tries: the role, whom it concerns, what is sent, and the refusal.
+ON_STAFF, ROLE = (403, "not_allowed_on_staff"), (403, "not_in_role")
+ATTEMPTS = [
+    ("Auditor", "alice", {"about": "x"}, ROLE),
+    ("Support", "alice", {"groups": ["Editors"]}, ROLE),
+    ("Support", "manager", {"about": "x"}, ON_STAFF),
+    ("Manager", "owner", {"about": "x"}, ON_STAFF),
+    ("Manager", "owner", {"groups": []}, ON_STAFF),
+    ("Manager", "mallory", {"groups": ["Owners"]}, ON_STAFF),
+    ("Superuser", "mallory", {"about": "x"}, ON_STAFF),
+    # Neither a group with a right that managers lack, nor one that another service may trust.
+    ("Manager", "alice", {"groups": ["Owners"]}, ROLE),
+    ("Manager", "alice", {"groups": ["Manager", "Owners"]}, ROLE),
+    ("Manager", "alice", {"groups": ["No rights here"]}, ROLE),
+    ("Manager", "bob", {"groups": []}, ROLE),
+    ("Superuser", "alice", {"groups": ["None of that name"]}, "groups"),
+    ("Superuser", "alice", {"groups": "Editors"}, "groups"),
+    ("Superuser", "alice", {"reason": ""}, "reason"),
+    ("Superuser", "alice", {"reason": "x" * 501}, "reason"),
+    *(
+        ("Superuser", "alice", {name: value}, name)
+        for name, value in {
+            **{"is_staff": True, "is_superuser": True, "is_active": False, "user_permissions": [1]},
+            **{"password": "x", "email": "m@example.org", "username": "m", "id": "x", "state": ""},
+            **{"credential_version": 0, "date_joined": "2020-01-01T00:00:00Z", "group_names": []},
+        }.items()
+    ),
+]
+
+
+@pytest.mark.parametrize("role, name, fields, refusal", ATTEMPTS)
+def test_bad_staff_change_nothing_beyond_their_role(role, name, fields, refusal):
+    members = {"manager": "Manager", "owner": "Superuser"}
+    users = {each: member(each, members[each]) for each in members}
+    users |= {each: make_user(each) for each in ("alice", "bob")}
+    group_with("Editors", "view_user")
+    group_with("Owners", "add_group")
+    users["bob"].groups.add(group_with("No rights here"))
+    token = desk_of(role, "mallory")
+    users["mallory"] = User.objects.get(username="mallory")
+    before = list(User.objects.order_by("pk").values()), groups_of(users["bob"])
+
+    answer = change(users[name], token, **fields)
+
+    if isinstance(refusal, str):
+        assert (answer.status, answer.fields) == (400, [refusal])
+    else:
+        assert answer.short == refusal
+    after = list(User.objects.order_by("pk").values()), groups_of(users["bob"])
+    assert after == before
+    assert groups_of(users["alice"]) == []
+
+
+def test_an_account_that_will_be_deleted_gets_no_groups(alice):
+    token = desk_of("Superuser")
+    change(alice, token, method="DELETE")
+    group_with("Editors", "view_user")
+
+    assert change(alice, token, groups=["Editors"]).short == (409, "already_done")
+    assert groups_of(alice) == []
+
+
+def test_whoever_is_shown_an_account_without_changing_it_leaves_a_trace(alice):
+    assert change(alice, desk_of("Support")).status == 200
+
+    assert alice.activity.filter(kind="page_opened", actor="carol").exists()
+
+
+def test_an_allowed_key_acts_10_000_times_an_hour_and_its_owner_no_more_than_before(alice, clock):
+    key, carol = carols_key(), User.objects.get(username="carol")
+    budget = STAFF.times(OF_KEYS).of("key", carol.pk)
+    assert 10_000 <= 3_600_000 / budget.cost <= 10_100
+    hit(budget._replace(cost=budget.depth - 2 * budget.cost))
+
+    answers = [change(alice, key, about=str(n)).status for n in range(3)]
+
+    assert answers == [200, 200, 429]
+    assert {row.key for row in alice.activity.filter(kind="profile_changed")} != {""}
+    assert STAFF.burst == 60
