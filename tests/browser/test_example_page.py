@@ -20,7 +20,7 @@ from tests.support.browser_passkeys import add_passkey, enter
 from tests.support.browser_steps import member, newcomer
 from tests.support.second_factor import SETUP, code_of, seed_on
 from tests.support.site import CHEAP_HASHES, ROOT, Site
-from tests.support.steps import PASSWORD, sql
+from tests.support.steps import PASSWORD, WRONG, sql
 
 EXAMPLE = ROOT / "docs" / "examples" / "spa"
 # An injected script first records what the page sends.
@@ -286,7 +286,7 @@ def test_four_tabs_refresh_one_after_the_other_and_keep_their_session(site, bob)
     assert live(site, bob.name) == 1
 
 
-def test_a_page_signs_in_with_a_passkey(site, open_page, origins):
+def test_a_page_signs_in_with_a_passkey_alone_or_as_the_second_step(site, open_page, origins):
     page = open_page(site, expect=(401,))
     enter(page, site, "passkey-alice")
     add_passkey(page)
@@ -295,15 +295,21 @@ def test_a_page_signs_in_with_a_passkey(site, open_page, origins):
 
     greets(page, "passkey-alice")
 
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(page.locator("#sign-in")).to_be_visible()
+    sign_in(page, origins["named"], "passkey-alice")
+    page.locator("#key").click()
+    greets(page, "passkey-alice")
+
 
 def test_a_page_asks_for_the_password_again_when_the_last_proof_is_old(site, bob):
     sql(site, "UPDATE accounts_loginsession SET auth_time = '2026-01-01 00:00:00'")
-    bob.page.get_by_label("Your name").fill("Bobby")
-    bob.page.get_by_role("button", name="Change the name").click()
-    bob.page.get_by_label("Password or code").fill(PASSWORD)
-    bob.page.get_by_role("button", name="Confirm").click()
-
-    greets(bob.page, "Bobby")
+    for password in (WRONG, PASSWORD):
+        bob.page.get_by_label("Your name").fill("Bobby")
+        bob.page.get_by_role("button", name="Change the name").click()
+        bob.page.get_by_label("Password or code").fill(password)
+        bob.page.get_by_role("button", name="Confirm").click()
+        greets(bob.page, "Bobby" if password == PASSWORD else bob.name)
 
 
 def test_a_thief_of_the_refresh_token_and_its_owner_are_both_signed_out(site, bob):

@@ -31,6 +31,7 @@ async function attempt(act) {
   } catch (error) {
     // The page says already that the accounts cannot be reached.
     if (error instanceof Away && accounts.state === 'away') return
+    if (accounts.state === 'in') return show('account', error.message)
     find('message').textContent = error.message
     if (error.code === 'invalid_challenge') show('sign-in', error.message)
   }
