@@ -26,7 +26,7 @@ from accounts.common.pages import absolute
 from accounts.invitations.models import Invitation
 from accounts.mail.message import Message
 from accounts.mail.services import Queue, post_to_mailbox
-from accounts.throttle.limits import MAIL_AGAIN, STAFF_INVITE
+from accounts.throttle.limits import MAIL_AGAIN, STAFF_INVITE, Budget
 from accounts.throttle.services import hit as spend_budget
 from accounts.users import emails
 from accounts.users.models import User
@@ -70,6 +70,8 @@ def has_account_message(owners_email: str) -> Message:
 
 
 LONGEST_DAYS = 30
+# How many times as many invitations API keys may send: 10,000 in an hour.
+OF_KEYS = 170
 NAME = "invitation"
 LINK = Purpose(NAME, timedelta(days=LONGEST_DAYS))
 
@@ -119,13 +121,14 @@ def invite(
 
     Raises:
         MoreThanOwnRights: ``inviter`` may not invite, or may not give one of the rights.
-        RateLimited: the inviter has sent too many invitations, or one to this address just now.
+        RateLimited: the inviter, or the inviter's API keys, sent too many invitations, or one to
+            this address just now.
         InvitationEnded: ``replaces`` was accepted or revoked meanwhile.
     """
     if not (may_invite(inviter) and _may_give(inviter, groups, is_staff=is_staff)):
         raise MoreThanOwnRights
     invitation = _new(inviter, email, is_staff=is_staff, life=timedelta(days=days))
-    spend_budget(STAFF_INVITE.of(inviter.pk), MAIL_AGAIN.of(NAME, invitation.email_key))
+    spend_budget(_budget(inviter, actor), MAIL_AGAIN.of(NAME, invitation.email_key))
     with transaction.atomic():
         if replaces and not _end(replaces):
             raise InvitationEnded
@@ -228,6 +231,12 @@ def prune() -> int:
     """Delete expired invitations; return how many were deleted."""
     expired = Invitation.objects.filter(expires_at__lte=clock.now())
     return sum(map(_end, expired))
+
+
+def _budget(inviter: User, actor: Actor) -> Budget:
+    if actor.key:
+        return STAFF_INVITE.times(OF_KEYS).of("key", inviter.pk)
+    return STAFF_INVITE.of(inviter.pk)
 
 
 def _may_give(user: User, groups: Iterable[Group], *, is_staff: bool) -> bool:

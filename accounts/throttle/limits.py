@@ -172,6 +172,7 @@ STRENGTH_EVERYONE = Limit("strength.everyone", "password strength checks on the 
 STAFF = Limit("staff", "accounts that a member of staff opens; acts on accounts", burst=60, per=10, is_own=True)
 # Seven times as many for API keys that may use the staff API: at most 20,000 in an hour.
 STAFF_READ = Limit("staff.read", "people shown to a member of staff, or chosen for a bulk act", burst=1000, per=2, is_own=True)
+# 170 times as many for such API keys: 10,000 in an hour.
 STAFF_INVITE = Limit("staff.invite", "invitations that a member of staff sends", burst=60, per=MINUTE, is_own=True)
 # Otherwise a member of staff could guess at a password or code without limit and without an email.
 STAFF_CLEAR = Limit("staff.clear", "times that staff reset the limits of an account", burst=3, per=30 * MINUTE)

@@ -5,12 +5,13 @@ from django.contrib.auth.models import Group, Permission
 
 from accounts.activity.models import Activity
 from accounts.administration.acts import OF_KEYS
+from accounts.invitations import services as invitations
 from accounts.sessions.models import LoginSession
-from accounts.throttle.limits import STAFF
+from accounts.throttle.limits import STAFF, STAFF_INVITE
 from accounts.throttle.services import hit
 from accounts.users.models import User
 from tests.support.administration import REASON, carols_key, member, staff_token
-from tests.support.api import call, get_tokens
+from tests.support.api import API, call, get_tokens
 from tests.support.second_factor import enrolled
 from tests.support.steps import make_user, outbox
 
@@ -163,3 +164,49 @@ def test_an_allowed_key_acts_10_000_times_an_hour_and_its_owner_no_more_than_bef
     assert answers == [200, 200, 429]
     assert {row.key for row in alice.activity.filter(kind="profile_changed")} != {""}
     assert STAFF.burst == 60
+
+
+def test_an_allowed_key_sends_10_000_invitations_an_hour(clock):
+    key, carol = carols_key(role="Manager"), User.objects.get(username="carol")
+    carol.user_permissions.add(Permission.objects.get(codename="add_invitation"))
+    budget = STAFF_INVITE.times(invitations.OF_KEYS).of("key", carol.pk)
+    assert 10_000 <= 3_600_000 / budget.cost <= 10_300
+    hit(budget._replace(cost=budget.depth - 2 * budget.cost))
+
+    people = ({"email": f"new{n}@example.org"} for n in range(3))
+    answers = [call("admin/invitations/", person, token=key).status for person in people]
+
+    assert answers == [201, 201, 429]
+
+
+@pytest.mark.parametrize("people", [60, pytest.param(10_000, marks=pytest.mark.proof)])
+def test_a_program_reads_everybody_changes_groups_and_deletes_half(people, clock):
+    """Others are created while it reads."""
+    group = group_with("Editors", "view_user")
+    key, alice = carols_key(role="Manager"), make_user("alice")
+    names = [f"person{n}" for n in range(people)]
+    User.objects.bulk_create(
+        User(username=name, username_key=name, password=alice.password) for name in names
+    )
+    seen, url = [], "admin/users/?order=created&created_after=2000-01-01T00:00:00Z&after="
+    while url:
+        clock.advance(seconds=15)
+        answer = call(url, token=key)
+        seen += answer["results"]
+        if len(seen) <= people:
+            make_user(f"late{len(seen)}")
+        url = (answer["next"] or "").partition(API)[2]
+
+    found = [row["username"] for row in seen]
+    assert sorted(found) == sorted(User.objects.values_list("username", flat=True))
+    ids = [row["id"] for row in seen if row["username"].startswith("person")]
+    for n, pk in enumerate(ids):
+        clock.advance(seconds=1)
+        method, fields = ("DELETE", {}) if n % 2 else ("PATCH", {"groups": ["Editors"]})
+        body = {"reason": REASON} | fields
+        assert call(f"admin/users/{pk}/", body, method=method, token=key).status in {200, 202}
+
+    assert group.user_set.count() == people / 2
+    assert User.objects.exclude(deletion_due=None).count() == people / 2
+    acts = Activity.objects.filter(user__username="carol", kind="staff_acted")
+    assert acts.exclude(key="").count() == people
