@@ -22,7 +22,7 @@ from accounts.administration.acts import API_ACTS
 from accounts.administration.explanation import blocks_for
 from accounts.administration.person import Account, Facts
 from accounts.administration.roles import NoMode, UnknownTarget
-from accounts.administration.search import MOST, ORDERS, STATES, Filters
+from accounts.administration.search import MOST, ORDERS, STATES, UNCONFIRMED, Filters
 from accounts.administration.steps import Mode
 from accounts.calls import conditions
 from accounts.calls.lists import AFTER, PAGE
@@ -151,6 +151,14 @@ class AccountSerializer(FoundSerializer, ProfileSerializer):
     groups = serializers.ListField(
         source="group_names", child=serializers.CharField(), required=False
     )
+    deletion_due = serializers.DateTimeField(default=None, allow_null=True)
+    states = serializers.SerializerMethodField()
+    emails = serializers.SerializerMethodField(
+        help_text="The confirmed addresses; for staff who only read, the shortened primary one."
+    )
+    pending_emails = serializers.SerializerMethodField(
+        help_text="Addresses that wait for their confirmation; none for staff who only read."
+    )
     explanation = serializers.SerializerMethodField()
     acts = serializers.SerializerMethodField()
 
@@ -159,6 +167,29 @@ class AccountSerializer(FoundSerializer, ProfileSerializer):
         if isinstance(account, User):
             return shown
         return shown | dict.fromkeys(ProfileSerializer().fields, "") | {"groups": []}
+
+    @extend_schema_field(serializers.ListField(child=serializers.ChoiceField([*STATES])))
+    def get_states(self, account: Account) -> list[str]:
+        """Return the names of the states of the account, as the list filters by them."""
+        if not isinstance(account, User):
+            return [UNCONFIRMED]
+        found = search.states_of([account.pk])[account.pk]
+        return [name for name, state in STATES.items() if state in found]
+
+    def get_emails(self, account: Account) -> list[str]:
+        """Return the confirmed addresses that the reader may see."""
+        if not isinstance(account, User):
+            return []
+        staff = self.context["request"].user
+        if sees_all_emails(staff):
+            return [*map(str, self.context["facts"].emails)]
+        return [person.email_for(staff, account)] if account.email else []
+
+    def get_pending_emails(self, account: Account) -> list[str]:
+        """Return the addresses that wait for their confirmation, if the reader may see them."""
+        if not (isinstance(account, User) and sees_all_emails(self.context["request"].user)):
+            return []
+        return [*map(str, self.context["facts"].pending)]
 
     @extend_schema_field(BlockSerializer(many=True))
     def get_explanation(self, account: Account) -> Any:

@@ -236,6 +236,10 @@ ACCOUNT = {
 SHOWN_ACCOUNT = {
     **ACCOUNT,
     **{name: PERSON[name] for name in (*ProfileForm.base_fields, "groups")},
+    "deletion_due": None,
+    "states": ["no_factor"],
+    "emails": [EMAIL],
+    "pending_emails": [],
     "explanation": [],
     "acts": [
         {"name": "send-reset", "targets": [{"value": EMAIL, "name": EMAIL}]},
@@ -429,8 +433,9 @@ EXAMPLES = {
     "act_on_account": Example(
         {"reason": "You asked us to, ticket 4812"},
         {
-            **ACCOUNT,
+            **SHOWN_ACCOUNT,
             "is_active": False,
+            "states": ["switched_off"],
             "explanation": [SWITCHED_OFF],
             "acts": [{"name": "reactivate", "targets": []}],
         },

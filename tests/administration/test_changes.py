@@ -10,7 +10,14 @@ from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import STAFF, STAFF_INVITE
 from accounts.throttle.services import hit
 from accounts.users.models import User
-from tests.support.administration import REASON, carols_key, member, staff_token
+from tests.support.administration import (
+    ADDRESSES,
+    REASON,
+    alice_with_addresses,
+    carols_key,
+    member,
+    staff_token,
+)
 from tests.support.api import API, call, get_tokens
 from tests.support.second_factor import enrolled
 from tests.support.steps import make_user, outbox
@@ -72,6 +79,21 @@ def test_changed_groups_sign_the_person_out_and_tell_superusers(alice):
     assert alice.activity.filter(kind="rights_changed", reason=REASON).exists()
     assert owner.activity.filter(kind="staff_changed", detail="alice").exists()
     assert call("admin/users/?group=Editors", token=token)["results"][0]["username"] == "alice"
+
+
+@pytest.mark.parametrize(
+    "role, emails, waiting",
+    [("Support", [*ADDRESSES[:2]], [ADDRESSES[2]]), ("Auditor", ["a…@example.org"], [])],
+)
+def test_an_account_is_shown_with_the_states_and_addresses_that_the_reader_may_see(
+    role, emails, waiting
+):
+    user = alice_with_addresses()
+
+    shown = call(f"admin/users/{user.pk}/", token=desk_of(role, "dave"))
+
+    assert (shown["emails"], shown["pending_emails"]) == (emails, waiting)
+    assert (shown["states"], shown["deletion_due"]) == (["no_factor"], None)
 
 
 def test_a_deletion_over_the_api_can_be_undone(alice):
