@@ -278,6 +278,10 @@ class FactorsOfKind(FactorsOfPerson):
         made = {"id": row.pk, "name": row.name, "recovery_codes": None}
         return Response(AddedSerializer(made).data)
 
+
+class FactorOfKind(FactorsOfKind):
+    """A view of one second factor."""
+
     def rename(self, request: Request, id: int) -> Response:
         """Rename the factor with this id."""
         name = valid(NameSerializer(data=request.data))["name"]
@@ -461,7 +465,7 @@ class EnrolmentView(Open, APIView):
         return Response({**with_refresh(made), **_shown(codes)})
 
 
-class AuthenticatorView(FactorsOfKind):
+class AuthenticatorView(FactorOfKind):
     """Rename or remove an authenticator app."""
 
     model = Authenticator
@@ -479,7 +483,7 @@ class AuthenticatorView(FactorsOfKind):
         return self.remove(id)
 
 
-class PasskeyView(FactorsOfKind):
+class PasskeyView(FactorOfKind):
     """Rename or remove a passkey."""
 
     model = Passkey

@@ -39,6 +39,7 @@ class Planter:
         self._found_by: dict[str, dict[str, Any]] = {
             "accounts.Username": {"former": user},
             "accounts.FamiliarPlace": {"owner": user.pk},
+            "accounts.CreatingCall": {"owner": user.pk},
             "accounts.PendingSignup": {"email_key": email},
             "accounts.Code": {"subject": f"{user.pk} 1"},
             "accounts.Invitation": {"email_key": email, "invited_by": other},
