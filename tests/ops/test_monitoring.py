@@ -69,7 +69,7 @@ def test_health_answers_name_no_software_and_no_ip(site):
         answer = site.client(Host="192.0.2.9:8000").get(path)
         assert answer.status == (200 if path in {LIVE, READY} else 404)
         words = {"process", "detail", "code", "not_found", "ound", "request_id", *WELL}
-        said = answer.text.replace("There’s nothing at this URL.", "")
+        said = answer.text.replace(r"There\u2019s nothing at this URL.", "")
         said = said.replace(answer.headers["X-Request-ID"], "")
         assert set(re.findall(r"[a-z_]{3,}", said)) <= words
         assert answer.headers["Cache-Control"] == "no-store"
