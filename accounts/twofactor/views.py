@@ -223,6 +223,16 @@ class AddAuthenticatorView(AddFactorView):
 
     requirements = (Requirement.ENROLMENT,)
 
+    def _refuse(self, request: HttpRequest) -> HttpResponse | None:
+        refusal = super()._refuse(request)
+        if (
+            not refusal
+            and self.pending
+            and policy.must_enrol_passkey(self.user, self.pending.proofs)
+        ):
+            return redirect("passkey_add")
+        return refusal
+
     def get(self, request: HttpRequest) -> HttpResponse:
         return self.show(SetupForm(), SEED.get(request, self.user, self.sign_in_id))
 

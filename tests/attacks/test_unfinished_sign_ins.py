@@ -22,7 +22,7 @@ from tests.support.second_steps import (
     new_recovery_codes,
     with_factor,
 )
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
     CODE,
     LOGIN,
@@ -245,3 +245,14 @@ def test_enrolling_in_a_sign_in_that_just_became_invalid_causes_no_server_error(
     assert browser.post(page, {"code": code, "credential": "{}"}).status_code in {200, 302}
     assert factors_of(carol) == 0
     assert not is_signed_in(browser)
+
+
+def test_whoever_has_shown_only_the_mailbox_opens_no_page_that_adds_an_app(settings):
+    set_up(settings, second_factor="all")
+    make_user("alice", password=None)
+    browser = Client()
+
+    assert by_mail(browser)["Location"] == ADD
+    assert browser.get(SETUP)["Location"] == ADD
+    assert browser.post(SETUP, {"code": "123456"})["Location"] == ADD
+    assert browser.get(ADD).status_code == 200
