@@ -12,6 +12,8 @@ from tests.support.docs_examples import Shell, blocks_of
 from tests.support.missing import find, missing
 from tests.support.steps import join
 
+# Other tests have used the name of alice at the shared site.
+SITE = {"LIMITS_SCALE": "1000"}
 REGISTER, OPEN, *REST = blocks_of("mobile.md", "sh")
 
 
