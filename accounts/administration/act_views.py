@@ -111,7 +111,7 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
     """Show the form of an act, or do the act if the form is complete."""
     staff = cast(User, request.user)
     account, wanted = search.find_account(str(id)), ACTS.get(name)
-    if wanted is None:
+    if wanted is None or not (wanted.for_signups or isinstance(account, User)):
         raise Http404
     form = ActForm(wanted, Facts(account), request.POST if request.method == "POST" else None)
     refusal = None

@@ -122,7 +122,9 @@ def mint_at(published, algorithm):
 
 # Go takes most of a minute to compile the program for the first time.
 CASES = [
-    pytest.param(how, algorithm, marks=[pytest.mark.proof] * (how == "go" or algorithm != "ES256"))
+    pytest.param(
+        how, algorithm, marks=[pytest.mark.proof] * (how.__name__ == "go" or algorithm != "ES256")
+    )
     for how in SERVICES
     for algorithm in ALGORITHMS
 ]

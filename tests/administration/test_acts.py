@@ -212,6 +212,12 @@ def test_a_sign_up_that_support_confirms_becomes_a_user(carol):
     assert is_signed_in(signed_in(bob))
 
 
+def test_acts_that_a_sign_up_has_not_are_not_found_on_its_page(carol):
+    sign_up(Client(), "bob")
+
+    assert act(carol, PendingSignup.objects.get(), "end-sessions").status_code == 404
+
+
 def test_the_confirmation_of_a_sign_up_is_sent_even_if_strangers_used_up_the_mailbox(carol, clock):
     sign_up(Client(), "bob")
     for number in range(4):

@@ -196,7 +196,7 @@ def assert_locked(owner):
 def at_desk(owner, act, **fields):
     """Return an act for each of two superusers, who are at different nodes."""
     staff = two_staff(owner.nodes, owner.name)
-    page, form = f"{page_of(staff[0], owner.name)}{act}/", {"reason": REASON, **fields}
+    page, form = f"{page_of(owner.nodes, owner.name)}{act}/", {"reason": REASON, **fields}
     return [partial(browser.post, page, form, csrf=browser.csrf(LIST)) for browser in staff]
 
 

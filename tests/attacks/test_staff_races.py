@@ -36,7 +36,7 @@ def two_staff_do_the_same_act(nodes, name):
     """One act happens, and everybody else is told. The history and the emails say it once."""
     confirmed(nodes, name)
     staff = two_staff(nodes, name, AT_ONCE)
-    page = page_of(staff[0], name)
+    page = page_of(nodes, name)
 
     for act, event in ACTS.items():
         found = statuses(staff, f"{page}{act}/", {"reason": REASON})
@@ -49,7 +49,7 @@ def two_staff_change_the_rights_of_one_person(nodes, name):
     """One change happens, and the others learn that they have seen other rights."""
     confirmed(nodes, name)
     staff = two_staff(nodes, name, AT_ONCE)
-    page = page_of(staff[0], name)
+    page = page_of(nodes, name)
 
     seen = re.search(r'name="seen" value="([^"]+)"', staff[0].get(f"{page}?rights=form").text)
     assert seen
@@ -67,7 +67,7 @@ def requests_that_continue_one_bulk_act(nodes, name):
     for person in people:
         confirmed(nodes, person)
     carol, *_more = two_staff(nodes, name, AT_ONCE)
-    ids = [page_of(carol, person).split("/")[-3] for person in people]
+    ids = [page_of(nodes, person).split("/")[-3] for person in people]
     chosen = {"action": "deactivate", "_selected_action": ids}
     page = carol.post(LIST, chosen).location
 

@@ -1,6 +1,6 @@
 """Browsers that act at the same time, at two server processes."""
 
-import re
+from uuid import UUID
 
 from tests.support.administration import LIST
 from tests.support.nodes import AT_ONCE, Nodes, browser_at
@@ -67,11 +67,10 @@ def two_staff(nodes: Nodes, name: str, n: int = 2) -> list[Client]:
     return [same_browser(nodes[i % 2], both[i % 2], X_Forwarded_For="192.0.2.1") for i in range(n)]
 
 
-def page_of(browser: Client, name: str) -> str:
+def page_of(nodes: Nodes, name: str) -> str:
     """Return the path of the page about a user in the admin."""
-    found = re.search(rf"{LIST}[\w-]+/change/", browser.get(f"{LIST}?q={name}").text)
-    assert found
-    return found[0]
+    [(user_id,)] = sql(nodes[0], "SELECT id FROM accounts_user WHERE username = ?", name)
+    return f"{LIST}{UUID(str(user_id))}/change/"
 
 
 def live_sessions(nodes: Nodes, name: str) -> int:
