@@ -19,6 +19,7 @@ from uuid import UUID
 from django.db import IntegrityError
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -99,7 +100,7 @@ def idempotent(again: Again, status: int = 201) -> Callable[[Any], Any]:
             token = _call.set(call)
             try:
                 return post(view, request, *args, **kwargs)
-            except Exception:
+            except (APIException, PublicError, _Repeated):
                 # A simultaneous request with the same key may be the reason, as of a taken name.
                 if call and (earlier := call.find()):
                     return _repeat(again, view, request, earlier)

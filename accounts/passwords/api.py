@@ -79,7 +79,7 @@ HAS_NONE = gettext_lazy("Your account has no password yet. Set a first one inste
 
 
 class NewPasswordSerializer(serializers.Serializer[Any]):
-    """A new password."""
+    """The password that the account gets, and the API keys to revoke with the change."""
 
     password = NewPasswordField()
     end_keys = TextListField(

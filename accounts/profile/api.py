@@ -153,7 +153,7 @@ def _rendered(query: OwnedQuery[LoginSession], rows: tuple[Row, ...]) -> tuple[b
 
 
 class UsernameSerializer(serializers.Serializer[Any]):
-    """A new username."""
+    """The name that replaces the username of the account."""
 
     username = CanonicalField(usernames.clean, max_length=usernames.MAX_LENGTH)
 

@@ -152,7 +152,7 @@ def _ended() -> serializers.ValidationError:
 
 
 class InvitedSerializer(serializers.Serializer[Any]):
-    """Who is invited."""
+    """The email address that an invitation was sent to."""
 
     email = serializers.CharField()
 
@@ -165,7 +165,7 @@ class AcceptSerializer(InvitationTokenSerializer, TermsSerializer):
 
 
 class InvitationView(Open, APIView):
-    """Show an invitation."""
+    """Return whom an invitation was sent to, before it is accepted."""
 
     @extend_schema(
         operation_id="check_invitation",

@@ -146,7 +146,7 @@ class NewAuthenticatorSerializer(NewFactorSerializer):
 
 
 class NewPasskeySerializer(NewFactorSerializer):
-    """A new passkey."""
+    """The answer of an authenticator to the options of a registration, and a name."""
 
     credential = CredentialField(required=True)
 
@@ -211,7 +211,7 @@ class EnrolledSerializer(TokensSerializer, RecoveryCodesSerializer):
 
 
 class CodeSerializer(serializers.Serializer[Any]):
-    """A recovery code."""
+    """One of the recovery codes, typed back to show that they are saved."""
 
     code = TextField(max_length=64)
 
@@ -389,7 +389,7 @@ class AuthenticatorsView(FactorsOfKind):
 
 
 class RegistrationView(FactorsOfPerson):
-    """Begin to add a passkey."""
+    """Return the options with which a passkey is made."""
 
     @extend_schema(
         operation_id="passkey_registration_options",
@@ -402,7 +402,7 @@ class RegistrationView(FactorsOfPerson):
 
 
 class PasskeysView(FactorsOfKind):
-    """Add a passkey."""
+    """Add the passkey that was made with the options of :class:`RegistrationView`."""
 
     model = Passkey
 
