@@ -19,8 +19,9 @@ PYTEST = [sys.executable, "-m", "pytest", "-o", "faulthandler_timeout=900", "--d
 RACING = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "load"]
 SEED = ["--seed", sys.argv[1]] if len(sys.argv) > 1 else []
 PARTS = {
-    "races and long inputs": [*PYTEST, *RACING, "-m", "proof and not alone"],
+    # First, while the machine is idle.
     "scanners, renewals, timing": [*PYTEST, "-m", "proof and alone"],
+    "races and long inputs": [*PYTEST, *RACING, "-m", "proof and not alone"],
     "defences taken out": [sys.executable, "tests/sabotage/run.py"],
     "mutants": [sys.executable, "-m", "tests.sabotage.mutants", "--draw", "300", *SEED],
 }
