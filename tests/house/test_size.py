@@ -2,11 +2,11 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 36_800
-MOST_FILES = 372
-LARGEST_PACKAGE = 3_510
+MOST_LINES = 39_200
+MOST_FILES = 388
+LARGEST_PACKAGE = 3_700
 # Lines of tests for each line of code.
-MOST_TESTS = 1.25
+MOST_TESTS = 1.28
 
 
 def test_the_tree_does_not_grow():
