@@ -9,14 +9,14 @@ from typing import Any
 from django.conf import settings
 
 from accounts.common import clock
-from accounts.common.database import P, PreparedQuery
 from accounts.oauth.clients.models import Client
 from accounts.sessions.models import LoginSession
 from accounts.tokens import access, keyring, signatures
 from accounts.tokens.access import LONGEST_WITH_GROUPS
 from accounts.tokens.keyring import Further
 from accounts.tokens.signatures import NotGenuine
-from accounts.users.models import EmailAddress, User
+from accounts.users.models import User
+from accounts.users.services import is_email_verified
 
 BY_SCOPE = {
     "profile": (
@@ -26,10 +26,6 @@ BY_SCOPE = {
     "email": ("email", "email_verified"),
     "groups": ("groups",),
 }
-
-VOUCHED = PreparedQuery(
-    lambda: EmailAddress.objects.filter(user=P("user"), email=P("email"), vouched_at__isnull=False)
-)
 
 
 def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
@@ -46,10 +42,8 @@ def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
         held |= {"locale": user.language}
         claims |= {name: value for name, value in held.items() if value}
         claims["updated_at"] = int(user.updated_at.timestamp())
-    # ``User.email`` is always a confirmed address, but perhaps only Support has confirmed it.
     if "email" in scope and user.email:
-        vouched = VOUCHED.first(user=user.pk, email=user.email)
-        claims |= {"email": user.email, "email_verified": vouched is None}
+        claims |= {"email": user.email, "email_verified": is_email_verified(user)}
     if "groups" in scope:
         claims["groups"] = user.group_names
     return claims

@@ -203,6 +203,7 @@ SOMETIMES = defaultdict[str, set[str]](
     {
         "lists": {"count", "previous"},
         "Claims": {"groups", "groups_omitted", "orig_iat"},
+        "Person": {"email_verified"},
         "ReauthenticationMethods": {"options"},
         "Tokens": {"refresh"},
     },

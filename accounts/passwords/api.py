@@ -231,11 +231,12 @@ class ConfirmResetView(Open, APIView):
         data, actor = valid(serializer), actor_without_session_of(request._request)
         found, secret = serializer.find(request)
         refuse_guessable(data["password"], found.user)
+        hashed = changes.hash_for(found, data["password"])
         progress = changes.progress_with(found, serializer.response, actor)
         actor = actor.by(*(proof.method for proof in progress.proofs))
         shown = progress.shown
         try:
-            changes.reset(found, secret, data["password"], actor, end_keys=(), shown=shown)
+            changes.reset(found, secret, hashed, actor, end_keys=(), shown=shown)
         except LinkEnded:
             raise WrongCode from None
         return Response({"username": found.user.username})

@@ -284,19 +284,33 @@ def find_reset_by_code(login: str, nonce: str, typed: str, client: ClientInfo) -
     return Reset(recipient.user, subject, emails.key(recipient.email), CODE)
 
 
+def hash_for(found: Reset, password: str) -> str:
+    """Return the hash of ``password`` for :func:`reset`.
+
+    Call this before a second factor is used up. Otherwise, a code would be lost while the site is
+    too busy to hash.
+
+    Raises:
+        RateLimited: every hashing slot is busy, or there were too many hashes for ``found``.
+    """
+    hit(LOGIN_REPEAT.of(found.subject))
+    return passwords.hash_password(password)
+
+
 def reset(
     found: Reset,
     token: str,
-    password: str,
+    hashed: str,
     actor: Actor,
     *,
     end_keys: Collection[str],
     shown: tuple[Proof, ...],
     removes_factors: bool = False,
 ) -> User:
-    """Set ``password`` with the reset link ``found``, revoke every session, and return the user.
+    """Set a password with the reset link ``found``, revoke every session, and return the user.
 
     ``token``: the secret of the link, or the code.
+    ``hashed``: the hash of the password, by :func:`hash_for`.
     ``end_keys``: the ids of the API keys to revoke.
     ``shown``: the proofs of ownership that this browser has shown. To unlock a locked account or to
         remove factors, they must be enough (``accounts.recovery.rule``).
@@ -307,7 +321,6 @@ def reset(
         NotDue: ``shown`` is not enough, and no wait that was begun with it has ended.
         NotOffered: the factors are to be removed, but the user is staff.
     """
-    hashed = passwords.hash_password(password)
     with transaction.atomic():
         if not codes.redeem(found.purpose, found.subject, token, found.email_key):
             raise LinkEnded

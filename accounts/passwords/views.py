@@ -362,7 +362,7 @@ class ResetLinkView(ResetProofView):
             user = changes.reset(
                 found,
                 key,
-                form.cleaned_data["password1"],
+                changes.hash_for(found, form.cleaned_data["password1"]),
                 actor,
                 end_keys=_chosen(request),
                 shown=self.progress.shown,

@@ -39,7 +39,7 @@ from accounts.users import usernames
 from accounts.users.emails import masked
 from accounts.users.models import User
 from accounts.users.rights import role_of, sees_all_emails
-from accounts.users.services import OwnedQuery, UsernameTaken
+from accounts.users.services import OwnedQuery, UsernameTaken, is_email_verified
 
 
 def _name() -> CanonicalField:
@@ -93,23 +93,33 @@ class PersonSerializer(_NameSerializer, ProfileSerializer):
     groups = serializers.ListField(source="group_names", child=serializers.CharField())
     is_staff = serializers.BooleanField()
     date_joined = serializers.DateTimeField()
+    email_verified = serializers.BooleanField(
+        required=False,
+        help_text="Only for connected apps. False if the mailbox has not answered yet.",
+    )
 
 
 @cache
 def sources() -> dict[str, str]:
-    """Return the fields of :class:`PersonSerializer`, by name.
+    """Return the fields of :class:`PersonSerializer` that everybody gets, by name.
 
     The value is the name of the attribute of :class:`User` from which the field is read.
     """
-    return {name: str(field.source) for name, field in PersonSerializer().fields.items()}
+    fields = PersonSerializer().fields.items()
+    return {name: str(field.source) for name, field in fields if name != "email_verified"}
 
 
-def shown(user: User) -> dict[str, Any]:
+def shown(user: User, auth: object = None) -> dict[str, Any]:
     """Return the members of :class:`PersonSerializer` for ``user``.
+
+    ``auth``: the credentials of the request, which may be those of a connected app.
 
     The serializer itself would take longer, and the most frequent API call returns them.
     """
-    return {name: getattr(user, source) for name, source in sources().items()}
+    data = {name: getattr(user, source) for name, source in sources().items()}
+    if isinstance(auth, Credentials) and auth.session and auth.session.is_app:
+        data["email_verified"] = is_email_verified(user)
+    return data
 
 
 @cache
@@ -125,13 +135,13 @@ def own_profile(text: str) -> tuple[bytes, str] | None:
     """Return the body and the entity tag of the answer to ``GET me/`` with an access token.
 
     Return None if the scope of the token does not cover reading the profile, or if the answer
-    depends on more than columns of the user and names of groups.
+    depends on more than columns of the user and names of groups, as that to a connected app does.
 
     Raises:
         InvalidToken: the token is not valid, or its session has ended.
     """
     token, query = tokens.verified(text), _query()
-    if query is None or not may_read(token.scope):
+    if query is None or token["client_id"] not in LoginSession.Kind or not may_read(token.scope):
         return None
     rows = query.rows(**token.owner, now=clock.now())
     if not rows:
@@ -170,7 +180,7 @@ class MeView(DeletionMixin, views.APIView):
 
     def check_unchanged(self, request: Request, user: User) -> None:
         """Refuse a request with ``If-Match`` if ``user`` has changed since the client has read."""
-        conditions.check(request, shown(user))
+        conditions.check(request, shown(user, request.auth))
 
     @extend_schema(
         operation_id="get_me",
@@ -179,7 +189,7 @@ class MeView(DeletionMixin, views.APIView):
     )
     def get(self, request: Request) -> Response:
         """Return your own account."""
-        return conditions.tagged(request, shown(cast(User, request.user)))
+        return conditions.tagged(request, shown(cast(User, request.user), request.auth))
 
     @extend_schema(
         operation_id="update_me",
@@ -203,7 +213,7 @@ class MeView(DeletionMixin, views.APIView):
             setattr(user, name, value)
         if app and not may_read(cast(Credentials, request.auth).scope):
             return Response(status=204)
-        return conditions.tagged(request, shown(user))
+        return conditions.tagged(request, shown(user, request.auth))
 
 
 class UsernameView(views.APIView):
@@ -281,7 +291,7 @@ class PersonView(views.APIView):
         """
         reader = cast(User, request.user)
         if id == reader.pk:
-            return Response(shown(reader))
+            return Response(shown(reader, request.auth))
         actor = actor_of(request._request).as_staff(reader)
         body = shown(services.read(reader, id, actor))
         if not sees_all_emails(reader):

@@ -104,7 +104,7 @@ MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 LOGIN_NETWORK = Limit("login.network", "wrong passwords from a network", burst=60, per=2)
 LOGIN_SUBSCRIBER = Limit("login.line", "wrong passwords for a login; for an account: from a line or in a known browser", burst=5, per=MINUTE)
 LOGIN_NAME = Limit("login.name", "wrong passwords for a login; for an account: from anywhere", burst=20, per=20, is_shared=True)
-LOGIN_REPEAT = Limit("login.repeat", "sign-ins with a login from a network, successful ones included", burst=60, per=2)
+LOGIN_REPEAT = Limit("login.repeat", "sign-ins with a login from a network, successful ones included; new passwords in a session, or by a link or code", burst=60, per=2)
 LOGIN_EVERYONE = Limit("login.everyone", "wrong passwords on the whole site", burst=600, per=0.1, is_shared=True)
 
 # Nobody can guess these secrets and signatures. The limits only bound the work of checking them,
@@ -178,7 +178,7 @@ STAFF_INVITE = Limit("staff.invite", "invitations that a member of staff sends",
 STAFF_CLEAR = Limit("staff.clear", "times that staff reset the limits of an account", burst=3, per=30 * MINUTE)
 
 # Each change adds an event to the account's history, and each new key also sends an email.
-PROFILE_CHANGE = Limit("profile.change", "profile changes by a person, and by each of their apps", burst=30, per=MINUTE, is_own=True)
+PROFILE_CHANGE = Limit("profile.change", "changes by a person of the profile, names of factors, recovery codes and the choice of emailed codes; profile changes by each of their apps", burst=30, per=MINUTE, is_own=True)
 KEY_NEW = Limit("key.new", "API keys that a person creates", burst=60, per=2 * MINUTE, is_own=True)
 
 # Shows whether a username is taken, and sends an email to a mailbox that may be another person's.

@@ -29,6 +29,8 @@ from accounts.common.errors import PublicError
 from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
 from accounts.sessions import known_browsers
+from accounts.throttle.limits import PROFILE_CHANGE
+from accounts.throttle.services import hit
 from accounts.twofactor import models
 from accounts.twofactor.errors import (
     ClockIsOff,
@@ -292,7 +294,9 @@ def set_emailed_codes(user: User, actor: Actor, *, is_on: bool) -> None:
 
     Raises:
         AccountChanged: the account was changed in the meantime.
+        RateLimited: there were too many changes by the user.
     """
+    hit(PROFILE_CHANGE.of(user.pk, ""))
     event = events.EMAILED_CODES_ON if is_on else events.EMAILED_CODES_OFF
     with transaction.atomic():
         owner = users.lock_row(user)
@@ -318,7 +322,9 @@ def make_recovery_codes(user: User, actor: Actor) -> list[str]:
     Raises:
         NoFactor: the account has no second factor.
         AccountChanged: the account was changed in the meantime.
+        RateLimited: there were too many changes by the user.
     """
+    hit(PROFILE_CHANGE.of(user.pk, ""))
     with transaction.atomic():
         owner = users.lock_row(user)
         if not held(owner).count:
@@ -401,7 +407,12 @@ REMOVED = {Authenticator: events.FACTOR_REMOVED, Passkey: events.PASSKEY_REMOVED
 def rename(
     kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, name: str, actor: Actor
 ) -> bool:
-    """Rename a factor of ``user``; return whether the factor exists."""
+    """Rename a factor of ``user``; return whether the factor exists.
+
+    Raises:
+        RateLimited: there were too many changes by the user.
+    """
+    hit(PROFILE_CHANGE.of(user.pk, ""))
     with transaction.atomic():
         if not kind.objects.filter(user=user, pk=factor_id).update(name=name):
             return False

@@ -32,6 +32,9 @@ from accounts.users.models import (
     Username,
 )
 
+_VOUCHED = PreparedQuery(
+    lambda: EmailAddress.objects.filter(user=P("user"), email=P("email"), vouched_at__isnull=False)
+)
 BY_EMAIL = PreparedQuery(lambda: User.objects.filter(emails__key=P("key")))
 # A user and a pending sign-up: the same statement, whichever of them exists.
 BY_USERNAME = PreparedQueries(
@@ -413,6 +416,14 @@ def note_answer(email_key: str) -> None:
     rows = EmailAddress.objects.filter(key=email_key, vouched_at__isnull=False)
     if rows.update(vouched_at=None):
         User.objects.filter(emails__key=email_key).update(updated_at=clock.now())
+
+
+def is_email_verified(user: User) -> bool:
+    """Return whether the mailbox of the primary email address of ``user`` has proved itself.
+
+    ``User.email`` is always a confirmed address, but perhaps only Support has confirmed it.
+    """
+    return user.email != "" and _VOUCHED.first(user=user.pk, email=user.email) is None
 
 
 def delete_signups_for(email: str) -> None:

@@ -10,24 +10,22 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import PendingSignup, User
 from tests.support.api import call, get_tokens, second_step
 from tests.support.api_browser import App
+from tests.support.api_passkeys import make, sign_in
 from tests.support.api_steps import mailed_proof, reset
 from tests.support.disputes import NEW, lock
-from tests.support.nodes import browser_at
 from tests.support.oauth_client import new_app
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
-from tests.support.site import together
 from tests.support.steps import (
     PASSWORD,
     WRONG,
     WRONG_CODE,
     address_of,
-    code_in,
-    join,
     make_staff,
     make_user,
     outbox,
 )
+from tests.support.webauthn import Passkey
 
 NOT_FRESH = (401, "insufficient_user_authentication")
 # What each call needs: recent authentication. ``{email}`` is the id of an address.
@@ -205,6 +203,23 @@ def test_strangers_cannot_keep_codes_from_the_program_with_which_a_person_signs_
     assert codes_after(REMOTE_ADDR="203.0.113.7") == 5
 
 
+def test_a_program_signs_in_without_the_password_that_strangers_guess_at(alice):
+    """Programs have no cookie, and their network would tell where the account is used."""
+    passkey, here = Passkey(), Client(REMOTE_ADDR="192.0.2.7")
+    get_tokens(client=here)
+    for line in range(4):
+        stranger = Client(REMOTE_ADDR=f"198.51.{line}.7")
+        for _ in range(5):
+            call("token/", {"username": "alice", "password": WRONG}, client=stranger)
+
+    assert get_tokens(client=here).short == (429, "throttled")
+    challenge = call("login/code/", {"username": "alice"}, client=here)["challenge"]
+    proof = {"challenge": challenge, "code": outbox()[-1].code}
+    by_mail = call("login/code/confirm/", proof, client=here)
+    assert make(by_mail["access"], passkey).status == 201
+    assert sign_in(passkey).status == 200
+
+
 def token_in_mail():
     return outbox()[-1].action_url.split("/")[-2]
 
@@ -256,22 +271,6 @@ def test_an_emailed_code_does_not_keep_an_account_that_will_be_deleted(alice):
 
     assert use("login/code/", challenge, code).short == (403, "deletion_requested")
     assert User.objects.get().deletion_due
-
-
-@pytest.mark.parametrize("path, more", [(ASK[0], {}), (ASK[1], {"password": NEW})])
-def test_a_mailed_code_used_at_two_processes_at_once_works_once(nodes, path, more):
-    name = f"racer{len(path)}"
-    join(nodes[0], browser_at(nodes[0], "192.0.2.1"), name)
-    there = [browser_at(node, "192.0.2.1") for node in nodes]
-    challenge = call(path, {"username": name}, client=there[0])["challenge"]
-    mail = nodes[0].wait_for_mail(
-        to=f"{name}@", subject="to sign in" if not more else "new password"
-    )
-    proof = {"challenge": challenge, "code": code_in(mail), **more}
-
-    answers = together(4, lambda i: call(f"{path}confirm/", proof, client=there[i % 2]))
-
-    assert sorted(answer.status for answer in answers) == [200, 400, 400, 400]
 
 
 def sign_up(name, email):

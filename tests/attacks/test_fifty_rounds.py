@@ -3,6 +3,7 @@
 import pytest
 
 from tests.attacks import (
+    test_api_act_races,
     test_api_key_races,
     test_app_races,
     test_deletion_races,
@@ -33,6 +34,7 @@ RACES = [
     *test_app_races.RACES,
     *test_deletion_races.RACES,
     *test_repeated_calls.RACES,
+    *test_api_act_races.RACES,
 ]
 
 

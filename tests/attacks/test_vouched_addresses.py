@@ -8,10 +8,17 @@ from accounts.common.client_info import NO_CLIENT
 from accounts.emails import services as emails
 from accounts.oauth.id_tokens import claims_of
 from accounts.profile import services
+from accounts.sessions.models import LoginSession
 from accounts.users.models import PendingSignup, User
 from tests.support.administration import act, desk
+from tests.support.api import call, get_tokens
+from tests.support.api_jwt import ME
+from tests.support.api_jwt import call as raw_call
 from tests.support.disputes import lock_link, reloaded, reset_link, sets_password
+from tests.support.oauth_client import audience, new_app
+from tests.support.signin import signed_in
 from tests.support.steps import CODE, is_signed_in, make_user, outbox, path_of, sign_up
+from tests.support.wsgi import Program
 
 
 def vouched_for(user, email):
@@ -53,6 +60,28 @@ def test_apps_do_not_trust_an_address_that_support_confirmed_before_its_mailbox_
     assert ANSWERS[answer]()
 
     assert is_verified(mallory) is True
+
+
+def test_the_profile_tells_apps_whether_the_mailbox_has_answered(clock):
+    alice, scope = make_user("alice"), "openid profile:read profile:write"
+    signed_in(alice)
+    app = new_app(scope=scope, audiences=[audience()])
+    app = app.sign_in(LoginSession.objects.get(), scope)["access_token"]
+    own = get_tokens()["access"]
+
+    def told():
+        me, user = (call(path, token=app) for path in ("me/", f"users/{alice.pk}/"))
+        assert me.body == user.body
+        return me["email_verified"]
+
+    assert told() is True
+    alice.emails.update(vouched_at=clock.now())
+
+    assert told() is False
+    assert "email_verified" not in call("me/", token=own).body
+    etag = call("me/", token=app).headers["ETag"]
+    sent = {"authorization": f"Bearer {app}", "If_Match": etag, "method": "PATCH"}
+    assert raw_call(Program(), ME, {"about": "x"}, **sent)["email_verified"] is False
 
 
 def test_the_owner_of_a_mailbox_refuses_the_account_that_support_gave_it_to():

@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from contextlib import ExitStack
+from unittest.mock import Mock
 
 import pytest
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from accounts.activity.models import Activity
+from accounts.common.errors import Busy
 from accounts.ops import owner_views
 from accounts.passwords import hashers, strength
 from accounts.passwords import services as passwords
@@ -24,6 +26,8 @@ from accounts.passwords.services import is_compromised
 from accounts.passwords.strength import measure
 from accounts.throttle.limits import LOGIN_REPEAT, STRENGTH_NETWORK
 from accounts.users.models import User
+from tests.support.api_steps import mailed_proof, reset
+from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.site import together
 from tests.support.steps import (
@@ -34,6 +38,7 @@ from tests.support.steps import (
     is_signed_in,
     mail_to,
     make_user,
+    outbox,
     path_of,
     sign_in,
 )
@@ -60,6 +65,27 @@ def test_a_sign_in_gets_429_with_retry_after_while_all_hashing_slots_are_busy(cl
     assert answer.status_code == 429
     assert int(answer["Retry-After"]) > 0
     assert client.get("/accounts/login/").status_code == 200, "other pages answer"
+
+
+def test_a_reset_over_the_api_while_all_hashing_slots_are_busy_uses_up_no_code(alice, monkeypatch):
+    seed = enrolled(alice)
+    proof = {**mailed_proof("password/reset/"), "factor_code": code_of(seed)}
+    with monkeypatch.context() as busy:
+        busy.setattr(hashers, "in_slot", Mock(side_effect=Busy(3)))
+        assert reset(**proof).short == (429, "busy")
+
+    assert reset(**proof).status == 200
+
+
+def test_one_emailed_link_hashes_a_limited_number_of_passwords(alice, clock):
+    """Each request with a wrong second factor costs a hash."""
+    enrolled(alice)
+    mailed_proof("password/reset/")
+    token = path_of(outbox()[-1].action_url).split("/")[-2]
+
+    answers = [reset(token=token).code for _ in range(LOGIN_REPEAT.burst + 1)]
+
+    assert answers == ["second_factor_required"] * LOGIN_REPEAT.burst + ["throttled"]
 
 
 def test_passwords_are_hashed_in_at_most_one_thread_per_core():

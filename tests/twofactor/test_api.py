@@ -41,6 +41,19 @@ def test_an_app_is_added_used_renamed_and_removed_and_other_sessions_end():
     assert {"An authenticator app was added", "An authenticator app was removed"} & {*told}
 
 
+def test_changes_of_factors_are_limited_together_with_changes_of_the_profile(clock):
+    """Each adds an event to the history, and some an email."""
+    token = signed_in(make_user("alice"))
+    path = f"factors/totp/{add_app(token)['id']}/"
+
+    def change(path, **data):
+        return call(path, data, method="PATCH", token=token).status
+
+    assert call("factors/recovery-codes/", {}, token=token).status == 201
+    assert change("factors/", emailed_codes=True) == change("me/", about="x") == 200
+    assert [change(path, name=str(n)) for n in range(28)] == [200] * 27 + [429]
+
+
 def test_alice_signs_up_with_a_passkey_and_no_password(clock):
     email, passkey = "alice@example.org", Passkey()
     assert call("users/", {"username": "alice", "email": email, "passkey": True}).status == 201

@@ -1,0 +1,153 @@
+"""Races between calls of one person at two server processes."""
+
+import base64
+
+import pytest
+
+from tests.support import api_jwt
+from tests.support.api import call, get_tokens
+from tests.support.api_jwt import ME
+from tests.support.disputes import NEW
+from tests.support.nodes import AT_ONCE, browser_at
+from tests.support.races import confirmed, live_sessions, times_in_history
+from tests.support.second_factor import code_of
+from tests.support.second_factor_races import enrolled
+from tests.support.site import together
+from tests.support.steps import code_in
+
+IP = "192.0.2.1"
+
+
+def at_once(nodes, path, data, **more):
+    """Return the statuses of equal calls at once, at each node in turn."""
+    there = [browser_at(node, IP) for node in nodes]
+    answers = together(AT_ONCE, lambda i: call(path, data, client=there[i % 2], **more))
+    return sorted(answer.status for answer in answers)
+
+
+def mailed_proof(nodes, name, path, subject):
+    """Request a code by email; return it with its challenge."""
+    asked = call(path, {"username": name}, client=browser_at(nodes[0], IP))
+    mail = nodes[0].wait_for_mail(to=f"{name}@", subject=subject)
+    return {"challenge": asked["challenge"], "code": code_in(mail)}
+
+
+def token_of(nodes, name):
+    """Sign up; return an access token."""
+    confirmed(nodes, name)
+    return get_tokens(name, browser_at(nodes[0], IP))["access"]
+
+
+def sign_ins_with_one_emailed_code(nodes, name):
+    """One of them signs in."""
+    confirmed(nodes, name)
+    proof, before = (
+        mailed_proof(nodes, name, "login/code/", "to sign in"),
+        live_sessions(nodes, name),
+    )
+
+    assert at_once(nodes, "login/code/confirm/", proof) == [200] + [400] * (AT_ONCE - 1)
+    assert live_sessions(nodes, name) == before + 1
+
+
+def resets_with_one_emailed_code(nodes, name):
+    """One of them sets the password."""
+    confirmed(nodes, name)
+    proof = mailed_proof(nodes, name, "password/reset/", "new password")
+
+    statuses = at_once(nodes, "password/reset/confirm/", {**proof, "password": NEW})
+
+    assert statuses == [200] + [400] * (AT_ONCE - 1)
+    assert times_in_history(nodes, name, "password_reset") == 1
+
+
+def changes_of_one_profile_as_it_was_read(nodes, name):
+    """No change is lost: one is made, and the others learn that they have read an old profile."""
+    authorization = f"Bearer {token_of(nodes, name)}"
+    there = [browser_at(node, IP) for node in nodes]
+    etag = api_jwt.call(there[0], ME, authorization=authorization).headers["ETag"]
+    sent = {"method": "PATCH", "authorization": authorization, "If_Match": etag}
+
+    answers = together(
+        AT_ONCE, lambda i: api_jwt.call(there[i % 2], ME, {"about": f"text {i}"}, **sent)
+    )
+
+    assert sorted(answer.status for answer in answers) == [200] + [412] * (AT_ONCE - 1)
+    (made,) = [answer["about"] for answer in answers if answer.status == 200]
+    assert api_jwt.call(there[1], ME, authorization=authorization)["about"] == made
+
+
+def confirmations_of_one_added_email(nodes, name):
+    """One of them adds the address."""
+    token, here = token_of(nodes, name), browser_at(nodes[0], IP)
+    email = f"{name}@example.net"
+    row = call("emails/", {"email": email}, token=token, client=here)["id"]
+    code = {"code": code_in(nodes[0].wait_for_mail(to=email))}
+
+    statuses = at_once(nodes, f"emails/{row}/confirm/", code, token=token)
+
+    # The late ones find the code used, or no unconfirmed address any more.
+    assert statuses[0] == 200
+    assert {*statuses[1:]} <= {400, 404}
+    assert len(call("emails/", token=token, client=here)["results"]) == 2
+
+
+def additions_of_one_authenticator_app(nodes, name):
+    """One of them adds the app: two with the same secret would accept each code twice."""
+    token, here = token_of(nodes, name), browser_at(nodes[0], IP)
+    setup = call("factors/totp/setup/", token=token, method="POST", client=here)
+    code = code_of(base64.b32decode(setup["secret"]).hex())
+
+    statuses = at_once(nodes, "factors/totp/", {"setup": setup["setup"], "code": code}, token=token)
+
+    assert statuses.count(201) == 1
+    assert max(statuses) < 500
+    assert len(call("factors/", token=token, client=here)["authenticators"]) == 1
+
+
+def reauthentications_with_one_recovery_code(nodes, name):
+    """One of them counts."""
+    _owner, _seed, codes = enrolled(nodes, name)
+    here = browser_at(nodes[0], IP)
+    challenge = get_tokens(name, here)["challenge"]
+    second = {"challenge": challenge, "code": codes[0]}
+    token = call("token/challenge/", second, client=here)["access"]
+
+    statuses = at_once(nodes, "reauthenticate/", {"code": codes[1]}, token=token)
+
+    assert statuses == [200] + [401] * (AT_ONCE - 1)
+
+
+def changes_of_the_password_in_eight_sessions(nodes, name):
+    """The first change ends the other sessions, so that theirs come too late."""
+    confirmed(nodes, name)
+    there = [browser_at(nodes[i % 2], IP) for i in range(AT_ONCE)]
+    tokens = [get_tokens(name, program)["access"] for program in there]
+
+    answers = together(
+        AT_ONCE,
+        lambda i: call(
+            "password/change/", {"password": f"{NEW} {i}"}, token=tokens[i], client=there[i]
+        ),
+    )
+
+    assert sorted(answer.status for answer in answers)[0] == 204
+    assert [answer.status for answer in answers].count(204) == 1
+    assert times_in_history(nodes, name, "password_changed") == 1
+    assert live_sessions(nodes, name) == 1
+
+
+RACES = [
+    sign_ins_with_one_emailed_code,
+    resets_with_one_emailed_code,
+    changes_of_one_profile_as_it_was_read,
+    confirmations_of_one_added_email,
+    additions_of_one_authenticator_app,
+    reauthentications_with_one_recovery_code,
+    changes_of_the_password_in_eight_sessions,
+]
+
+
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_of_equal_calls_at_two_processes_one_acts(nodes, race):
+    race(nodes, f"racer{RACES.index(race)}")
