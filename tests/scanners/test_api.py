@@ -6,6 +6,7 @@ import os
 import shutil
 
 import pytest
+from inflection import camelize
 
 from tests.support.missing import find, missing
 from tests.support.node import packages
@@ -55,18 +56,24 @@ def test_spectral_finds_no_errors_and_no_warnings(description):
     )
 
 
-def go_client(description, folder):
-    """Generate and build a Go client by OpenAPI Generator."""
-    go = find("go") or missing("Go")
+def generated(language, description, folder, *options):
+    """Return the folder with a client that OpenAPI Generator has made."""
     find("java") or missing("Java")
     client = folder / "client"
     run(
         *(environment(HERE / "requirements.txt") / "openapi-generator-cli", "generate"),
-        *("-g", "go", "-i", description, "-o", client, "--git-host", "example.org"),
-        *("--git-user-id", "authsite", "--git-repo-id", "client"),
+        *("-g", language, "-i", description, "-o", client, *options),
         "--additional-properties=packageName=authsite",
         cwd=folder,
     )
+    return client
+
+
+def go_client(description, folder):
+    """Generate and build a Go client by OpenAPI Generator."""
+    go = find("go") or missing("Go")
+    module = "--git-host example.org --git-user-id authsite --git-repo-id client"
+    client = generated("go", description, folder, *module.split())
     (client / "cmd").mkdir()
     shutil.copy(HERE / "journey.go", client / "cmd")
     run(go, "build", "-o", folder / "journey", "./cmd", cwd=client, env=os.environ | OFFLINE)
@@ -101,6 +108,18 @@ def typescript_client(description, folder):
         cwd=folder,
     )
     return lambda *words: run(node, "journey.js", *words, cwd=folder).strip()
+
+
+def test_a_kotlin_client_with_every_operation_is_generated(description, tmp_path):
+    """It is not compiled: no package has a Kotlin compiler."""
+    client = generated("kotlin", description, tmp_path)
+
+    written = "".join(file.read_text() for file in client.glob("src/main/**/apis/*.kt"))
+    described = json.loads(description.read_text())["paths"].values()
+    names = {call["operationId"] for path in described for call in path.values()}
+    absent = [name for name in names if f"fun {camelize(name, False)}(" not in written]
+    assert names
+    assert not absent
 
 
 @pytest.mark.parametrize("generate", [go_client, python_client, typescript_client])
