@@ -35,7 +35,9 @@ export interface Accounts {
   /** Finds out whether somebody is signed in, and calls `onState`. Never rejects. */
   start(): Promise<boolean>
   /** Calls the API; renews the access token, or asks for a recent proof. Rejects with `Away`. */
-  call(method: string, path: string, body?: object): Promise<Response>
+  call(method: string, path: string, body?: object, headers?: Record<string, string>): Promise<Response>
+  /** Calls `POST` with the `Idempotency-Key` `key`, and repeats it if the answer is lost, which creates nothing twice. */
+  create(path: string, body?: object, key?: string): Promise<Response>
   /** Signs in, or returns what is missing. Rejects with `Refused` or `Away`. */
   signIn(fields: { username: string; password: string } | { challenge: string; code: string }): Promise<SecondStep | null>
   /** Emails a code for the second step. */

@@ -49,8 +49,9 @@ export function connect(origin, { onState = () => {}, onStepUp = () => null, pau
   const tell = (next, isNew = false) => tabs.postMessage({ access, state: next, isNew })
 
   // An answer that is lost is asked for again if that does no harm.
-  async function send(method, path, body, headers, credentials = 'omit', repeats = method === 'GET') {
-    for (const wait of repeats ? [...pauses, null] : [null]) {
+  async function send(method, path, body, headers, credentials = 'omit') {
+    const isSafe = method === 'GET' || credentials === 'include' || 'Idempotency-Key' in headers
+    for (const wait of isSafe ? [...pauses, null] : [null]) {
       const answer = await fetch(`${origin}/api/v1/${path}`, {
         method,
         credentials,
@@ -66,15 +67,15 @@ export function connect(origin, { onState = () => {}, onStepUp = () => null, pau
 
   // The calls that use the cookie, one at a time in all tabs: a cookie that is sent twice looks stolen.
   const locked = act => navigator.locks.request(name, act)
-  const session = (method, path, body, repeats) =>
-    send(method, `session/${path}`, body, { 'X-Requested-With': 'authsite' }, 'include', repeats)
+  const session = (method, path, body) =>
+    send(method, `session/${path}`, body, { 'X-Requested-With': 'authsite' }, 'include')
 
   function renew() {
     const before = access
     renewing ??= locked(async () => {
       // Another tab may have renewed it while this one waited.
       if (access && access !== before) return true
-      const answer = await session('POST', 'refresh/', undefined, true)
+      const answer = await session('POST', 'refresh/')
       if (!answer.ok && answer.status !== 401) throw new Away(UNAVAILABLE)
       access = answer.ok ? (await answer.json()).access : null
       const next = access ? 'in' : 'out'
@@ -101,7 +102,8 @@ export function connect(origin, { onState = () => {}, onStepUp = () => null, pau
     return null
   })
 
-  const once = (method, path, body) => send(method, path, body, { Authorization: `Bearer ${access}` }).catch(leave)
+  const once = (method, path, body, headers) =>
+    send(method, path, body, { ...headers, ...(access && { Authorization: `Bearer ${access}` }) }).catch(leave)
 
   async function stepUp() {
     const { methods, options } = await (await once('GET', 'reauthenticate/')).json()
@@ -113,27 +115,28 @@ export function connect(origin, { onState = () => {}, onStepUp = () => null, pau
     return true
   }
 
-  async function call(method, path, body) {
-    if (!access && !await renew()) return once(method, path, body)
-    const answer = await once(method, path, body)
+  async function call(...request) {
+    if (!access && !await renew()) return once(...request)
+    const answer = await once(...request)
     if (answer.status !== 401) return answer
     const { code } = await answer.clone().json()
     const act = code === 'insufficient_user_authentication' ? stepUp : renew
-    return await act() ? once(method, path, body) : answer
+    return await act() ? once(...request) : answer
   }
 
   return {
     get state() { return state },
     start,
     call,
+    create: (path, body, key = crypto.randomUUID()) => call('POST', path, body, { 'Idempotency-Key': key }),
     signIn,
     mailCode: challenge => signIn({ challenge, method: 'email' }),
     async signInByPasskey(challenge, options) {
-      options ??= await (await send('POST', 'passkeys/options/')).json()
+      options ??= await (await send('POST', 'passkeys/options/', undefined, {})).json()
       return signIn({ ...(challenge && { challenge }), credential: await assertion(options) })
     },
     signOut: () => locked(async () => {
-      const answer = await session('DELETE', '', undefined, true)
+      const answer = await session('DELETE', '')
       if (!answer.ok) throw new Refused(answer.status, await answer.json())
       access = null
       tell('out')

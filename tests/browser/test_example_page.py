@@ -61,6 +61,10 @@ RELOAD = """at => {
     document.getElementById('name').textContent = ''
     setTimeout(() => location.reload(), at - Date.now())
 }"""
+CREATE = """async () => {
+    const { accounts } = await import('/app.js')
+    return (await accounts.create('me/exports/')).status
+}"""
 POST_FORM = """api => {
     const form = document.body.appendChild(document.createElement('form'))
     Object.assign(form, {method: 'post', enctype: 'text/plain', action: `${api}session/refresh/`})
@@ -211,23 +215,58 @@ def live(site, username):
     return sql(site, question, username)[0][0]
 
 
-def test_a_page_repeats_a_refresh_whose_answer_is_lost(site, bob):
+def lose_first(page, path):
+    """Lose the first answer to a call of the API; return the list to which its status is added."""
     lost = []
 
     def lose(route):
         if lost:
             return route.continue_()
-        held = bob.context.cookies()
+        held = page.context.cookies()
         lost.append(route.fetch().status)
         # The browser would have the new cookie only if the answer had come.
-        bob.context.add_cookies(held)
+        page.context.clear_cookies()
+        page.context.add_cookies(held)
         return route.abort()
 
-    bob.page.route("**/session/refresh/", lose)
+    page.route(f"**/api/v1/{path}", lose)
+    return lost
+
+
+def test_a_page_repeats_a_refresh_whose_answer_is_lost(site, bob):
+    lost = lose_first(bob.page, "session/refresh/")
     bob.page.reload()
 
     greets(bob.page, bob.name)
     assert (lost, live(site, bob.name)) == ([200], 1)
+
+
+def test_a_page_repeats_a_sign_in_whose_answer_is_lost(site, chromium, origins):
+    member(site, "dave")
+    with chromium.new_context() as context:
+        page = context.new_page()
+        lost = lose_first(page, "session/")
+        sign_in(page, origins["named"], "dave")
+
+        greets(page, "dave")
+    assert lost == [200]
+
+
+def test_a_page_whose_creating_call_gets_no_answer_creates_one_object(site, bob):
+    lost = lose_first(bob.page, "me/exports/")
+
+    assert bob.page.evaluate(CREATE) == 202
+    count = "SELECT count(*) FROM accounts_export e JOIN accounts_user u ON u.id = user_id"
+    assert (lost, sql(site, f"{count} WHERE username = ?", bob.name)) == ([202], [(1,)])
+
+
+def test_a_page_whose_module_does_not_load_says_so_and_tries_again(bob):
+    bob.page.route("**/client/authsite-1.js", lambda route: route.abort())
+    bob.page.reload()
+    expect(bob.page.locator("#message")).to_contain_text("can’t be reached")
+    bob.page.unroute("**/client/authsite-1.js")
+
+    greets(bob.page, bob.name)
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -1,9 +1,13 @@
-"""Linters accept the OpenAPI description, and clients generated from it sign in."""
+"""Linters accept the OpenAPI description, and clients generated from it sign in.
+
+The types of the module for pages compile, too.
+"""
 
 import base64
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from inflection import camelize
@@ -98,16 +102,27 @@ def python_client(description, folder):
 
 def typescript_client(description, folder):
     """Generate TypeScript types by openapi-typescript, and compile a client with them."""
+    run(npm("openapi-typescript"), description, "-o", "schema.d.ts", cwd=folder)
+    return compiled("journey.ts", folder)
+
+
+def compiled(name, folder):
+    """Compile a program of this folder in strict TypeScript; return a function that runs it."""
     node = find("node") or missing("Node")
     (folder / "node_modules").symlink_to(packages(HERE))
     (folder / "package.json").write_text('{"type": "module"}')
-    shutil.copy(HERE / "journey.ts", folder)
-    run(npm("openapi-typescript"), description, "-o", "schema.d.ts", cwd=folder)
-    run(
-        *(npm("tsc"), "--strict", "--module", "nodenext", "--target", "es2022", "journey.ts"),
-        cwd=folder,
-    )
-    return lambda *words: run(node, "journey.js", *words, cwd=folder).strip()
+    shutil.copy(HERE / name, folder)
+    options = ("--strict", "--module", "nodenext", "--target", "es2022")
+    run(npm("tsc"), *options, name, cwd=folder)
+    program = Path(name).with_suffix(".js")
+    return lambda *words: run(node, program, *words, cwd=folder).strip()
+
+
+def test_a_page_compiles_with_the_types_of_the_module_which_has_no_other_members(tmp_path):
+    for file in ROOT.glob("static/authsite-1.*"):
+        shutil.copy(file, tmp_path)
+
+    assert compiled("page.ts", tmp_path)() == "true"
 
 
 def test_a_kotlin_client_with_every_operation_is_generated(description, tmp_path):

@@ -3,19 +3,25 @@
 // The refresh token is in a cookie that no script can read, including this one. The access token is
 // in a variable of the module. After a reload, the cookie gets a new access token.
 
-import { Away, connect } from 'http://localhost:8000/client/authsite-1.js'
-
+const AWAY = 'The accounts can’t be reached. This page tries again by itself.'
 const find = id => document.getElementById(id)
 
 let challenge = null
 let options = null
+
+// Without the module, the page can only be loaded again.
+const { Away, connect } = await import('http://localhost:8000/client/authsite-1.js').catch(() => {
+  show('', AWAY)
+  setTimeout(() => location.reload(), 5000)
+  return new Promise(() => {})
+})
 
 export const accounts = connect('http://localhost:8000', { onState, onStepUp })
 
 function onState(state) {
   if (state === 'in') return attempt(showAccount)
   if (state === 'out') return show('sign-in')
-  show('', 'The accounts can’t be reached. This page tries again by itself.')
+  show('', AWAY)
 }
 
 function show(id, message = '') {

@@ -61,10 +61,27 @@ def go(folder: Path, _port: int) -> list[str | Path]:
 
 
 def nginx(folder: Path, port: int) -> list[str | Path]:
-    """Return the command of nginx, which needs programs at two other ports: see `service`."""
+    """Return the command of nginx, which asks a program at another port: see `service`."""
+    return _nginx(folder, f"server {{ listen 127.0.0.1:{port}; include orders.conf; }}")
+
+
+def njs(folder: Path, port: int) -> list[str | Path]:
+    """Return the command of nginx, which verifies tokens itself: see `service`."""
+    module = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
+    if not module.exists():
+        missing("nginx's module njs")
+    _edit(
+        folder / "njs.conf",
+        {"listen 9000": f"listen 127.0.0.1:{port}", "/var/lib/nginx": str(folder), "conf.d/": ""},
+    )
+    return _nginx(folder, "include njs.conf;", f"load_module {module};")
+
+
+def _nginx(folder: Path, http: str, main: str = "") -> list[str | Path]:
     program = find("nginx", also_in=[Path("/usr/sbin")]) or missing("nginx")
     temporary = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in TEMPORARY)
     (folder / "nginx.conf").write_text(f"""
+        {main}
         user {getpass.getuser()};
         pid {folder}/nginx.pid;
         daemon off;
@@ -72,13 +89,21 @@ def nginx(folder: Path, port: int) -> list[str | Path]:
         http {{
             {temporary}
             access_log off;
-            server {{ listen 127.0.0.1:{port}; include orders.conf; }}
+            {http}
         }}
     """)
     return [program, "-c", folder / "nginx.conf", "-e", folder / "error.log"]
 
 
-SERVICES = (drf, fastapi, flask, express, go, nginx)
+def _edit(file: Path, changes: dict[str, str]) -> None:
+    text = file.read_text()
+    for old, new in changes.items():
+        assert old in text, f"{file.name} has no {old}"
+        text = text.replace(old, new)
+    file.write_text(text)
+
+
+SERVICES = (drf, fastapi, flask, express, go, nginx, njs)
 
 
 @contextmanager
@@ -89,10 +114,13 @@ def service(how: Command, folder: Path, issuer: str, audience: str) -> Iterator[
     env = os.environ | {"AUDIENCE": audience, "GOMAXPROCS": "1", "ISSUER": issuer}
     options: dict[str, Any] = {"cwd": folder, "env": env | {"PORT": str(port)}}
     with ExitStack() as stack:
+        if how in (nginx, njs):
+            behind = {":9001": f":{stack.enter_context(Echo()).port}"}
+        if how is njs:
+            _edit(folder / "njs.conf", behind | {"https://accounts.example.org": issuer})
         if how is nginx:
-            echo, check = stack.enter_context(Echo()), free_port()
-            text = PROGRAMS["orders.conf"].replace("127.0.0.1:9001", f"127.0.0.1:{echo.port}")
-            (folder / "orders.conf").write_text(text.replace(":9000", f":{check}"))
+            check = free_port()
+            _edit(folder / "orders.conf", behind | {":9000": f":{check}"})
             command = flask(folder, check, "check")
             stack.enter_context(serving(command, folder / "check.log", check, **options))
         stack.enter_context(serving(how(folder, port), folder / "log", port, **options))
