@@ -36,7 +36,7 @@ class NewUserSerializer(TermsSerializer):
     email = CanonicalField(emails.clean, max_length=emails.MAX_LENGTH)
     password = NewPasswordField(required=False)
     passkey = serializers.BooleanField(
-        default=False,
+        required=False,
         help_text="Sign up without a password (it is then ignored), and add a passkey later.",
     )
 
@@ -49,7 +49,7 @@ class NewUserSerializer(TermsSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a password that is common or resembles the username or email address."""
-        if attrs["passkey"]:
+        if attrs.get("passkey"):
             return attrs | {"password": None}
         person = User(username=attrs["username"], email=attrs["email"])
         refuse_guessable(attrs["password"], person)
