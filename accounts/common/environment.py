@@ -84,7 +84,7 @@ def read(environ: Mapping[str, str], root: Path, dotenv: Iterable[str] = ()) -> 
         ConfigError: some settings are invalid or unsafe; the error lists them.
     """
     named = [name for name, text in environ.items() if text]
-    faults = misspelt(named, dotenv, _names())
+    faults = misspelt(named, dotenv, names())
     given: dict[str, Any] = {}
     for setting in fields(Config):
         name = setting.name.upper()
@@ -109,7 +109,7 @@ def read(environ: Mapping[str, str], root: Path, dotenv: Iterable[str] = ()) -> 
     return config
 
 
-def _names() -> set[str]:
+def names() -> set[str]:
     """Return the name of every setting, and of every setting that names a file with a secret."""
     files = {f"{field.name.upper()}_FILE" for field in fields(Config) if field.metadata["secret"]}
     return files | {field.name.upper() for field in fields(Config)}

@@ -18,7 +18,10 @@ PAGE = ROOT / "docs" / "your-app.md"
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "var", "staticfiles")
 # What ``make check`` and ``make test`` ask of all pages, texts, calls and scopes.
 RULES = (
-    *(f"tests/house/test_{name}.py" for name in ("code", "docs", "templates", "translations")),
+    *(
+        f"tests/house/test_{name}.py"
+        for name in ("code", "data", "docs", "templates", "translations")
+    ),
     *("tests/house/test_site.py", "tests/acceptance/test_openapi.py", "tests/tokens/test_keys.py"),
 )
 BLOCK = re.compile(r"```(python|html|diff)\n(.*?)```", re.DOTALL)
@@ -100,6 +103,7 @@ def test_the_rules_of_the_site_ask_nothing_of_another_app(site, copy):
     programs = (
         ["ruff", "format", "--quiet", "notes"],
         ["ruff", "check", "--quiet", "notes"],
+        ["authsite.docs"],
         ["pytest", "--quiet", "-p", "no:cacheprovider", "-p", "no:xdist", *RULES],
     )
     for words in programs:

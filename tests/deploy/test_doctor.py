@@ -215,6 +215,8 @@ def test_the_doctor_names_faults_of_postgresql(postgres):
                 db.execute(f"ALTER DATABASE {name} SET {setting}")
             db.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
             db.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 23")
+            lag = "SELECT interval '5 minutes' AS replay_lag"
+            db.execute(f"CREATE VIEW pg_stat_replication AS {lag}")
         with pytest.raises(AssertionError) as failed:
             site.manage("doctor", "--inside")
 
@@ -222,4 +224,5 @@ def test_the_doctor_names_faults_of_postgresql(postgres):
     assert "differ by 3600 seconds" in str(failed.value)
     assert "can only be read: default_transaction_read_only is on" in str(failed.value)
     assert "synchronous_commit is off" in str(failed.value)
+    assert "A standby server is 300 seconds behind." in str(failed.value)
     assert "The database of PostgreSQL allows 23 connections, but 1 nodes" in str(failed.value)

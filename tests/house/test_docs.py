@@ -42,9 +42,10 @@ def test_every_name_that_the_docs_find_in_a_file_is_there():
             assert not missing, f"{page.name}: {missing} in {path}"
 
 
-def test_every_test_in_the_threats_page_exists_and_every_attack_is_in_it():
+def test_every_test_in_the_tables_of_threats_and_faults_exists_and_every_attack_is_in_it():
     page = (ROOT / "docs/threats.md").read_text()
-    rows = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+    monitoring = (ROOT / "docs/operating.md").read_text()
+    rows = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page + monitoring)
     assert rows
     for path, name in rows:
         assert re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.MULTILINE), name

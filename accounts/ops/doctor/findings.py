@@ -12,6 +12,14 @@ WORDS = {
         "LIMITS_SCALE is {0}, so guesses are limited less or more than they should be.",
         "Remove LIMITS_SCALE: it is for load tests.",
     ),
+    "setting_unknown": (
+        "The environment variable {0} is no setting of this site, so it has no effect here.",
+        "Did you mean {1}? docs/settings.md lists the settings. If no program reads it, remove it.",
+    ),
+    "data_undeclared": (
+        "Nobody has declared the personal data in {0}, so exports leave it out.",
+        "Declare it, as docs/your-app.md says.",
+    ),
     "secret_file_open": (
         "Every user of this machine can read {0}.",
         "chmod o= {0}. If strangers have accounts here, change the secrets: docs/operating.md.",

@@ -10,10 +10,12 @@ import shutil
 import smtplib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from stat import S_IROTH
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core import signing
@@ -26,8 +28,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.codes.models import Code
-from accounts.common import clock, crypto
+from accounts.common import clock, crypto, environment
 from accounts.common.config import Config
+from accounts.common.personal_data import NOT_PERSONAL, TABLES
 from accounts.mail import services as mail
 from accounts.mail.message import support_email
 from accounts.mail.models import OutgoingMail
@@ -103,6 +106,9 @@ CONNECTIONS = 24
 # Status codes of SMTP from here on are permanent (RFC 5321 section 4.2.1).
 PERMANENT = 500
 NAMED = 5
+# How alike a variable and a setting are. SSL_CERT_FILE, a variable of other programs, is less like
+# TLS_CERT_FILE.
+ALIKE = 0.85
 SAMPLE = 100
 
 
@@ -110,6 +116,7 @@ def check(config: Config) -> Iterator[Finding]:
     """Run all checks. A check that raises an error is a finding, too."""
     yield from _settings(config)
     yield from _disk(config)
+    yield from _personal_data()
     yield from _run("mail", _mail_server, config)
     if config.redis_url:
         yield from _run("Redis", _redis, config)
@@ -142,6 +149,10 @@ def _settings(config: Config) -> Iterator[Finding]:
         yield found("limits_scaled", f"{config.limits_scale:g}")
     if not settings.STATIC_ROOT:
         yield found("static_missing")
+    known = environment.names()
+    for name in sorted({name for name, text in os.environ.items() if text} - known):
+        for meant in get_close_matches(name.upper(), known, n=1, cutoff=ALIKE):
+            yield found("setting_unknown", name, meant)
     files = [path for name, path in os.environ.items() if name.endswith("_FILE") and path]
     for file in (Path(path) for path in [str(settings.BASE_DIR / ".env"), *sorted(files)]):
         is_secret = "BEGIN CERTIFICATE" not in _head(file)
@@ -153,6 +164,25 @@ def _disk(config: Config) -> Iterator[Finding]:
     usage = shutil.disk_usage(config.data_dir)
     if usage.free < min(LOW_BYTES, LOW_SHARE * usage.total):
         yield found("disk_full", usage.free >> 20, config.data_dir)
+
+
+def _personal_data() -> Iterator[Finding]:
+    if names := undeclared():
+        yield found("data_undeclared", some(names))
+
+
+def undeclared() -> list[str]:
+    """Return the tables and columns that are missing in the inventory of personal data."""
+    absent = []
+    for model in apps.get_models(include_auto_created=True):
+        label = model._meta.label
+        if label not in TABLES.keys() | NOT_PERSONAL.keys():
+            absent.append(label)
+        elif table := TABLES.get(label):
+            owner = str(table.rows).split("__")[0] if table.is_cascading else ""
+            names = {field.name for field in model._meta.concrete_fields} - {owner, "pk"}
+            absent += [f"{label}.{name}" for name in sorted(names - table.columns.keys())]
+    return absent
 
 
 def _mail_server(config: Config) -> Iterator[Finding]:
