@@ -309,10 +309,10 @@ LOCK_LIFTED = Event(
 # The detail is the number of people whom the list shows, or whom a bulk act is about.
 PEOPLE_SHOWN = Event(_("Searched for people or listed them as staff."))
 STAFF_ACTED = Event(_("Acted on another account as staff."))
-# In the histories of the superusers. The detail is the act and the number of people.
+# In the histories of the superusers. The detail is the act and the number of people so far.
 BULK_STARTED = Event(
-    _("A member of staff began to act on many people at once."),
-    mail=_("A member of staff acts on many people at once"),
+    _("A member of staff acts on many people."),
+    mail=_("A member of staff acts on many people"),
     says_more=True,
 )
 RIGHTS_CHANGED = Event(_("The account’s rights were changed."), mail=_("Your rights were changed"))

@@ -7,14 +7,18 @@ of the member of staff. The owner of the account gets an email with the reason.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
+from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record, tell_superusers
 from accounts.administration import roles, steps
 from accounts.administration.person import Account, Facts
@@ -30,6 +34,7 @@ from accounts.administration.roles import (
 from accounts.administration.steps import Mode, Order, Target
 from accounts.apikeys import authentication
 from accounts.codes.services import WrongCode
+from accounts.common import clock, localization
 from accounts.common.errors import RateLimited
 from accounts.deletion import services as deletion
 from accounts.emails.services import EmailChangeRefused
@@ -38,7 +43,7 @@ from accounts.throttle.limits import MAIL_AGAIN, STAFF, STAFF_CLEAR, Limit
 from accounts.throttle.services import hit
 from accounts.users.emails import masked
 from accounts.users.models import PendingSignup, User
-from accounts.users.rights import Role, role_of
+from accounts.users.rights import Role, role_of, superusers
 from accounts.users.services import AccountChanged
 
 PRIMARY = _("Primary address")
@@ -431,10 +436,41 @@ def perform(
                 check(account)
             chosen = _check(act, staff, account, target, mode)
             act.run(Order(account, by_staff, chosen, Mode(mode)))
-            detail = f"{account.username}: {act.label}"
-            record(staff, events.STAFF_ACTED, replace(actor, reason=reason), detail=detail)
+            note(staff, replace(actor, reason=reason), account, act.label)
+            if is_limited:
+                _tell_if_many(staff, by_staff, act.label)
     except (AccountChanged, EmailChangeRefused, SignupEnded, WrongCode):
         raise ChangedMeanwhile from None
+
+
+# Superusers hear of acts on more people, also if staff do one act after the other.
+UNNOTICED = 20
+HOUR = timedelta(hours=1)
+
+
+def note(staff: User, actor: Actor, account: Account, what: str | Promise) -> None:
+    """Record in the history of ``staff`` that they did ``what`` with ``account``."""
+    record(staff, events.STAFF_ACTED, actor, detail=f"{account.username}: {what}")
+
+
+def tell_of_many(staff: User, actor: Actor, what: str | Promise, number: int) -> None:
+    """Notify the other superusers that ``staff`` does ``what`` with ``number`` people."""
+    for superuser in superusers().exclude(pk=staff.pk):
+        record(superuser, events.BULK_STARTED, actor, detail=f"{what}: {number}")
+
+
+def _tell_if_many(staff: User, actor: Actor, what: str | Promise) -> None:
+    """Notify superusers, once an hour, if ``staff`` has done ``what`` many times within it."""
+    ends, starts = Q(), Q()
+    for language, _name in settings.LANGUAGES:
+        with localization.speaking(language):
+            ends |= Q(detail__endswith=f": {what}")
+            starts |= Q(detail__startswith=f"{what}: ")
+    recent = Activity.objects.filter(at__gt=clock.now() - HOUR)
+    done = recent.filter(ends, user=staff, kind=events.STAFF_ACTED.name)[: UNNOTICED + 1]
+    told = recent.filter(starts, actor_id=staff.pk, kind=events.BULK_STARTED.name)
+    if len(done) > UNNOTICED and not told.exists():
+        tell_of_many(staff, actor, what, len(done))
 
 
 # How many times as many acts API keys may do: 10,000 in an hour.

@@ -15,8 +15,7 @@ from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.activity import events
-from accounts.activity.services import Actor, record
+from accounts.activity.services import Actor
 from accounts.administration import acts, person, roles
 from accounts.administration.models import BulkAct, BulkPerson
 from accounts.administration.roles import (
@@ -32,7 +31,7 @@ from accounts.common.errors import PublicError
 from accounts.mail.services import mass_mail
 from accounts.sessions import services as sessions
 from accounts.users.models import User
-from accounts.users.rights import ACTING, role_of, superusers
+from accounts.users.rights import ACTING, role_of
 
 # How many people a bulk act can concern, and how many of them one request acts on.
 MOST = 5000
@@ -41,7 +40,7 @@ LIFE = timedelta(days=30)
 UNSTARTED_LIFE = timedelta(days=1)
 # Superusers hear of the bulk acts that concern more people in a day. Small ones add up, so that
 # nobody avoids this by many of them.
-UNNOTICED = 20
+UNNOTICED = acts.UNNOTICED
 DAY = timedelta(days=1)
 
 DONE = "done"
@@ -162,9 +161,8 @@ def _tell_superusers(bulk: BulkAct, actor: Actor) -> None:
     )
     if of_today.count() <= UNNOTICED:
         return
-    detail = f"{KINDS[bulk.act].label}: {bulk.people.filter(outcome='').count()}"
-    for superuser in superusers().exclude(pk=bulk.staff_id):
-        record(superuser, events.BULK_STARTED, actor, detail=detail)
+    number = bulk.people.filter(outcome="").count()
+    acts.tell_of_many(bulk.staff, actor, KINDS[bulk.act].label, number)
 
 
 def stop(bulk: BulkAct, why: str) -> None:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.events import Event
-from accounts.activity.services import Actor, record, tell_superusers
+from accounts.activity.services import Actor, tell_superusers
 from accounts.administration import acts, roles
 from accounts.administration.roles import NotInRole
 from accounts.common.errors import PublicError
@@ -95,7 +95,7 @@ def tell(user: User, changed: Collection[str], staff: User, actor: Actor) -> Non
 
 
 def _note_act(user: User, event: Event, staff: User, actor: Actor) -> None:
-    record(staff, events.STAFF_ACTED, actor, detail=f"{user.username}: {event.sentence}")
+    acts.note(staff, actor, user, event.sentence)
 
 
 def _events(user: User, changed: Collection[str]) -> list[Event]:
