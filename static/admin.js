@@ -7,10 +7,18 @@ addEventListener('load', () => {
   if (search) document.getElementById('searchbar').ariaLabel = search.alt
 })
 
-// A slash leads to the search for people, unless somebody types it into a field.
+// A slash leads to the search for people, unless somebody types it into a field, or has switched it off
+// in this browser (WCAG 2.1.4): speech recognition types letters that nobody has meant.
+const slash = document.getElementById('slash')
+const isOn = () => localStorage.getItem('slash') !== 'off'
+if (slash) {
+  slash.checked = isOn()
+  slash.parentElement.hidden = false
+  slash.addEventListener('change', () => localStorage.setItem('slash', slash.checked ? 'on' : 'off'))
+}
 addEventListener('keydown', event => {
   const isTyped = event.target.closest('input, textarea, select, [contenteditable]')
-  if (event.key !== '/' || isTyped || event.ctrlKey || event.metaKey || event.altKey) return
+  if (event.key !== '/' || isTyped || event.ctrlKey || event.metaKey || event.altKey || !isOn()) return
   const search = document.getElementById('find') ?? document.getElementById('searchbar')
   if (!search) return
   event.preventDefault()

@@ -133,6 +133,13 @@ TASKS = {
 }
 
 
+def test_the_key_that_leads_to_the_search_can_be_switched_off(desk):
+    desk.page.get_by_label("On every page").uncheck()
+    desk.page.goto("/admin/accounts/dailycount/")
+    desk.press("/")
+    expect(desk.page.get_by_label("Find a person")).not_to_be_focused()
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_a_task_of_a_shift_takes_few_inputs(task, desk, site, tmp_path):
     TASKS[task](desk, site)
