@@ -1,6 +1,7 @@
 """The calls of the staff API that list, send and revoke invitations."""
 
 import uuid
+from dataclasses import replace
 from typing import Any, cast
 
 from django.http import Http404
@@ -11,14 +12,16 @@ from rest_framework import generics, serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.activity.models import LONGEST_REASON
 from accounts.administration.api import ForStaff
 from accounts.administration.roles import NotInRole
 from accounts.calls.idempotency import idempotent
-from accounts.common.api import CanonicalField, TextListField, valid
+from accounts.common.api import CanonicalField, TextField, TextListField, valid
 from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
 from accounts.sessions.current import actor_of
 from accounts.users import emails
+from accounts.users.forms import refuse_controls
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give
 
@@ -52,6 +55,21 @@ class NewInvitationSerializer(serializers.Serializer[Any]):
         max_value=invitations.LONGEST_DAYS,
         help_text="How many days the link works; 7 if left out.",
     )
+    reason = TextField(
+        required=False,
+        max_length=LONGEST_REASON,
+        validators=[refuse_controls],
+        help_text="Why the person gets rights, which the person can read. Necessary if `is_staff` "
+        "or a group gives rights.",
+    )
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        gives = invitations.gives_rights(
+            data.get("groups", ()), is_staff=data.get("is_staff", False)
+        )
+        if gives and "reason" not in data:
+            raise serializers.ValidationError({"reason": [_("Enter a reason.")]}, "required")
+        return data
 
     def validate_groups(self, names: list[str]) -> list[Any]:
         groups = list(groups_to_give(self.context["staff"]).filter(name__in=names))
@@ -110,9 +128,8 @@ class InvitationsView(generics.ListAPIView[Invitation]):
         """
         staff = cast(User, request.user)
         data = valid(NewInvitationSerializer(data=request.data, context={"staff": staff}))
-        invitation = invitations.invite(
-            staff, actor=actor_of(request._request), **{"days": SUGGESTED_DAYS, **data}
-        )
+        actor = replace(actor_of(request._request), reason=data.pop("reason", ""))
+        invitation = invitations.invite(staff, actor=actor, **{"days": SUGGESTED_DAYS, **data})
         return Response(InvitationSerializer(invitation).data, status=201)
 
 

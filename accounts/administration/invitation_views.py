@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 from django import forms
@@ -19,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.activity.services import Actor
+from accounts.administration.act_views import ReasonForm
 from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
 from accounts.sessions.current import actor_of, session_of
@@ -30,8 +32,10 @@ from accounts.users.rights import groups_to_give
 LIST = "admin:accounts_invitation_changelist"
 
 
-class InviteForm(forms.Form):
+class InviteForm(ReasonForm):
     """The form to invite a person. It offers only the rights that the inviter may give."""
+
+    field_order = ("email", "groups", "is_staff", "days", "reason")
 
     email = EmailField()
     groups = RowsField(
@@ -63,6 +67,20 @@ class InviteForm(forms.Form):
             del self.fields["groups"]
         if not inviter.is_superuser:
             del self.fields["is_staff"]
+        self.fields["reason"].required = False
+        self.fields["reason"].help_text = _(
+            "Needed if the person becomes staff or gets rights by a group. They can read it."
+        )
+
+    def clean(self) -> dict[str, Any]:
+        """Require a reason for an invitation that gives rights."""
+        data = super().clean() or {}
+        gives = invitations.gives_rights(
+            data.get("groups") or (), is_staff=data.get("is_staff", False)
+        )
+        if gives and not data.get("reason") and "reason" not in self.errors:
+            self.add_error("reason", self.fields["reason"].error_messages["required"])
+        return data
 
     def in_admin_style(self) -> AdminForm:
         """Return the form as the templates of Django's admin render forms."""
@@ -122,9 +140,11 @@ class InvitationAdmin(ListAdmin):
         inviter = session_of(request).user
         form = InviteForm(inviter, request.POST if request.method == "POST" else None)
         if form.is_valid():
-            invitations.invite(inviter, actor=actor_of(request), **form.cleaned_data)
+            data = dict(form.cleaned_data)
+            actor = replace(actor_of(request), reason=data.pop("reason"))
+            invitations.invite(inviter, actor=actor, **data)
             sentence = _("We’ve sent an email to %(email)s.")
-            messages.success(request, sentence % {"email": form.cleaned_data["email"]})
+            messages.success(request, sentence % {"email": data["email"]})
             return redirect(LIST)
         return self._show(request, "invite", _("Invite someone"), form=form)
 

@@ -393,7 +393,7 @@ describe(
     "accounts.Invitation",
     lambda person: Q(email_key__in=person.emails) | Q(invited_by=person.id),
     {
-        "email is_staff created_at expires_at": "who is invited",
+        "email is_staff reason created_at expires_at": "who is invited, and why",
         "id email_key invited_by": internal("finds the invitation, and who has sent it"),
     },
     purpose="Invitations to create an account, to the person or by the person.",

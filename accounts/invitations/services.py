@@ -5,11 +5,12 @@ sign-up, or by a provider. The rights of the inviter are checked again at that m
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 from django.conf import settings
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -103,6 +104,11 @@ def may_revoke(user: User, invitation: Invitation) -> bool:
     return _may_give(user, invitation.groups.all(), is_staff=invitation.is_staff)
 
 
+def gives_rights(groups: Collection[Group], *, is_staff: bool) -> bool:
+    """Return whether an invitation to ``groups`` gives rights, which needs a reason."""
+    return is_staff or Permission.objects.filter(group__in=groups).exists()
+
+
 def invite(
     inviter: User,
     email: str,
@@ -119,6 +125,8 @@ def invite(
     is given, nothing happens unless that one still exists. The owner of an existing account gets an
     email without a link. Neither the result nor the time that it takes reveals which email it was.
 
+    ``actor``: the client of ``inviter``, with the reason if the invitation gives rights.
+
     Raises:
         MoreThanOwnRights: ``inviter`` may not invite, or may not give one of the rights.
         RateLimited: the inviter, or the inviter's API keys, sent too many invitations, or one to
@@ -128,6 +136,7 @@ def invite(
     if not (may_invite(inviter) and _may_give(inviter, groups, is_staff=is_staff)):
         raise MoreThanOwnRights
     invitation = _new(inviter, email, is_staff=is_staff, life=timedelta(days=days))
+    invitation.reason = actor.reason
     spend_budget(_budget(inviter, actor), MAIL_AGAIN.of(NAME, invitation.email_key))
     with transaction.atomic():
         if replaces and not _end(replaces):
@@ -155,7 +164,7 @@ def send_again(invitation: Invitation, user: User, actor: Actor) -> None:
         groups=list(invitation.groups.all()),
         is_staff=invitation.is_staff,
         days=(invitation.expires_at - invitation.created_at).days,
-        actor=actor,
+        actor=replace(actor, reason=invitation.reason),
         replaces=invitation,
     )
 
@@ -274,7 +283,7 @@ def _give_rights(user: User, invitation: Invitation, groups: list[Group]) -> Non
         user.save(update_fields=["is_staff"])
     if not (given or user.is_staff):
         return
-    by = Actor().as_staff(inviter)
+    by = Actor().as_staff(inviter, invitation.reason)
     names = ", ".join(group.name for group in given)
     record(user, events.RIGHTS_CHANGED, by, detail=names, mail=False)
     for superuser in superusers():

@@ -1,6 +1,7 @@
 """The admin pages of apps and of registration tokens."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +18,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from accounts.activity.services import Actor
 from accounts.administration import known
+from accounts.administration.act_views import ReasonForm
 from accounts.administration.known import Known
 from accounts.common import clock
 from accounts.oauth.clients import registration
@@ -67,11 +70,12 @@ class RegistrationTokenAdmin(ListAdmin):
         if not self.has_delete_permission(request):
             raise PermissionDenied
         token = self.get_object(request, object_id)
-        if token and request.method != "POST":
+        form = ReasonForm(request.POST if request.method == "POST" else None)
+        if token and not form.is_valid():
             shared = {**self.admin_site.each_context(request), "opts": self.opts}
-            context = {**shared, "title": _("Revoke token"), "token": token}
+            context = {**shared, "title": _("Revoke token"), "token": token, "form": form}
             return render(request, "admin/oauth/registrationtoken/revoke.html", context)
-        if token and registration.revoke(token, staff_of(request)):
+        if token and registration.revoke(token, _actor_of(request, form)):
             messages.success(request, _("You’ve revoked the token %(name)s.") % {"name": token})
         else:
             messages.info(request, _("This token was already revoked, or has expired."))
@@ -122,7 +126,7 @@ class ClientAdmin(ListAdmin):
             *(
                 path(
                     f"<client_id:id>/{name}/",
-                    self.admin_site.admin_view(require_POST(view)),
+                    self.admin_site.admin_view(require_POST(partial(self._act, view))),
                     name=f"oauth_client_{name}",
                 )
                 for name, view in acts.items()
@@ -162,14 +166,15 @@ class ClientAdmin(ListAdmin):
         for topic, given in FIELDSETS:
             names = [name for name in given["fields"] if name not in kind.fields]
             found.append((topic, {"fields": names, "classes": ("collapse",)}))
-        return found
+        return [*found, (None, {"fields": ("reason",)})]
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         """Save the app. The attribute ``new_secret`` of ``obj`` holds the secret of a new app."""
+        actor = _actor_of(request, form)
         if change:
-            clients.change(obj, form.changed_data, staff_of(request))
+            clients.change(obj, set(form.changed_data) - {"reason"}, actor)
         else:
-            obj.new_secret = clients.create(obj, staff_of(request))
+            obj.new_secret = clients.create(obj, actor)
 
     def response_add(
         self, request: HttpRequest, obj: Client, post_url_continue: Any = None
@@ -190,28 +195,39 @@ class ClientAdmin(ListAdmin):
         context |= {"show_save_and_add_another": False, "services": audiences()[1:]}
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def secret_view(self, request: HttpRequest, id: str) -> HttpResponse:
+    def _act(
+        self,
+        act: Callable[[HttpRequest, Client, Actor], HttpResponse | None],
+        request: HttpRequest,
+        id: str,
+    ) -> HttpResponse:
+        """Do ``act`` with the app; then, or if the reason is missing, show the page of the app."""
+        client, form = self._find(request, id), ReasonForm(request.POST)
+        shown = None
+        if form.is_valid():
+            shown = act(request, client, _actor_of(request, form))
+        for error in form.errors.get("reason", ()):
+            messages.error(request, str(error))
+        return shown or redirect("admin:oauth_client_change", quote(client.pk))
+
+    def secret_view(
+        self, request: HttpRequest, client: Client, actor: Actor
+    ) -> HttpResponse | None:
         """Make a new secret, and show it."""
-        client = self._find(request, id)
+        now, current = "now" in request.POST, request.POST.get("current", "")
         try:
-            secret = clients.rotate_secret(
-                client,
-                staff_of(request),
-                now="now" in request.POST,
-                current=request.POST.get("current", ""),
-            )
+            secret = clients.rotate_secret(client, actor, now=now, current=current)
         except (clients.NoSecret, clients.SecretReplaced) as error:
             messages.error(request, str(error))
-            return redirect("admin:oauth_client_change", quote(client.pk))
+            return None
         return self._show(request, client, secret)
 
-    def enabled_view(self, request: HttpRequest, id: str) -> HttpResponse:
+    def enabled_view(self, request: HttpRequest, client: Client, actor: Actor) -> None:
         """Enable or disable the app."""
-        client, is_on = self._find(request, id), request.POST.get("enabled") == "yes"
-        clients.set_enabled(client, staff_of(request), enabled=is_on)
+        is_on = request.POST.get("enabled") == "yes"
+        clients.set_enabled(client, actor, enabled=is_on)
         sentence = _("You’ve enabled the app.") if is_on else _("You’ve disabled the app.")
         messages.success(request, sentence)
-        return redirect("admin:oauth_client_change", quote(client.pk))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: apps are disabled instead."""
@@ -252,7 +268,13 @@ def secrets_known_to(user: User) -> Iterator[Known]:
         url = reverse("admin:oauth_client_secret", args=[row.client_id])
         action = gettext_lazy("End it and make a new one")
         kind = gettext_lazy("Secret of an app")
-        yield Known(kind, str(row.client), row.made_at, action, url, {"now": "1"})
+        fields = {"now": "1", "reason": _("Somebody who knows the secret leaves the team.")}
+        yield Known(kind, str(row.client), row.made_at, action, url, fields)
+
+
+def _actor_of(request: HttpRequest, form: Any) -> Actor:
+    """Return the member of staff who sends ``form``, with the reason in it."""
+    return staff_of(request, form.cleaned_data["reason"])
 
 
 def _kind_of(request: HttpRequest) -> Kind | None:

@@ -6,9 +6,10 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.activity import events
+from accounts.activity.models import Activity
 from accounts.invitations.models import Invitation
 from accounts.users.models import User
-from tests.support.administration import member, staff_token
+from tests.support.administration import REASON, member, staff_token
 from tests.support.api import call
 from tests.support.invitations import LIST, accept, exists, invite, invited_link, superuser, support
 from tests.support.openid_provider import Person
@@ -165,6 +166,23 @@ def test_a_closed_sign_up_closes_invitations_too(settings):
     assert invite(browser, "erin").status_code == 403
 
 
+def test_rights_are_given_for_a_reason_which_stands_in_every_history_that_they_concern():
+    superuser("erin")
+    browser, group = superuser()[1], Group.objects.get(name="Support")
+    for rights in ({"is_staff": "on"}, {"groups": [group.pk]}):
+        assert "Enter a reason." in invite(browser, reason="", **rights).text
+    refused = invite_by_call(token_of("Manager"), groups=["Support"])
+    assert (refused.status, refused.fields) == (400, ["reason"])
+    assert not Invitation.objects.exists()
+
+    invite(browser, groups=[group.pk])
+    accept(invited_link())
+
+    rows = Activity.objects.filter(reason=REASON).values_list("user__username", "kind")
+    expected = {("carol", "invited"), ("dave", "rights_changed")}
+    assert {*rows} == expected | {(name, "staff_changed") for name in ("carol", "erin")}
+
+
 INVITATIONS = "admin/invitations/"
 
 
@@ -184,7 +202,7 @@ def revoke_by_call(token, id):
 def test_a_manager_invites_lists_and_revokes_over_the_api():
     token = token_of("Manager")
 
-    answer = invite_by_call(token, days=3, groups=["Support"])
+    answer = invite_by_call(token, days=3, groups=["Support"], reason=REASON)
 
     row = Invitation.objects.get()
     assert (answer.status, answer["id"], answer["groups"]) == (201, str(row.pk), ["Support"])
@@ -197,7 +215,7 @@ def test_a_manager_invites_lists_and_revokes_over_the_api():
 def test_rights_and_groups_beyond_the_inviters_own_are_refused():
     token = token_of("Manager")
 
-    assert (answer := invite_by_call(token, is_staff=True)).status == 403
+    assert (answer := invite_by_call(token, is_staff=True, reason=REASON)).status == 403
     assert answer.code == "not_in_role"
     for groups in (["Nobody"], "Support", [7], [["Support"]]):
         refused = invite_by_call(token, groups=groups)

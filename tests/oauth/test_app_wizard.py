@@ -7,11 +7,13 @@ import pytest
 from accounts.oauth.clients.kinds import KINDS, snippet
 from accounts.oauth.clients.models import Client
 from tests.support import env
+from tests.support.administration import REASON
 from tests.support.apps import ADD, WEB, shown_secret, the_app
 from tests.support.invitations import superuser
 from tests.support.signin import set_up
 
 WIKI = "https://wiki.example.org"
+NEEDED = {"name": "Shop", "reason": REASON}
 
 
 @pytest.fixture
@@ -22,10 +24,10 @@ def carol(settings):
 
 
 def filled(browser, kind):
-    """Return the fields of the form for this kind of app, as the page sends them unchanged."""
+    """Return the fields of the form for this kind of app, with what every app needs."""
     form = browser.get(f"{ADD}?kind={kind}").context["adminform"].form
     values = {name: form.get_initial_for_field(form.fields[name], name) for name in form.fields}
-    return {name: value for name, value in values.items() if value}
+    return {name: value for name, value in values.items() if value} | NEEDED
 
 
 def test_the_first_step_offers_the_kinds_and_the_second_only_what_each_needs(carol):
@@ -34,12 +36,11 @@ def test_the_first_step_offers_the_kinds_and_the_second_only_what_each_needs(car
 
     for name, kind in KINDS.items():
         page = carol.get(f"{ADD}?kind={name}")
-        first, *others = page.context["adminform"]
-        assert first.fields == kind.fields
+        first, *others, last = fieldsets = [*page.context["adminform"]]
+        assert (first.fields, last.fields) == (kind.fields, ("reason",))
         assert all(fieldset.is_collapsible for fieldset in others)
-        assert sum(len(fieldset.fields) for fieldset in [first, *others]) == len(
-            page.context["adminform"].form.fields
-        )
+        fields = page.context["adminform"].form.fields
+        assert sum(len(fieldset.fields) for fieldset in fieldsets) == len(fields)
 
 
 MORE = {"redirect_uris": WEB}
@@ -56,7 +57,7 @@ WANTED = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_last_step_shows_what_the_app_and_its_program_need(carol, kind):
     more, told = WANTED[kind]
-    page = carol.post(f"{ADD}?kind={kind}", filled(carol, kind) | {"name": "Shop"} | more)
+    page = carol.post(f"{ADD}?kind={kind}", filled(carol, kind) | more)
 
     app, secret = the_app(), shown_secret(page)
     assert (bool(secret), app.is_public) == (app.has_secret, kind in {"spa", "native", "device"})
@@ -74,7 +75,7 @@ def test_the_last_step_shows_what_the_app_and_its_program_need(carol, kind):
 
 def test_an_app_without_a_way_back_and_a_service_without_a_name_are_not_registered(carol):
     for kind, sentence in (("web", "Add at least one redirect URI."), ("mcp", "is required")):
-        answer = carol.post(f"{ADD}?kind={kind}", filled(carol, kind) | {"name": "Shop"})
+        answer = carol.post(f"{ADD}?kind={kind}", filled(carol, kind))
         assert sentence in answer.text
     assert not Client.objects.exists()
 

@@ -21,6 +21,7 @@ from accounts.oauth.clients.authentication import authenticate
 from accounts.oauth.clients.models import Client, ClientLogo, ClientSecret
 from accounts.oauth.protocol import OAuthError, form_of
 from accounts.tokens import keyring
+from tests.support.administration import REASON
 from tests.support.api_input import storable
 from tests.support.apps import (
     LIST,
@@ -166,7 +167,18 @@ def test_each_change_is_in_the_history_and_mailed_to_every_superuser(browser):
         found = rows.filter(user__username=name).values_list("kind", "detail")
         assert list(found) == [("app_registered", "Paperless"), changed]
         assert mail_to(name).subject == "An app was changed"
-    assert set(rows.values_list("actor", flat=True)) == {"carol"}
+    assert set(rows.values_list("actor", "reason")) == {("carol", REASON)}
+
+
+def test_nothing_is_done_with_an_app_without_a_reason(browser):
+    register(browser)
+
+    for answer in (register(browser, name="Shop", reason=""), change(browser, reason="")):
+        assert "Enter a reason." in answer.text
+    for name in ("secret", "enabled"):
+        act(browser, name, enabled="no", reason="")
+    assert "Enter a reason." in browser.get(page_of(the_app())).text
+    assert Activity.objects.get(kind__startswith="app_").kind == "app_registered"
 
 
 def test_a_command_registers_an_app_with_all_that_its_options_say(settings, tmp_path):

@@ -16,6 +16,7 @@ from accounts.oauth.clients.models import Client, RegistrationToken
 from accounts.oauth.models import Connection
 from accounts.oauth.protocol import OAuthError
 from accounts.users.models import User
+from tests.support.administration import REASON
 from tests.support.api import claims_of
 from tests.support.apps import LIST, OAUTH, OPENID, WEB, document, run, the_app
 from tests.support.authorize import allow, begin, result
@@ -106,7 +107,8 @@ def test_superusers_see_and_revoke_tokens_and_find_the_apps_of_one():
     assert str(token) in listed
     assert "https://a.example, https://b.example" in listed
     assert str(token) in browser.get(f"{TOKENS}{token.pk}/delete/").text
-    assert browser.post(f"{TOKENS}{token.pk}/delete/").url == TOKENS
+    assert "Enter a reason." in browser.post(f"{TOKENS}{token.pk}/delete/").text
+    assert browser.post(f"{TOKENS}{token.pk}/delete/", {"reason": REASON}).url == TOKENS
 
     assert self_register(text).status_code == 401
     assert self_register(other).status_code == 201

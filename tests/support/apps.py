@@ -13,13 +13,14 @@ from accounts.oauth import app_sessions, connections
 from accounts.oauth.clients.models import Client
 from accounts.oauth.models import AuthorizationRequest
 from accounts.sessions.models import LoginSession
+from tests.support.administration import REASON
 
 LIST = "/admin/oauth/client/"
 ADD = f"{LIST}add/"
 WEB = "https://paperless.example.org/callback"
 SCOPE = ["openid", "email"]
 FORM: dict[str, Any] = {
-    **{"name": "Paperless", "redirect_uris": WEB, "scope": SCOPE},
+    **{"name": "Paperless", "redirect_uris": WEB, "scope": SCOPE, "reason": REASON},
     **dict.fromkeys(("is_verified", "requires_pkce", "renews_id_token", "rotates_refresh"), "on"),
 }
 
@@ -44,7 +45,7 @@ def change(browser: Browser, **fields: Any) -> Any:
 
 def act(browser: Browser, name: str, **fields: str) -> Any:
     """Post one of the forms below that form."""
-    return browser.post(f"{LIST}{the_app().pk}/{name}/", fields)
+    return browser.post(f"{LIST}{the_app().pk}/{name}/", {"reason": REASON} | fields)
 
 
 def shown_secret(page: Any) -> str:

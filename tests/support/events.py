@@ -398,7 +398,8 @@ def carol_ends_a_session(scene: Scene) -> Any:
 
 def carol_invites(*, rights: bool = False) -> Act:
     """Return an act in which carol invites dave, also to become staff if ``rights`` is set."""
-    fields = {"email": address_of("dave"), "days": "7"} | ({"is_staff": "on"} if rights else {})
+    given = {"is_staff": "on", "reason": REASON} if rights else {}
+    fields = {"email": address_of("dave"), "days": "7"} | given
     return lambda s: s.visitor.post(INVITE, fields)
 
 
@@ -735,7 +736,8 @@ CASES = FACTOR_CASES | {
     ),
     "registration_token_revoked": about_apps(
         lambda s: s.visitor.post(
-            f"/admin/oauth/registrationtoken/{RegistrationToken.objects.get().pk}/delete/"
+            f"/admin/oauth/registrationtoken/{RegistrationToken.objects.get().pk}/delete/",
+            {"reason": REASON},
         ),
         prepare=in_turn(carol_signs_in, have_a_registration_token),
     ),

@@ -6,6 +6,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.users.models import User
+from tests.support.administration import REASON
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, address_of, make_user, outbox, path_of
 
@@ -30,7 +31,7 @@ def superuser(name: str = "carol") -> tuple[User, Client]:
 
 
 def invite(browser: Client, name: str = "dave", **fields: Any) -> Any:
-    return browser.post(INVITE, {"email": address_of(name), "days": "7"} | fields)
+    return browser.post(INVITE, {"email": address_of(name), "days": "7", "reason": REASON} | fields)
 
 
 def invited_link() -> str:

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.administration.act_views import ReasonForm
 from accounts.common import secrets
 from accounts.oauth.clients import documents, services
 from accounts.oauth.clients import keys as client_keys
@@ -142,6 +143,7 @@ class ClientForm(forms.ModelForm):
         required=False,
         empty_label=gettext_lazy("Everybody"),
     )
+    reason = ReasonForm.base_fields["reason"]
 
     # The kind of app that is registered.
     kind = KINDS["web"]
@@ -219,10 +221,12 @@ class ClientForm(forms.ModelForm):
         if self.instance._state.adding:
             self.initial["is_verified"] = False
         self._read = _version(self.instance)
+        if "reason" in self.fields:
+            self.fields["reason"].help_text = _("All superusers can read it.")
         self.initial["logo"] = _CurrentLogo(self.instance) if self.instance.logo else None
         if self.instance.source == Client.Source.DOCUMENT:
             # The document decides the other fields, and would overwrite a change.
-            for name in self.fields.keys() - documents.KEPT:
+            for name in self.fields.keys() - documents.KEPT - {"reason"}:
                 self.fields[name].disabled = True
         # Whether an app is public cannot change: only an app that is not public has a secret. Staff
         # who may only view the app get a form without fields.
