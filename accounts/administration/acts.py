@@ -436,9 +436,8 @@ def perform(
                 check(account)
             chosen = _check(act, staff, account, target, mode)
             act.run(Order(account, by_staff, chosen, Mode(mode)))
-            note(staff, replace(actor, reason=reason), account, act.label)
-            if is_limited:
-                _tell_if_many(staff, by_staff, act.label)
+            by_self = replace(actor, reason=reason)
+            note(staff, by_self, account, act.label, is_single=is_limited)
     except (AccountChanged, EmailChangeRefused, SignupEnded, WrongCode):
         raise ChangedMeanwhile from None
 
@@ -448,9 +447,16 @@ UNNOTICED = 20
 HOUR = timedelta(hours=1)
 
 
-def note(staff: User, actor: Actor, account: Account, what: str | Promise) -> None:
-    """Record in the history of ``staff`` that they did ``what`` with ``account``."""
+def note(
+    staff: User, actor: Actor, account: Account, what: str | Promise, *, is_single: bool = True
+) -> None:
+    """Record in the history of ``staff`` that they did ``what`` with ``account``.
+
+    ``is_single``: whether this is no part of a bulk act, of which superusers hear when it starts.
+    """
     record(staff, events.STAFF_ACTED, actor, detail=f"{account.username}: {what}")
+    if is_single:
+        _tell_if_many(staff, actor.as_staff(staff), what)
 
 
 def tell_of_many(staff: User, actor: Actor, what: str | Promise, number: int) -> None:
