@@ -330,6 +330,7 @@ STAFF_CHANGED = Event(
     _("The rights or status of a member of staff were changed."),
     mail=_("A staff member’s account was changed"),
 )
+GROUP_CHANGED = Event(_("A group was created, changed or deleted."))
 INVITED = Event(_("An invitation to create an account was sent."), mail=True)
 INVITATION_REVOKED = Event(_("An invitation was revoked."))
 INVITATION_ACCEPTED = Event(_("An invitation was accepted."))

@@ -1,15 +1,16 @@
 """Changes the profiles and the rights of others for staff, and tells those whom it concerns."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import cast
 
 from django.contrib.auth.models import Group
 from django.db import transaction
+from django.db.models import ProtectedError
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.events import Event
-from accounts.activity.services import Actor, tell_superusers
+from accounts.activity.services import Actor, record, tell_superusers
 from accounts.administration import acts, roles
 from accounts.administration.roles import NotInRole
 from accounts.common.errors import PublicError
@@ -17,7 +18,7 @@ from accounts.common.signals import credentials_changed
 from accounts.invitations.services import MoreThanOwnRights
 from accounts.profile import services as profiles
 from accounts.users.models import User
-from accounts.users.rights import groups_to_give, note_groups_changed
+from accounts.users.rights import groups_to_give, note_groups_changed, superusers
 
 
 class WillBeDeleted(PublicError):
@@ -75,23 +76,52 @@ def _set_groups(user: User, groups: Collection[Group], staff: User) -> None:
     user.groups.set(groups)
 
 
-def tell(user: User, changed: Collection[str], staff: User, actor: Actor) -> None:
+def tell(user: User, changed: Collection[str], staff: User | None, actor: Actor) -> None:
     """Record that ``staff`` has changed the fields ``changed`` of ``user``, and notify people.
 
     This revokes the sessions of ``user``, except the one of ``actor``.
 
-    ``actor``: the client and the session of ``staff``, with the reason.
+    ``staff``: None if the operator has changed them.
+    ``actor``: the client and the session of ``staff``, with the reason; or the operator.
     """
     if "groups" in changed:
         note_groups_changed(User.objects.filter(pk=user.pk))
-    found, by_staff = _events(user, changed), actor.as_staff(staff)
+    found, by_staff = _events(user, changed), actor.as_staff(staff) if staff else actor
     for event in found:
         keep = actor.session if user == staff else None
         credentials_changed.send(User, user=user, event=event.name, actor=by_staff, keep=keep)
-        if user != staff:
+        if staff and user != staff:
             _note_act(user, event, staff, actor)
     if found:
         tell_superusers(user, by_staff)
+
+
+@transaction.atomic
+def tell_group(group: Group, members: Iterable[User], staff: User | None, actor: Actor) -> None:
+    """Record for all superusers that ``staff`` has changed ``group`` or its rights.
+
+    ``members``: those whose rights this changes. They are notified, and signed out.
+    ``staff``, ``actor``: as for :func:`tell`.
+    """
+    for member in members:
+        tell(member, {"user_permissions"}, staff, actor)
+    by = actor.as_staff(staff) if staff else actor
+    for superuser in superusers():
+        record(superuser, events.GROUP_CHANGED, by, detail=group.name)
+
+
+@transaction.atomic
+def delete_group(group: Group, staff: User | None, actor: Actor) -> bool:
+    """Delete ``group``, and notify as :func:`tell_group` does; return False if an app needs it."""
+    members = list(group.user_set.all())
+    try:
+        with transaction.atomic():
+            note_groups_changed(group.user_set.all())
+            group.delete()
+    except ProtectedError:
+        return False
+    tell_group(group, members, staff, actor)
+    return True
 
 
 def _note_act(user: User, event: Event, staff: User, actor: Actor) -> None:

@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -120,11 +119,13 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save the group, and notify its members if their rights have changed."""
         super().save_related(request, form, formsets, change)
-        if "name" in form.changed_data:
-            note_groups_changed(form.instance.user_set.all())
-        if "permissions" in form.changed_data:
-            for member in form.instance.user_set.all():
-                changes.tell(member, {"user_permissions"}, *_staff_of(request, form))
+        members, changed = form.instance.user_set.all(), form.changed_data
+        if "name" in changed:
+            note_groups_changed(members)
+        if "permissions" not in changed:
+            members = members.none()
+        if {"name", "permissions"}.intersection(changed):
+            changes.tell_group(form.instance, members, *_staff_of(request, form))
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
@@ -135,8 +136,10 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
             raise PermissionDenied
         form = ReasonForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
-            _delete(group, *_staff_of(request, form))
-            messages.success(request, _("You’ve deleted the group %(name)s.") % {"name": group})
+            sentence = _("An app is only for people in this group. Change the app first.")
+            if changes.delete_group(group, *_staff_of(request, form)):
+                sentence = _("You’ve deleted the group %(name)s.") % {"name": group}
+            messages.info(request, sentence)
             return redirect("admin:auth_group_changelist")
         context = {**self.admin_site.each_context(request), "opts": self.opts}
         context |= {"title": _("Delete group"), "group": group, "form": form}
@@ -156,16 +159,6 @@ def rights_field(label: str) -> RightsField:
 def groups_field(staff: User) -> forms.ModelMultipleChoiceField:
     """Return the form field that lists the groups that ``staff`` can give."""
     return RowsField(groups_to_give(staff), label=_("Groups"), required=False)
-
-
-@transaction.atomic
-def _delete(group: Group, staff: User, actor: Actor) -> None:
-    """Delete ``group``, and notify its members that their rights have changed."""
-    members = list(group.user_set.all())
-    note_groups_changed(group.user_set.all())
-    group.delete()
-    for member in members:
-        changes.tell(member, {"user_permissions"}, staff, actor)
 
 
 def is_superuser(request: HttpRequest) -> bool:

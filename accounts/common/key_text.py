@@ -60,3 +60,7 @@ def _checksum(body: str) -> str:
 def _base32(raw: bytes) -> str:
     """Return ``raw`` in lower-case base32 without padding (RFC 4648 section 6)."""
     return base64.b32encode(raw).decode().rstrip("=").lower()
+
+
+# Secret scanners find the texts by these prefixes.
+CLIENT_SECRET, REGISTRATION = KeyText("authsite_client_"), KeyText("authsite_register_")

@@ -33,6 +33,7 @@ from tests.support.administration import (
     staff_token,
 )
 from tests.support.api import call, get_tokens
+from tests.support.apps import make_app
 from tests.support.invitations import staff_with
 from tests.support.second_factor import (
     CHALLENGE,
@@ -165,6 +166,16 @@ def test_changing_or_deleting_a_group_revokes_the_sessions_of_its_members(admin,
     own = User.objects.get(username="carol").activity.get(kind="staff_acted")
     assert (row.reason, own.reason) == (REASON, REASON)
     assert own.detail == "alice: The account’s rights were changed."
+
+
+def test_a_group_that_an_app_needs_is_not_deleted(admin):
+    group = helpers()
+    make_app(required_group=group)
+
+    page = admin.post(f"{GROUPS}{group.pk}/delete/", {"reason": REASON}, follow=True)
+
+    assert "An app is only for people in this group." in page.text
+    assert Group.objects.filter(pk=group.pk).exists()
 
 
 def test_nobody_changes_rights_without_a_reason(admin):

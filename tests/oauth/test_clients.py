@@ -209,7 +209,7 @@ def test_a_command_registers_an_app_with_all_that_its_options_say(settings, tmp_
     assert ClientLogo.objects.get(client=app).content == png()
 
 
-def test_a_command_with_the_id_of_an_app_updates_it_and_keeps_its_secret():
+def test_a_command_with_the_id_of_an_app_updates_it_and_keeps_its_secret(tmp_path):
     words = ("Wiki", "--redirect-uri", WEB, "--client-id", "wiki")
     first = add(*words, "--first-party", "--no-pkce")
     clients.set_enabled(the_app(), Actor(), enabled=False)
@@ -221,6 +221,9 @@ def test_a_command_with_the_id_of_an_app_updates_it_and_keeps_its_secret():
     assert (app.is_first_party, app.disabled_at is None) == (False, False)
     clients.set_enabled(app, Actor(), enabled=True)
     assert is_valid(first["client_secret"])
+    (tmp_path / "logo.png").write_bytes(png())
+    add(*words, "--par", "--logo", f"{tmp_path}/logo.png")
+    assert the_app().logo == clients.version_of(png())
     with pytest.raises(CommandError, match="stays public"):
         add(*words, "--public")
     Client.objects.update(source=Client.Source.REGISTRATION)

@@ -688,6 +688,10 @@ CASES = FACTOR_CASES | {
         carol_acts_on_many,
         prepare=in_turn(carol_signs_in, alice_was(is_superuser=True), carol_prepares_a_bulk_act),
     ),
+    "group_changed": about_apps(
+        lambda s: s.visitor.post("/admin/auth/group/add/", {"name": "Editors", "reason": "asked"}),
+        notified=(),
+    ),
     "key_allowed": by_carol(carol_allows_a_key, prepare=have_a_key_for_staff),
     "key_disallowed": by_carol(
         carol_acts("withdraw-key"), prepare=in_turn(have_a_key_for_staff, carol_allows_a_key)

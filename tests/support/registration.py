@@ -7,6 +7,7 @@ from typing import Any
 from django.test import Client as Browser
 
 from accounts.activity.services import Actor
+from accounts.common import clock
 from accounts.oauth.clients import registration
 from accounts.oauth.scopes import DEFAULT
 from tests.support.apps import WEB
@@ -19,8 +20,8 @@ def new_token(
     count: int = 1, scope: str = DEFAULT, audiences: tuple[str, ...] = (), days: int = 7
 ) -> str:
     """Return the text of a new registration token."""
-    actor, life = Actor(name="@operator"), timedelta(days=days)
-    return registration.make(count, life, scope.split(), list(audiences), actor)[1]
+    actor, end = Actor(name="@operator"), clock.now() + timedelta(days=days)
+    return registration.make(count, end, scope.split(), list(audiences), actor)[1]
 
 
 def self_register(

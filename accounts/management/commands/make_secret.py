@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.common import secrets
+from accounts.common.key_text import CLIENT_SECRET, REGISTRATION
 
 # For each form: the function that generates the secret, and its default size.
 FORMS: dict[str, tuple[Callable[[int], str | bytes], int]] = {
@@ -15,6 +16,8 @@ FORMS: dict[str, tuple[Callable[[int], str | bytes], int]] = {
     "bytes": (secrets.raw, 32),
     "password": (secrets.password, 5),
 }
+# What the references in a settings file lead to.
+KEYS = {"client-secret": CLIENT_SECRET, "registration-token": REGISTRATION}
 
 
 class Command(BaseCommand):
@@ -27,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "form",
             nargs="?",
-            choices=[*FORMS, "encryption-key"],
+            choices=[*FORMS, "encryption-key", *KEYS],
             default="urlsafe",
             help="the format to print (default: urlsafe)",
         )
@@ -41,6 +44,9 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, form: str, size: int | None, **_options: Any) -> None:
         if form == "encryption-key":
             self.stdout.write(secrets.encryption_key())
+            return
+        if form in KEYS:
+            self.stdout.write(KEYS[form].make().text)
             return
         make, usual = FORMS[form]
         try:

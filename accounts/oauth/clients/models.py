@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.common import clock, secrets
-from accounts.common.key_text import ID_LENGTH, KeyText
+from accounts.common.key_text import CLIENT_SECRET, ID_LENGTH, REGISTRATION
 from accounts.common.text import refuse_invisible
 from accounts.oauth import scopes
 from accounts.oauth.clients import keys, uris
@@ -26,9 +26,6 @@ LONGEST_ID = 255
 # The algorithm of ID tokens that an app can have instead of ``ID_TOKEN_ALGORITHM``.
 ES256 = "ES256"
 NEVER = datetime.fromtimestamp(0, UTC)
-# Secret scanners find the secrets by this prefix; see ``accounts.common.key_text``.
-SECRET = KeyText("authsite_client_")
-REGISTRATION = KeyText("authsite_register_")
 
 _HTTPS = URLValidator(schemes=["https"])
 
@@ -432,7 +429,7 @@ class ClientSecret(models.Model):
     expires_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
-        return f"{SECRET.prefix}{self.pk[:4]}"
+        return f"{CLIENT_SECRET.prefix}{self.pk[:4]}"
 
 
 class RegistrationToken(models.Model):

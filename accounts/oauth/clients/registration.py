@@ -13,6 +13,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F, Q
 from django.http import HttpRequest, HttpResponse
@@ -22,10 +23,11 @@ from accounts.activity.services import Actor
 from accounts.common import clock, secrets
 from accounts.common.client_info import client_of
 from accounts.common.database import BATCH, delete_in_batches
+from accounts.common.key_text import REGISTRATION, NewKey
 from accounts.oauth import scopes
 from accounts.oauth.clients import metadata as client_metadata
 from accounts.oauth.clients import services
-from accounts.oauth.clients.models import REGISTRATION, Client, RegistrationToken
+from accounts.oauth.clients.models import Client, RegistrationToken
 from accounts.oauth.protocol import OAuthError, TokenMissing, answers, success
 from accounts.throttle.limits import UNGUESSABLE
 from accounts.throttle.services import around, hit
@@ -39,22 +41,36 @@ UNUSED_LIFE = timedelta(days=7)
 
 @transaction.atomic
 def make(
-    count: int, life: timedelta, scope: Collection[str], audiences: list[str], actor: Actor
+    count: int,
+    expires_at: datetime,
+    scope: Collection[str],
+    audiences: list[str],
+    actor: Actor,
+    *,
+    new: NewKey | None = None,
 ) -> tuple[RegistrationToken, str]:
     """Create a token that may register ``count`` apps; return it and its text.
 
     ``scope``: the scopes that these apps may request, in addition to ``openid``.
+    ``new``: the text of the token; by default, a random one.
 
     All superusers are notified.
+
+    Raises:
+        ValidationError: the token is for too many apps or for too long.
     """
-    new = REGISTRATION.make()
+    if not 1 <= count <= MOST_CLIENTS:
+        raise ValidationError(f"A token is for 1 to {MOST_CLIENTS} apps.")
+    if not timedelta(0) < expires_at - clock.now() <= timedelta(days=MOST_DAYS):
+        raise ValidationError(f"A token expires in at most {MOST_DAYS} days.")
+    new = new or REGISTRATION.make()
     token = RegistrationToken.objects.create(
         id=new.id,
         digest=new.digest,
         clients_left=count,
         scope=" ".join(name for name in scopes.known() if name in {"openid", *scope}),
         audiences=audiences,
-        expires_at=clock.now() + life,
+        expires_at=expires_at,
     )
     services.tell(events.REGISTRATION_TOKEN_MADE, str(token), actor)
     return token, new.text

@@ -7,9 +7,11 @@ Only operators provide logos. A logo that an app chooses itself could be the log
 """
 
 import hmac
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -24,9 +26,10 @@ from accounts.common import clock, secrets
 from accounts.common.config import Config
 from accounts.common.database import P, PreparedQueries, PreparedQuery, delete_in_batches
 from accounts.common.errors import PublicError
+from accounts.common.key_text import CLIENT_SECRET, NewKey
 from accounts.oauth import app_sessions, id_tokens
 from accounts.oauth.clients import uris
-from accounts.oauth.clients.models import SECRET, Client, ClientLogo, ClientSecret
+from accounts.oauth.clients.models import Client, ClientLogo, ClientSecret
 from accounts.oauth.models import AuthorizationCode
 from accounts.ops.doctor.findings import Finding, found
 from accounts.ops.doctor.inside import some
@@ -35,6 +38,7 @@ from accounts.users.models import User
 
 # The app is enabled and authenticates by secrets.
 HAS_SECRET = Q(is_public=False, jwks__isnull=True, jwks_uri="", disabled_at__isnull=True)
+_ID = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 HAS_KEYS = Q(jwks__isnull=False) | ~Q(jwks_uri="")
 _BY_ID = PreparedQuery(lambda: Client.objects.filter(pk=P("id")))
 # A secret by its id, and an app by its id, if the app is enabled and authenticates by secrets.
@@ -63,11 +67,14 @@ class SecretReplaced(PublicError):
 
 
 @transaction.atomic
-def create(client: Client, actor: Actor) -> str:
+def create(client: Client, actor: Actor, new: NewKey | None = None) -> str:
     """Save the new app ``client``; return its secret, or an empty text if it has none.
+
+    ``new``: its secret; by default, a random one.
 
     Raises:
         ValidationError: a field of ``client`` is invalid, as :meth:`Client.clean` decides.
+        NoSecret: ``new`` is given to an app that has no secret.
     """
     client.full_clean()
     client.save(force_insert=True)
@@ -78,7 +85,39 @@ def create(client: Client, actor: Actor) -> str:
         tell(events.APP_REGISTERED, client.label, actor)
     # The first app needs a key for ID tokens. It must be published before it signs.
     transaction.on_commit(id_tokens.be_ready, robust=True)
-    return _add_secret(client, actor) if client.has_secret else ""
+    if new and not client.has_secret:
+        raise NoSecret
+    return _add_secret(client, actor, new) if client.has_secret else ""
+
+
+def find_operators(client_id: str) -> Client | None:
+    """Return the app with this client ID, which an operator has registered, or None.
+
+    Raises:
+        ValidationError: ``client_id`` is malformed, or the ID of an app that has described itself.
+    """
+    if not _ID.fullmatch(client_id):
+        raise ValidationError(
+            "A client ID consists of letters A-Z and a-z, digits, and the signs ._~-"
+        )
+    found = Client.objects.filter(pk=client_id).first()
+    if found and found.source != Client.Source.OPERATOR:
+        raise ValidationError("This app has described itself. Change it in the admin.")
+    return found
+
+
+def update(client: Client, fields: Mapping[str, Any], actor: Actor) -> None:
+    """Change the ``fields`` of ``client`` that differ.
+
+    Raises:
+        ValidationError: a field is not allowed, or cannot change.
+    """
+    if client.is_public != fields["is_public"]:
+        raise ValidationError("An app stays public, or stays an app that is not public.")
+    changed = [name for name, value in fields.items() if getattr(client, name) != value]
+    for name in changed:
+        setattr(client, name, fields[name])
+    change(client, changed, actor)
 
 
 @transaction.atomic
@@ -101,13 +140,21 @@ def change(client: Client, fields: Collection[str], actor: Actor) -> None:
 
 
 @transaction.atomic
-def rotate_secret(client: Client, actor: Actor, *, now: bool = False, current: str = "") -> str:
+def rotate_secret(
+    client: Client,
+    actor: Actor,
+    *,
+    now: bool = False,
+    current: str = "",
+    new: NewKey | None = None,
+) -> str:
     """Return a new secret of ``client``. The current secret ends after :data:`OVERLAP`.
 
     A secret that was replaced earlier ends at once, so that at most two are valid.
 
     ``now``: if True, all former secrets end at once, because they may have leaked.
     ``current``: the id of the secret that the caller has seen as the current one; empty if unknown.
+    ``new``: the new secret; by default, a random one.
 
     Raises:
         NoSecret: the app has no secret.
@@ -124,7 +171,7 @@ def rotate_secret(client: Client, actor: Actor, *, now: bool = False, current: s
     former.delete()
     client.client_secrets.update(expires_at=clock.now() + OVERLAP)
     tell(events.APP_SECRET_MADE, client.label, actor)
-    return _add_secret(client, actor)
+    return _add_secret(client, actor, new)
 
 
 def current_secret(client: Client) -> str:
@@ -161,9 +208,9 @@ def set_enabled(client: Client, actor: Actor, *, enabled: bool) -> bool:
 
 def authenticate(client_id: str, secret: str) -> Client | None:
     """Return the app with this id if it is enabled and has this secret, else None."""
-    if not SECRET.is_key(secret):
+    if not CLIENT_SECRET.is_key(secret):
         return None
-    row, client = _WITH_SECRET.firsts(secret=SECRET.id_of(secret), id=client_id)
+    row, client = _WITH_SECRET.firsts(secret=CLIENT_SECRET.id_of(secret), id=client_id)
     if row is None or not hmac.compare_digest(row.digest, secrets.plain_digest(secret)):
         return None
     is_over = row.expires_at is not None and row.expires_at <= clock.now()
@@ -212,8 +259,8 @@ def _end_tokens(disabled: QuerySet[Client]) -> None:
     app_sessions.end(rows, events.APP_DISABLED)
 
 
-def _add_secret(client: Client, actor: Actor) -> str:
-    new = SECRET.make()
+def _add_secret(client: Client, actor: Actor, new: NewKey | None) -> str:
+    new = new or CLIENT_SECRET.make()
     ClientSecret.objects.create(id=new.id, client=client, digest=new.digest, made_by=actor.id)
     return new.text
 

@@ -1,7 +1,6 @@
 """``add_client``: register or update an app that signs people in with their account here."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,6 @@ PROFILES: dict[str, dict[str, Any]] = {
         **{"id_token_algorithm": ES256, "rotates_refresh": False},
     }
 }
-_ID = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 
 
 class Command(ClientCommand):
@@ -98,14 +96,19 @@ class Command(ClientCommand):
 
     def answer(self, **options: Any) -> dict[str, Any]:
         fields, client_id = _fields(**options), options["client_id"]
-        former = _find_app(client_id) if client_id else None
-        client = former or Client(**fields)
-        client.pk = client_id or client.pk
+        secret = ""
         try:
+            former = clients.find_operators(client_id) if client_id else None
+            client = former or Client(**fields)
+            client.pk = client_id or client.pk
             if options["logo"]:
                 client.new_logo = Path(options["logo"]).read_bytes()
-                fields["logo"] = client.logo = clients.version_of(client.new_logo)
-            secret = _update(client, fields) if former else clients.create(client, COMMAND_LINE)
+                fields["logo"] = clients.version_of(client.new_logo)
+            if former:
+                clients.update(former, fields, COMMAND_LINE)
+            else:
+                client.logo = fields.get("logo", "")
+                secret = clients.create(client, COMMAND_LINE)
         except OSError as error:
             raise CommandError(str(error)) from None
         except ValidationError as error:
@@ -117,37 +120,6 @@ class Command(ClientCommand):
         """Return the result, and lines for the environment (``docs/sign-in-with.md``)."""
         lines = "\n".join(f"{name.upper()}={value}" for name, value in facts.items())
         return f"{super().words(facts)}\n\nThe environment of the app:\n\n{lines}"
-
-
-def _find_app(client_id: str) -> Client | None:
-    """Return the app with this client ID, which an operator has registered, or None.
-
-    Raises:
-        CommandError: ``client_id`` is malformed, or the ID of an app that has described itself.
-    """
-    if not _ID.fullmatch(client_id):
-        raise CommandError(
-            "A client ID consists of letters A-Z and a-z, digits, and the signs ._~-"
-        )
-    found = Client.objects.filter(pk=client_id).first()
-    if found and found.source != Client.Source.OPERATOR:
-        raise CommandError("This app has described itself. Change it in the admin.")
-    return found
-
-
-def _update(client: Client, fields: dict[str, Any]) -> str:
-    """Change the ``fields`` of ``client`` that differ. Return "", because the secret stays.
-
-    Raises:
-        ValidationError, CommandError: a field is not allowed, or cannot change.
-    """
-    if client.is_public != fields["is_public"]:
-        raise CommandError("An app stays public, or stays an app that is not public.")
-    changed = [name for name, value in fields.items() if getattr(client, name) != value]
-    for name in changed:
-        setattr(client, name, fields[name])
-    clients.change(client, changed, COMMAND_LINE)
-    return ""
 
 
 def _fields(**options: Any) -> dict[str, Any]:

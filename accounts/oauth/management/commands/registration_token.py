@@ -3,13 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
+from accounts.common import clock
 from accounts.common.pages import absolute
 from accounts.management.answers import COMMAND_LINE
 from accounts.oauth import scopes
 from accounts.oauth.clients import registration
-from accounts.oauth.clients.registration import MOST_CLIENTS, MOST_DAYS
 from accounts.oauth.management.clients import ClientCommand, add_access
 
 
@@ -33,13 +34,14 @@ class Command(ClientCommand):
 
     def answer(self, **options: Any) -> dict[str, Any]:
         count, days = options["clients"], options["days"]
-        if not (1 <= count <= MOST_CLIENTS and 1 <= days <= MOST_DAYS):
-            sentence = f"--clients can be 1 to {MOST_CLIENTS}, and --days 1 to {MOST_DAYS}."
-            raise CommandError(sentence)
         scope = options["scope"] or scopes.DEFAULT.split()
-        token, text = registration.make(
-            count, timedelta(days=days), scope, options["audience"], COMMAND_LINE
-        )
+        try:
+            expires_at = clock.now() + timedelta(days=days)
+            token, text = registration.make(
+                count, expires_at, scope, options["audience"], COMMAND_LINE
+            )
+        except (ValidationError, OverflowError) as error:
+            raise CommandError(" ".join(getattr(error, "messages", error.args))) from None
         return {
             "registration_token": text,
             "registration_endpoint": absolute("register"),
