@@ -14,6 +14,7 @@ from accounts.ops.models import LastSuccess
 from accounts.passwords.models import HashKind
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
+from accounts.settingsfile.models import MadeByFile
 from accounts.terms.models import TermsAcceptance
 from accounts.throttle.models import FamiliarPlace, Refusals, StoredBudget
 from accounts.tokens.models import SigningKey, TokenChallenge
@@ -56,6 +57,7 @@ __all__ = [
     "KnownBrowser",
     "LastSuccess",
     "LoginSession",
+    "MadeByFile",
     "MailReceipt",
     "MassMailPace",
     "NameSkeleton",

@@ -388,6 +388,10 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
         choice("on", "off"),
         default="on",
     )
+    settings_file: str = setting(
+        "Path of the [settings file](operating.md#settings-as-a-file) that `apply` reads without "
+        "FILE."
+    )
     geoip_file: str = setting(
         "Path of a location file in MaxMind format, for place names.", location_file
     )

@@ -494,7 +494,8 @@ not_personal("It counts events.", "accounts.DailyCount accounts.Refusals")
 not_personal("It contains the digests of files of the operator.", "accounts.ImportedFile")
 not_personal("It counts the algorithms of password hashes.", "accounts.HashKind")
 not_personal(
-    "It belongs to the site.", "accounts.LastSuccess accounts.MassMailPace accounts.SigningKey"
+    "It belongs to the site.",
+    "accounts.LastSuccess accounts.MadeByFile accounts.MassMailPace accounts.SigningKey",
 )
 not_personal(
     "It contains groups and rights, not who has them.",

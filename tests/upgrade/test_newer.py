@@ -23,6 +23,7 @@ from accounts.common.proofs import Proof
 from accounts.exports import archive
 from accounts.oauth.clients.models import Client, FetchedKeys, RegistrationToken
 from accounts.recovery.models import Recovery
+from accounts.settingsfile.models import MadeByFile
 from accounts.signin import policy
 from accounts.throttle.models import Refusals
 from accounts.tokens import keyring, keys
@@ -77,6 +78,7 @@ PLANTS: dict[str, Callable[[Any], Any]] = {
     "accounts.LoginSession.ended_by": word,
     "accounts.LoginSession.kind": word,
     "accounts.LoginSession.scope": scope,
+    "accounts.MadeByFile.kind": word,
     "accounts.MailReceipt.failure": word,
     "accounts.Passkey.transports": list_of(NEW),
     "accounts.Recovery.asked": list_of(PAIR),
@@ -132,7 +134,15 @@ def test_each_column_with_json_or_words_is_planted():
 TOMORROW = clock.now() + timedelta(days=1)
 KEYS = "https://app.example/keys"
 # Commands that read the rows of everybody.
-COMMANDS = ["prune", "export_users", "show_user locked", "show_user waiting", "rehash", "doctor"]
+COMMANDS = [
+    "prune",
+    "export_users",
+    "show_user locked",
+    "show_user waiting",
+    "rehash",
+    "doctor",
+    "dump",
+]
 
 
 @pytest.fixture
@@ -154,6 +164,7 @@ def world(db):
         removed_at=clock.now(),
         data={"model": f"accounts.{NEW}", "pk": 1, "fields": {}},
     )
+    MadeByFile.objects.create(kind=NEW, mark=NEW)
     Refusals.objects.create(day=clock.now().date(), limit=NEW, count=1)
     begin(Browser(), new_app("Other").client)
     DailyCount.objects.create(day=clock.now().date(), event=NEW, is_known=True, count=1)

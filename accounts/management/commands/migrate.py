@@ -49,7 +49,7 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
-        with _turn(connection, self.stderr.write):
+        with turn(connection, self.stderr.write):
             if connection.vendor == "postgresql":
                 self._migrate_postgresql(connection, *args, **options)
             else:
@@ -89,8 +89,8 @@ class Command(migrate.Command):
 
 
 @contextmanager
-def _turn(connection: Any, say: Callable[[str], object]) -> Iterator[None]:
-    """Wait until no other process migrates this database, and keep others waiting meanwhile."""
+def turn(connection: Any, say: Callable[[str], object]) -> Iterator[None]:
+    """Wait until no other process has the turn to migrate; keep others waiting meanwhile."""
     if connection.vendor == "postgresql":
         own = connection.copy()
         own.set_autocommit(False)

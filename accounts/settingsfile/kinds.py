@@ -1,0 +1,134 @@
+"""The kinds of rows that a settings file describes, and how it refers to secrets.
+
+``[apps.wiki]`` in the file describes the row ``wiki`` of the kind ``apps``.
+"""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+
+from accounts.activity.models import OPERATOR
+from accounts.activity.services import Actor
+from accounts.settingsfile.models import MadeByFile
+
+ACTOR = Actor(name=OPERATOR, reason="settings file")
+
+type Values = dict[str, Any]
+
+
+class Kind[T: Model](ABC):
+    """A kind of rows that a settings file describes. An instance serves one run.
+
+    ``name``: the name of the kind in the file.
+    ``kept``: the keys that stay as they are in an existing row if the file does not name them.
+    ``withheld``: the keys whose values are not printed when they differ.
+    """
+
+    name: str
+    kept: ClassVar[frozenset[str]] = frozenset()
+    withheld: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    @abstractmethod
+    def defaults(self) -> Values:
+        """The keys of a row, each with the value that it has if the file does not name it.
+
+        The type of the default is the type of the key.
+        """
+
+    @abstractmethod
+    def rows(self) -> dict[str, T]:
+        """Return the rows by their identities, in the order in which a dump lists them."""
+
+    @abstractmethod
+    def values(self, row: T) -> Values:
+        """Return the values of ``row``, as the file writes them."""
+
+    @abstractmethod
+    def save(self, identity: str, row: T | None, values: Values, changed: set[str]) -> T:
+        """Make the row, or change the keys ``changed`` of ``row``; return it.
+
+        Raises:
+            ValidationError, PublicError: a value is not allowed.
+        """
+
+    @abstractmethod
+    def remove(self, row: T) -> bool:
+        """Remove ``row``; return False if there is nothing to do."""
+
+    def normal(self, _name: str, value: Any) -> Any:
+        """Return the ``value`` of a key of the file in the form of :meth:`values`.
+
+        Raises:
+            ValidationError, ValueError: it is not allowed.
+            OSError: a file that it refers to cannot be read.
+        """
+        return value
+
+    def identity(self, key: str, _given: Values) -> str:
+        """Return which of the :meth:`rows` the file describes with ``key``.
+
+        Raises:
+            ValidationError: the key that identifies the row is missing.
+        """
+        return key
+
+    def differing(self, current: Values, wanted: Values) -> set[str]:
+        """Return the keys of an existing row that must change.
+
+        Raises:
+            ValidationError: one of them cannot change.
+        """
+        return {name for name, value in wanted.items() if current[name] != value}
+
+    def is_over(self, _identity: str, _values: Values) -> bool:
+        """Return whether a row that does not exist must not be made any more."""
+        return False
+
+    def mark(self, row: T) -> str:
+        """Return what identifies ``row`` for ever."""
+        return str(row.pk)
+
+    @cached_property
+    def made(self) -> set[str]:
+        """The marks of the rows of this kind that a settings file has made."""
+        return set(MadeByFile.objects.filter(kind=self.name).values_list("mark", flat=True))
+
+
+# The kinds of apps that may not be installed. They are applied after the others.
+FURTHER: list[type[Kind[Any]]] = []
+
+
+def in_order(given: Iterable[str], offered: Iterable[str]) -> list[str]:
+    """Return the texts ``given``, each once, in the order in which they are ``offered``.
+
+    Raises:
+        ValidationError: one of them is not offered.
+    """
+    known, wanted = list(offered), set(given)
+    if unknown := wanted.difference(known):
+        raise ValidationError(f"{min(unknown)!r} is not one of: {', '.join(known)}")
+    return [name for name in known if name in wanted]
+
+
+def read_secret(reference: str) -> str:
+    """Return the text to which ``env:NAME`` or ``file:PATH`` refers, without spaces around it.
+
+    Raises:
+        ValidationError: ``reference`` has another form, or there is no such variable.
+        OSError, ValueError: the file cannot be read.
+    """
+    form, _, name = reference.partition(":")
+    if form == "file":
+        return Path(name).read_text().strip()
+    if form != "env":
+        raise ValidationError("Refer to the secret by env:NAME or file:PATH.")
+    if name not in os.environ:
+        raise ValidationError(f"There is no environment variable {name!r}.")
+    return os.environ[name].strip()

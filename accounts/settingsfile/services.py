@@ -1,0 +1,203 @@
+"""Makes the database as a settings file describes it, and writes the file of a database.
+
+The file decides about the rows that it names, whoever has made them. It removes only rows that a
+settings file has made, and only if it is told to.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from accounts.common.errors import PublicError
+from accounts.common.text import refuse_invisible
+from accounts.settingsfile import toml
+from accounts.settingsfile.groups import Groups
+from accounts.settingsfile.kinds import FURTHER, Kind, Values
+from accounts.settingsfile.models import MadeByFile
+
+# What a value is called in an error, by the type of the default.
+_TYPES = {
+    "str": "a text",
+    "list": "a list of texts",
+    "bool": "true or false",
+    "int": "a whole number",
+    "dict": "a table",
+    "datetime": "a date and time with its offset, such as 2030-12-31T12:00:00Z",
+}
+HEAD = """\
+# Settings of {origin}, for `manage.py apply`. Keys with default values are missing. Instead of a
+# secret, the file has its digest (sha256:…), which the site verifies, and nobody can reverse.
+"""
+
+
+class WrongFile(ValueError):
+    """The file is wrong. The message names the line or the key, and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What applying the file changes.
+
+    ``what``: ``new``, ``changed`` or ``removed``.
+    ``item``: the row, such as ``apps.wiki``.
+    ``values``: the values that change: as they were, and as they are then.
+    """
+
+    what: str
+    item: str
+    values: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def apply(text: str, *, prune: bool = False, only_check: bool = False) -> list[Change]:
+    """Make the database as the file with the content ``text`` describes it; return what changed.
+
+    ``prune``: whether to remove rows that a settings file has made and this one does not name.
+    ``only_check``: whether to undo everything at the end, so that only the result is returned.
+
+    Only one process may call this at a time.
+
+    Raises:
+        WrongFile: the file is wrong. Nothing has changed.
+    """
+    tables = _parsed(text)
+    kinds = _kinds()
+    with _naming(""):
+        _refuse_unknown(tables, [kind.name for kind in kinds])
+    with transaction.atomic():
+        runs = [_Run(kind, tables.get(kind.name, {})) for kind in kinds]
+        changes = [change for run in runs for change in run.save()]
+        if prune:
+            # The other way round, because apps may need groups.
+            changes += [change for run in reversed(runs) for change in run.remove()]
+        transaction.set_rollback(only_check)
+    return changes
+
+
+def dump(origin: str) -> str:
+    """Return a file that describes the present state, with the digests of secrets."""
+    parts = [HEAD.format(origin=origin)]
+    for kind in _kinds():
+        for identity, row in kind.rows().items():
+            found = kind.values(row).items()
+            values = {name: value for name, value in found if value != kind.defaults[name]}
+            parts.append(toml.table(kind.name, identity, values))
+    return "\n".join(parts)
+
+
+def _kinds() -> list[Kind[Any]]:
+    return [Groups(), *(kind() for kind in FURTHER)]
+
+
+class _Run:
+    """Applies the part of a file about one kind. ``tables``: the rows that the file names."""
+
+    def __init__(self, kind: Kind[Any], tables: Any) -> None:
+        self._kind, self._tables = kind, tables
+        self._rows, self._marks = kind.rows(), set[str]()
+
+    def save(self) -> Iterator[Change]:
+        """Make and change the rows that the file names."""
+        with _naming(self._kind.name):
+            _check_type(self._tables, {})
+        for key, given in self._tables.items():
+            with _naming(item := f"{self._kind.name}.{key}"):
+                refuse_invisible(key)
+                change = self._save(item, key, _checked(given, self._kind))
+            if change:
+                yield change
+
+    def _save(self, item: str, key: str, given: Values) -> Change | None:
+        kind, identity = self._kind, self._kind.identity(key, given)
+        row = self._rows.get(identity)
+        current = kind.values(row) if row else None
+        kept = {name: current[name] for name in kind.kept} if current else {}
+        wanted = {**kind.defaults, **kept, **given}
+        if current is None and kind.is_over(identity, wanted):
+            return None
+        changed = set(wanted) if current is None else kind.differing(current, wanted)
+        if changed:
+            row = kind.save(identity, row, wanted, changed)
+        mark = kind.mark(row)
+        self._marks.add(mark)
+        if current is None:
+            MadeByFile.objects.get_or_create(kind=kind.name, mark=mark)
+            return Change("new", item)
+        shown = sorted(changed - kind.withheld)
+        values = {name: (toml.text(current[name]), toml.text(wanted[name])) for name in shown}
+        values |= dict.fromkeys(sorted(changed & kind.withheld), ("…", "…"))
+        return Change("changed", item, values) if changed else None
+
+    def remove(self) -> Iterator[Change]:
+        """Remove the rows that a settings file has made and this one does not name."""
+        for identity, row in self._rows.items():
+            mark = self._kind.mark(row)
+            if mark in self._kind.made - self._marks:
+                with _naming(item := f"{self._kind.name}.{identity}"):
+                    is_removed = self._kind.remove(row)
+                if is_removed:
+                    yield Change("removed", item)
+
+
+def _parsed(text: str) -> Values:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise WrongFile(str(error)) from None
+
+
+def _checked(given: Any, kind: Kind[Any]) -> Values:
+    """Return the values of a table of the file, in the form of :meth:`Kind.values`.
+
+    Raises:
+        ValidationError: a key is unknown, or a value has another type or is not allowed.
+    """
+    _check_type(given, {})
+    _refuse_unknown(given, kind.defaults)
+    found = {}
+    for name, value in given.items():
+        try:
+            _check_type(value, kind.defaults[name])
+            found[name] = kind.normal(name, value)
+        except ValidationError as error:
+            raise ValidationError({name: error}) from None
+        except (OSError, ValueError) as error:
+            raise ValidationError({name: str(error)}) from None
+    return found
+
+
+def _check_type(value: Any, default: Any) -> None:
+    texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+    is_text = all(isinstance(text, str) for text in texts)
+    is_aware = getattr(value, "tzinfo", True)
+    if type(value) is not type(default) or not is_text or not is_aware:
+        raise ValidationError(f"must be {_TYPES[type(default).__name__]}")
+    for text in texts:
+        refuse_invisible(text)
+
+
+def _refuse_unknown(given: Values, known: Any) -> None:
+    if unknown := sorted(given.keys() - set(known)):
+        raise ValidationError(f"{unknown[0]!r} is not one of: {', '.join(known)}")
+
+
+@contextmanager
+def _naming(item: str) -> Iterator[None]:
+    """Name ``item`` in errors.
+
+    Raises:
+        WrongFile: in place of any error that the file has caused.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        fields = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
+        name, messages = next(iter(fields.items()))
+        path = ".".join(part for part in (item, name) if part and part != "__all__")
+        raise WrongFile(f"{path}: {' '.join(messages)}" if path else " ".join(messages)) from None
+    except (PublicError, IntegrityError) as error:
+        raise WrongFile(f"{item}: {error}") from None
