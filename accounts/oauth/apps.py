@@ -22,14 +22,17 @@ class OAuthConfig(AppConfig):
         from accounts.oauth.clients.services import check_development
         from accounts.oauth.connected import ConnectedApps
         from accounts.oauth.requests import hint_of
+        from accounts.oauth.settings_file import Apps, RegistrationTokens
         from accounts.ops.doctor import inside
         from accounts.sessions import connected
+        from accounts.settingsfile import kinds
         from accounts.signin import flow
         from accounts.tokens import keyring
 
         connected.register(ConnectedApps())
         keyring.FURTHER.append(id_tokens.SIGNED)
         flow.register(hint_of)
+        kinds.FURTHER += [Apps, RegistrationTokens]
         inside.FURTHER.append(check_development)
         for column in ("oauth.Connection.scope", "accounts.LoginSession.scope"):
             words.VALUES[column] = scopes.text_in_words
