@@ -3,8 +3,6 @@
 from django.urls import URLPattern, path
 
 from accounts.activity.api import ActivityView
-from accounts.administration import api as staff
-from accounts.administration.invitation_api import InvitationsView, InvitationView
 from accounts.apikeys.api import KeysView, KeyView, RevokeView
 from accounts.emails import api as emails
 from accounts.exports import api as exports
@@ -15,6 +13,8 @@ from accounts.profile.api import MeView, PersonView, UsernameView
 from accounts.sessions import api as sessions
 from accounts.signup import api as signup
 from accounts.social import api as social
+from accounts.staffapi import api as staff
+from accounts.staffapi.invitations import InvitationsView, InvitationView
 from accounts.tokens import api as tokens
 from accounts.tokens import browser_api
 from accounts.twofactor import api as twofactor

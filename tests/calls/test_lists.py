@@ -113,7 +113,7 @@ def usernames_of(answers):
 
 
 def test_staff_read_more_accounts_by_cursor_than_a_search_finds(alice, carol, monkeypatch):
-    monkeypatch.setattr("accounts.administration.api.MOST", 1)
+    monkeypatch.setattr("accounts.staffapi.api.MOST", 1)
 
     assert call("admin/users/", token=carol)["count"] == 1
     assert usernames_of(pages("admin/users/", carol)) == ["alice", "carol"]

@@ -13,13 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.activity.models import LONGEST_REASON
-from accounts.administration.api import ForStaff
 from accounts.administration.roles import NotInRole
 from accounts.calls.idempotency import idempotent
 from accounts.common.api import CanonicalField, TextField, TextListField, valid
 from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
 from accounts.sessions.current import actor_of
+from accounts.staffapi.api import ForStaff
 from accounts.users import emails
 from accounts.users.forms import refuse_controls
 from accounts.users.models import User
