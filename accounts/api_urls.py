@@ -14,6 +14,7 @@ from accounts.sessions import api as sessions
 from accounts.signup import api as signup
 from accounts.social import api as social
 from accounts.staffapi import api as staff
+from accounts.staffapi.creation import UsersView
 from accounts.staffapi.invitations import InvitationsView, InvitationView
 from accounts.tokens import api as tokens
 from accounts.tokens import browser_api
@@ -76,7 +77,7 @@ urlpatterns: list[URLPattern] = [
     path("browsers/<int:id>/", sessions.BrowserView.as_view(), name="api-browser"),
     path("keys/", KeysView.as_view(), name="api-keys"),
     path("keys/<slug:id>/", KeyView.as_view(), name="api-key"),
-    path("admin/users/", staff.FoundUsersView.as_view(), name="api-admin-users"),
+    path("admin/users/", UsersView.as_view(), name="api-admin-users"),
     path("admin/users/<uuid:id>/", staff.AccountView.as_view(), name="api-admin-user"),
     path("admin/users/<uuid:id>/<slug:act>/", staff.ActView.as_view(), name="api-admin-act"),
     path("admin/invitations/", InvitationsView.as_view(), name="api-invitations"),

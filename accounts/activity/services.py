@@ -40,7 +40,8 @@ class Actor:
     ``proof`` lists ``amr`` values, separated by spaces. ``name`` is the username of a member of
     staff or ``@operator``, and empty if the owner of the account is the actor. ``id`` is the id of
     this member of staff. ``key`` is the label of the API key that was used, if any. ``reason`` is
-    why a member of staff causes the event.
+    why a member of staff causes the event. ``is_announced`` says whether superusers were told that
+    this is one of many acts.
     """
 
     client: ClientInfo | None = None
@@ -50,6 +51,7 @@ class Actor:
     id: uuid.UUID | None = None
     key: str = ""
     reason: str = ""
+    is_announced: bool = False
 
     @property
     def device(self) -> Device:
@@ -123,9 +125,13 @@ def _row(user_id: uuid.UUID | None, event: Event, actor: Actor, detail: str) -> 
 
 
 def tell_superusers(user: User, actor: Actor) -> None:
-    """Notify every other superuser that the rights or the state of ``user`` have changed."""
+    """Notify every other superuser that the rights or the state of ``user`` have changed.
+
+    Of a bulk act they had one email when it began, so this only records the change.
+    """
+    mail = not actor.is_announced
     for superuser in superusers().exclude(pk=user.pk):
-        record(superuser, events.STAFF_CHANGED, actor, detail=user.username)
+        record(superuser, events.STAFF_CHANGED, actor, detail=user.username, mail=mail)
 
 
 def are_shown() -> Q:

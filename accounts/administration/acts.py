@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from math import ceil
 
 from django.conf import settings
 from django.db import transaction
@@ -415,7 +416,8 @@ def perform(
     """Do the act ``name`` with ``account`` for ``staff``, and record it in both histories.
 
     ``actor``: the client and the session of ``staff``.
-    ``is_limited``: whether the budgets of acts count the act; a bulk act has a budget of its own.
+    ``is_limited``: whether the budgets of acts count the act; those of a bulk act are counted
+        together.
     ``check``: raises an exception if the account, as read under a lock, must not be changed.
 
     Raises:
@@ -455,7 +457,7 @@ def note(
     ``is_single``: whether this is no part of a bulk act, of which superusers hear when it starts.
     """
     record(staff, events.STAFF_ACTED, actor, detail=f"{account.username}: {what}")
-    if is_single:
+    if is_single and not actor.is_announced:
         _tell_if_many(staff, actor.as_staff(staff), what)
 
 
@@ -481,15 +483,18 @@ def _tell_if_many(staff: User, actor: Actor, what: str | Promise) -> None:
 
 # How many times as many acts API keys may do: 10,000 in an hour.
 OF_KEYS = 28
+# How many people of a bulk call count as one act.
+PEOPLE_PER_ACT = 100
 
 
-def count(staff: User, actor: Actor) -> None:
-    """Count an act of ``staff``.
+def count(staff: User, actor: Actor, people: int = 1) -> None:
+    """Count an act of ``staff``, or a bulk call that acts on ``people``.
 
     Raises:
         RateLimited: ``staff``, or the API keys of ``staff``, acted too often.
     """
-    hit(STAFF.times(OF_KEYS).of("key", staff.pk) if actor.key else STAFF.of("act", staff.pk))
+    one = STAFF.times(OF_KEYS).of("key", staff.pk) if actor.key else STAFF.of("act", staff.pk)
+    hit(one._replace(cost=one.cost * max(1, ceil(people / PEOPLE_PER_ACT))))
 
 
 def _hit(act: Act, staff: User, actor: Actor, account: Account, *, target: str, mode: str) -> None:

@@ -36,14 +36,15 @@ def change(
     *,
     profile: Mapping[str, str],
     groups: Collection[Group] | None = None,
-    check: Callable[[User], None],
+    check: Callable[[User], None] = lambda _user: None,
+    is_limited: bool = True,
 ) -> None:
     """Change the profile and the groups of ``user`` for ``staff``, and record it in both histories.
 
     ``actor``: the client of ``staff``, with the reason.
     ``profile``: fields with validated values. ``groups``: all groups of the user from now on; None
         if they stay.
-    ``check``: raises an exception if the account, as read under a lock, must not be changed.
+    ``check``, ``is_limited``: as of :func:`acts.perform`.
 
     Raises:
         NotInRole, NotAllowedOnStaff: see :func:`roles.check`; ``staff`` may change no groups.
@@ -53,20 +54,25 @@ def change(
         RateLimited: ``staff`` acted too often.
     """
     roles.check(staff, user)
-    acts.count(staff, actor)
+    if is_limited:
+        acts.count(staff, actor)
     with transaction.atomic():
         staff, found = acts.locked(staff, user)
         user = cast(User, found)
         roles.check(staff, user)
         check(user)
         if profiles.store(user, profile, actor.as_staff(staff)):
-            _note_act(user, events.PROFILE_CHANGED, staff, actor)
+            acts.note(staff, actor, user, events.PROFILE_CHANGED.sentence)
         if groups is not None and {*groups} != {*user.groups.all()}:
-            _set_groups(user, groups, staff)
-            tell(user, {"groups"}, staff, actor)
+            set_groups(user, groups, staff, actor)
 
 
-def _set_groups(user: User, groups: Collection[Group], staff: User) -> None:
+def set_groups(user: User, groups: Collection[Group], staff: User, actor: Actor) -> None:
+    """Replace the groups of ``user``, and tell those whom it concerns.
+
+    Raises:
+        NotInRole, MoreThanOwnRights, WillBeDeleted: see :func:`change`.
+    """
     if not roles.may_change_rights(staff, user):
         raise NotInRole
     if user.deletion_due:
@@ -74,6 +80,7 @@ def _set_groups(user: User, groups: Collection[Group], staff: User) -> None:
     if not {*groups} ^ {*user.groups.all()} <= {*groups_to_give(staff)}:
         raise MoreThanOwnRights
     user.groups.set(groups)
+    tell(user, {"groups"}, staff, actor)
 
 
 def tell(user: User, changed: Collection[str], staff: User | None, actor: Actor) -> None:
@@ -91,7 +98,7 @@ def tell(user: User, changed: Collection[str], staff: User | None, actor: Actor)
         keep = actor.session if user == staff else None
         credentials_changed.send(User, user=user, event=event.name, actor=by_staff, keep=keep)
         if staff and user != staff:
-            _note_act(user, event, staff, actor)
+            acts.note(staff, actor, user, event.sentence)
     if found:
         tell_superusers(user, by_staff)
 
@@ -122,10 +129,6 @@ def delete_group(group: Group, staff: User | None, actor: Actor) -> bool:
         return False
     tell_group(group, members, staff, actor)
     return True
-
-
-def _note_act(user: User, event: Event, staff: User, actor: Actor) -> None:
-    acts.note(staff, actor, user, event.sentence)
 
 
 def _events(user: User, changed: Collection[str]) -> list[Event]:

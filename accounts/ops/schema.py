@@ -223,6 +223,7 @@ EVENT = {
 }
 
 
+REASON = "You asked us to, ticket 4812"
 ACCOUNT = {
     "id": ALICE,
     "username": "alice",
@@ -421,17 +422,19 @@ EXAMPLES = {
     "disconnect_app": Example(id=APP_ID),
     "list_activity": Example(answer=_page(EVENT)),
     "find_users": Example(answer=_page(ACCOUNT)),
+    "create_account": Example(
+        {"reason": REASON, "email": "dave@example.org", "days": 7},
+        {"account": None, "invitation": INVITATION},
+    ),
     "get_account": Example(answer=SHOWN_ACCOUNT, id=ALICE),
     "update_account": Example(
-        {"reason": "You asked us to, ticket 4812", "given_name": "Alice", "groups": ["Editors"]},
+        {"reason": REASON, "given_name": "Alice", "groups": ["Editors"]},
         {**SHOWN_ACCOUNT, "given_name": "Alice", "groups": ["Editors"]},
         id=ALICE,
     ),
-    "delete_account": Example(
-        {"reason": "You asked us to, ticket 4812"}, {"deletion_due": ENDS}, id=ALICE
-    ),
+    "delete_account": Example({"reason": REASON}, {"deletion_due": ENDS}, id=ALICE),
     "act_on_account": Example(
-        {"reason": "You asked us to, ticket 4812"},
+        {"reason": REASON},
         {
             **SHOWN_ACCOUNT,
             "is_active": False,

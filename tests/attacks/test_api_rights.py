@@ -149,6 +149,7 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
     ("DELETE", "apps/<path:client_id>/"): {"write", "apps:write"},
     ("GET", "activity/"): {"read", "activity:read"},
     ("GET", "admin/users/"): None,
+    ("POST", "admin/users/"): None,
     ("GET", "admin/users/<uuid:id>/"): None,
     ("PATCH", "admin/users/<uuid:id>/"): None,
     ("DELETE", "admin/users/<uuid:id>/"): None,

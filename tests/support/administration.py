@@ -1,5 +1,6 @@
 """What staff do in the admin: help people who write "I can’t get in"."""
 
+import json
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission
@@ -11,11 +12,14 @@ from accounts.common.client_info import ClientInfo
 from accounts.emails import services as emails
 from accounts.users import services as users
 from accounts.users.models import User
-from tests.support.api import call, get_tokens, second_step
+from tests.support import api_jwt as raw
+from tests.support.api import API, Caller, call, get_tokens, second_step
+from tests.support.api_jwt import Answer
 from tests.support.api_keys import key_of, row_of
 from tests.support.second_factor import unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
+from tests.support.wsgi import Program
 
 LIST = "/admin/accounts/user/"
 REASON = "You called us, ticket 4812"
@@ -130,10 +134,42 @@ def rows() -> list[Any]:
     return [*users, *groups, *held]
 
 
-def carols_key(wanted: str = "act", role: str = "Support") -> str:
-    """Return a key of carol that a superuser, owner, has allowed to use the staff API."""
+def carols_key(wanted: str = "act", role: str = "Support", *rights: str) -> str:
+    """Return a key of carol that a superuser, owner, has allowed to use the staff API.
+
+    ``rights``: the names of permissions that carol has beside her role.
+    """
     carol = member("carol", role)
+    carol.user_permissions.set(Permission.objects.filter(codename__in=rights))
     key = key_of(carol)
     target = f"{row_of(key).pk} {wanted}"
     assert act(desk("Superuser", "owner"), carol, "allow-key", target=target).status_code == 302
     return key
+
+
+def in_bulk(
+    token: str, *lines: bytes | dict[str, Any], client: Caller | None = None, **headers: str
+) -> Answer:
+    """Make the bulk call. Each line has ``REASON``, unless it has another or is bytes."""
+    texts = [
+        line if isinstance(line, bytes) else json.dumps({"reason": REASON} | line).encode()
+        for line in lines
+    ]
+    return raw.call(
+        client or Program(),
+        f"{API}admin/users/bulk/",
+        b"\n".join(texts),
+        kind="application/x-ndjson",
+        authorization=f"Bearer {token}",
+        **headers,
+    )
+
+
+def results_of(answer: Answer) -> list[Answer]:
+    """Return the results of a bulk call as answers of single calls; a refusal concerns all."""
+    if answer.status != 200:
+        return [answer]
+    return [
+        Answer(row["status"], {}, json.dumps(row["error"] or row).encode())
+        for row in answer["results"]
+    ]
