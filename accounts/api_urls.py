@@ -15,6 +15,7 @@ from accounts.signup import api as signup
 from accounts.social import api as social
 from accounts.staffapi import api as staff
 from accounts.staffapi.creation import UsersView
+from accounts.staffapi.details import AccountActivityView, DetailsView
 from accounts.staffapi.invitations import InvitationsView, InvitationView
 from accounts.tokens import api as tokens
 from accounts.tokens import browser_api
@@ -79,6 +80,10 @@ urlpatterns: list[URLPattern] = [
     path("keys/<slug:id>/", KeyView.as_view(), name="api-key"),
     path("admin/users/", UsersView.as_view(), name="api-admin-users"),
     path("admin/users/<uuid:id>/", staff.AccountView.as_view(), name="api-admin-user"),
+    path("admin/users/<uuid:id>/details/", DetailsView.as_view(), name="api-admin-details"),
+    path(
+        "admin/users/<uuid:id>/activity/", AccountActivityView.as_view(), name="api-admin-activity"
+    ),
     path("admin/users/<uuid:id>/<slug:act>/", staff.ActView.as_view(), name="api-admin-act"),
     path("admin/invitations/", InvitationsView.as_view(), name="api-invitations"),
     path("admin/invitations/<uuid:id>/", InvitationView.as_view(), name="api-invitation"),

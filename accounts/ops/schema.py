@@ -247,6 +247,24 @@ SHOWN_ACCOUNT = {
         {"name": "deactivate", "targets": []},
     ],
 }
+DETAILS = {
+    "sessions": [{**SESSION_ROW, "is_current": False}],
+    **{name: FACTORS[name] for name in ("authenticators", "passkeys", "recovery_codes")},
+    "emailed_codes": False,
+    "trusted_browsers": [],
+    "keys": [KEY_ROW],
+    "providers": [],
+    "apps": [],
+    "removed_emails": [],
+    "mails": [
+        {
+            "heading": "An API key was created",
+            "created_at": STARTED,
+            "done_at": STARTED,
+            "failure": "",
+        }
+    ],
+}
 SWITCHED_OFF = {
     "code": "switched_off",
     "sentence": "alice can’t sign in because the account is deactivated.",
@@ -427,6 +445,8 @@ EXAMPLES = {
         {"account": None, "invitation": INVITATION},
     ),
     "get_account": Example(answer=SHOWN_ACCOUNT, id=ALICE),
+    "get_account_details": Example(answer=DETAILS, id=ALICE),
+    "list_account_activity": Example(answer=_page({**EVENT, "actor_id": None}), id=ALICE),
     "update_account": Example(
         {"reason": REASON, "given_name": "Alice", "groups": ["Editors"]},
         {**SHOWN_ACCOUNT, "given_name": "Alice", "groups": ["Editors"]},

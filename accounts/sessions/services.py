@@ -307,9 +307,12 @@ def _revoke(sessions: QuerySet[LoginSession], reason: str, *, at_once: bool = Fa
     ``reason``: the name of the event that ends them, or an empty string.
     ``at_once``: whether one statement ends them. PostgreSQL plans portions of many people badly.
     """
+    live, now = sessions.filter(ended_at=None).order_by(), clock.now()
+    # Nothing else ends then. Acts on many people concern mostly people who are signed in nowhere.
+    if not live.exists():
+        return 0
     browsers = BrowserSession.objects.filter(login_session=OuterRef("pk"))
     key = Coalesce(Subquery(browsers.values("session_key")[:1]), Value(""))
-    live, now = sessions.filter(ended_at=None).order_by(), clock.now()
     changes = {"ended_at": now, "ended_by": reason, "ended_key": key}
     if at_once:
         count = live.update(**changes)

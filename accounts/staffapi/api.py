@@ -336,12 +336,8 @@ class AccountView(views.APIView):
 
         The history of the account shows that staff have read it.
         """
-        staff, account = cast(User, request.user), search.find_account(str(id))
-        actor = actor_of(request._request)
-        if not actor.key:
-            hit(STAFF.of("read", staff.pk))
-        if isinstance(account, User):
-            person.record_page_view(account, staff, actor)
+        account = search.find_account(str(id))
+        note_reading(request, account)
         return _shown(account, request)
 
     @extend_schema(
@@ -356,7 +352,7 @@ class AccountView(views.APIView):
         The reason is in the history of the account and in the email to its person. A change of
         groups signs the person out everywhere, and superusers get an email, too.
         """
-        staff, user = cast(User, request.user), _user(id)
+        staff, user = cast(User, request.user), user_with(id)
         data = valid(ChangeSerializer(data=request.data))
         actor = replace(actor_of(request._request), reason=data.pop("reason"))
         groups = data.pop("groups", None)
@@ -367,7 +363,7 @@ class AccountView(views.APIView):
             conditions.check(request, _data(found, request))
 
         changes.change(user, staff, actor, profile=data, groups=groups, check=check)
-        return _shown(_user(id), request)
+        return _shown(user_with(id), request)
 
     @extend_schema(
         operation_id="delete_account",
@@ -381,11 +377,25 @@ class AccountView(views.APIView):
         Everyone is signed out at once. Until `deletion_due`, staff and the person can undo it.
         """
         reason = valid(ReasonSerializer(data=request.data))["reason"]
-        _perform(request, _user(id), "delete", reason=reason)
-        return Response(DeletionRequestedSerializer(_user(id)).data, status=202)
+        _perform(request, user_with(id), "delete", reason=reason)
+        return Response(DeletionRequestedSerializer(user_with(id)).data, status=202)
 
 
-def _user(id: uuid.UUID) -> User:
+def note_reading(request: Request, account: Account) -> None:
+    """Count and record that ``request`` is answered with what staff may know of ``account``.
+
+    Raises:
+        RateLimited: the member of staff has read too many accounts.
+    """
+    staff, actor = cast(User, request.user), actor_of(request._request)
+    if not actor.key:
+        hit(STAFF.of("read", staff.pk))
+    if isinstance(account, User):
+        person.record_page_view(account, staff, actor)
+
+
+def user_with(id: uuid.UUID) -> User:
+    """Return the user with this id. Raise ``Http404`` if there is none."""
     return get_object_or_404(User, pk=id)
 
 

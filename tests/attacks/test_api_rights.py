@@ -101,6 +101,8 @@ def test_no_answer_of_the_staff_api_contains_a_secret():
     seed, key, browser = enrolled(alice), key_of(alice), signed_in(alice)
     path = f"admin/users/{alice.pk}/"
     answers = [call(path, token=token), call(f"{path}send-reset/", {"reason": REASON}, token=token)]
+    answers += [call(f"{path}{part}/", token=token) for part in ("details", "activity")]
+    assert [answer.status for answer in answers] == [200] * 4
     link = next(mail.action_url for mail in outbox() if "/password/reset/" in mail.action_url)
 
     secrets = (seed, key, browser.cookies["sessionid"].value, link.split("/")[-2], alice.password)
@@ -150,6 +152,8 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
     ("GET", "activity/"): {"read", "activity:read"},
     ("GET", "admin/users/"): None,
     ("POST", "admin/users/"): None,
+    ("GET", "admin/users/<uuid:id>/details/"): None,
+    ("GET", "admin/users/<uuid:id>/activity/"): None,
     ("GET", "admin/users/<uuid:id>/"): None,
     ("PATCH", "admin/users/<uuid:id>/"): None,
     ("DELETE", "admin/users/<uuid:id>/"): None,

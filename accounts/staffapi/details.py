@@ -1,0 +1,166 @@
+"""The calls of the staff API that show what a person has and what has happened, without secrets."""
+
+import uuid
+from typing import Any, cast
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, serializers, views
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.activity import services as activity
+from accounts.activity.api import ActivitySerializer
+from accounts.activity.models import Activity
+from accounts.administration.person import MOST, Facts
+from accounts.apikeys.api import KeySerializer
+from accounts.mail import services as mail
+from accounts.sessions.api import LoginSessionSerializer
+from accounts.social.api import IdentitySerializer
+from accounts.staffapi.api import ForStaff, note_reading, user_with
+from accounts.twofactor import trusted_browsers
+from accounts.twofactor.api import (
+    AuthenticatorSerializer,
+    PasskeySerializer,
+    TrustedBrowserSerializer,
+)
+from accounts.users.emails import masked
+from accounts.users.models import User
+from accounts.users.rights import sees_all_emails
+
+
+class _Shortening(serializers.BaseSerializer[Any]):
+    """Mixin for serializers that shorten the email addresses in ``short`` for staff who only read.
+
+    ``short``: names of fields.
+    """
+
+    short: tuple[str, ...] = ()
+
+    def to_representation(self, row: Any) -> Any:
+        shown = super().to_representation(row)
+        if sees_all_emails(self.context["request"].user):
+            return shown
+        return shown | {name: masked(shown[name]) for name in self.short}
+
+
+class HeldIdentitySerializer(_Shortening, IdentitySerializer):
+    """An account at a provider with which the person signs in here."""
+
+    short = ("account",)
+
+
+class AllowedAppSerializer(serializers.Serializer[Any]):
+    """What the person has allowed a connected app at one service."""
+
+    client_id = serializers.CharField()
+    name = serializers.CharField(source="client.label")
+    audience = serializers.CharField()
+    scope = serializers.CharField()
+    since = serializers.DateTimeField()
+    used_at = serializers.DateTimeField()
+
+
+class MailSerializer(serializers.Serializer[Any]):
+    """An email to the person, without its content."""
+
+    heading = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    done_at = serializers.DateTimeField(
+        default=None, allow_null=True, help_text="Null while it waits."
+    )
+    failure = serializers.CharField(
+        default="", help_text="Why it was not sent; empty if a mail server has accepted it."
+    )
+
+
+class DetailsSerializer(serializers.Serializer[Any]):
+    """What a person has."""
+
+    sessions = LoginSessionSerializer(many=True)
+    authenticators = AuthenticatorSerializer(many=True)
+    passkeys = PasskeySerializer(many=True)
+    recovery_codes = serializers.IntegerField(help_text="How many unused ones are left.")
+    emailed_codes = serializers.BooleanField()
+    trusted_browsers = TrustedBrowserSerializer(many=True)
+    keys = KeySerializer(many=True)
+    providers = HeldIdentitySerializer(many=True)
+    apps = AllowedAppSerializer(many=True)
+    removed_emails = serializers.ListField(
+        child=serializers.CharField(), help_text="None for staff who only read."
+    )
+    mails = MailSerializer(many=True, help_text="The last 20; those that wait are first.")
+
+
+class DetailsView(views.APIView):
+    """Show what a person has."""
+
+    area = "admin"
+    permission_classes = (ForStaff,)
+
+    @extend_schema(operation_id="get_account_details", responses=DetailsSerializer)
+    def get(self, request: Request, id: uuid.UUID) -> Response:
+        """Return the sessions, second factors, API keys, providers, apps and emails of a user.
+
+        The history of the account shows that staff have read it.
+        """
+        user = user_with(id)
+        note_reading(request, user)
+        is_whole, facts = sees_all_emails(cast(User, request.user)), Facts(user)
+        addresses = facts.addresses if is_whole else [user.email]
+        codes = facts.held.recovery_codes
+        mails = [*mail.waiting_for(addresses)[:MOST], *mail.receipts_of(addresses)[:MOST]]
+        shown = {
+            "sessions": facts.sessions,
+            "authenticators": facts.held.authenticators,
+            "passkeys": [*facts.held.passkeys, *facts.held.unconfirmed],
+            "recovery_codes": codes.left if codes else 0,
+            "emailed_codes": user.emailed_codes,
+            "trusted_browsers": trusted_browsers.of(user),
+            "keys": facts.keys,
+            "providers": facts.identities,
+            "apps": facts.connections,
+            "removed_emails": [row.label for row in facts.removed] if is_whole else [],
+            "mails": mails[:MOST],
+        }
+        return Response(DetailsSerializer(shown, context={"request": request}).data)
+
+
+class StaffActivitySerializer(_Shortening, ActivitySerializer):
+    """An event in the history of an account, as staff see it."""
+
+    short = ("detail", "reason")
+    actor = serializers.SerializerMethodField(
+        help_text="The username that the member of staff had, `@operator`, or empty for the owner."
+    )
+
+    class Meta:
+        model = Activity
+        fields = (*ActivitySerializer.Meta.fields, "actor_id")
+
+    def get_actor(self, row: Activity) -> str:
+        return row.actor
+
+    def get_key(self, row: Activity) -> str:
+        return row.key
+
+
+class AccountActivityView(generics.ListAPIView[Activity]):
+    """List the history of an account."""
+
+    area = "admin"
+    permission_classes = (ForStaff,)
+    serializer_class = StaffActivitySerializer
+
+    def get_queryset(self) -> QuerySet[Activity]:
+        user = user_with(self.kwargs["id"])
+        note_reading(self.request, user)
+        return activity.all_of(user)
+
+    @extend_schema(operation_id="list_account_activity")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List what happened to an account, newest first, and which member of staff caused it.
+
+        The history itself shows that staff have read it.
+        """
+        return super().get(request, *args, **kwargs)
