@@ -14,6 +14,7 @@ from accounts.sessions import api as sessions
 from accounts.signup import api as signup
 from accounts.social import api as social
 from accounts.staffapi import api as staff
+from accounts.staffapi.bulk import BulkView
 from accounts.staffapi.creation import UsersView
 from accounts.staffapi.details import AccountActivityView, DetailsView
 from accounts.staffapi.invitations import InvitationsView, InvitationView
@@ -79,6 +80,7 @@ urlpatterns: list[URLPattern] = [
     path("keys/", KeysView.as_view(), name="api-keys"),
     path("keys/<slug:id>/", KeyView.as_view(), name="api-key"),
     path("admin/users/", UsersView.as_view(), name="api-admin-users"),
+    path("admin/users/bulk/", BulkView.as_view(), name="api-admin-bulk"),
     path("admin/users/<uuid:id>/", staff.AccountView.as_view(), name="api-admin-user"),
     path("admin/users/<uuid:id>/details/", DetailsView.as_view(), name="api-admin-details"),
     path(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -36,6 +36,7 @@ DESCRIPTION = (
     "20 to 255 random characters without spaces. A repeated request with the same key and body "
     "creates nothing for 24 hours. It returns the object as it is now, and null for its secrets."
 )
+KEY = OpenApiParameter(HEADER, location="header", description=DESCRIPTION)
 
 type Again = Callable[[Any, Request, str], Response]
 
@@ -94,33 +95,49 @@ def idempotent(again: Again, status: int = 201) -> Callable[[Any], Any]:
     def decorate(post: Any) -> Any:
         @wraps(post)
         def repeatable(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
-            call = _call_of(request, status)
-            if call and (earlier := call.find()):
-                return _repeat(again, view, request, earlier)
-            token = _call.set(call)
-            try:
-                return post(view, request, *args, **kwargs)
-            except (APIException, PublicError, _Repeated):
-                # A simultaneous request with the same key may be the reason, as of a taken name.
-                if call and (earlier := call.find()):
-                    return _repeat(again, view, request, earlier)
-                raise
-            finally:
-                _call.reset(token)
+            create = partial(post, view, request, *args, **kwargs)
+            return once(request, create, partial(again, view, request), status)
 
-        header = OpenApiParameter(HEADER, location="header", description=DESCRIPTION)
-        return extend_schema(parameters=[header])(repeatable)
+        return extend_schema(parameters=[KEY])(repeatable)
 
     return decorate
 
 
-def _repeat(again: Again, view: Any, request: Request, earlier: CreatingCall) -> Response:
-    answer = again(view, request, earlier.object_id)
+def once(
+    request: Request,
+    create: Callable[[], Response],
+    again: Callable[[str], Response],
+    status: int = 201,
+    part: tuple[int, bytes] | None = None,
+) -> Response:
+    """Return what ``create`` returns, or ``again`` if the same call has created something before.
+
+    ``again``, ``status``: as of :func:`idempotent`.
+    ``part``: the number and the text of the part of the body that describes the object, if one call
+        creates several.
+    """
+    call = _call_of(request, status, part)
+    if call and (earlier := call.find()):
+        return _repeat(again, earlier)
+    token = _call.set(call)
+    try:
+        return create()
+    except (APIException, PublicError, _Repeated):
+        # A simultaneous request with the same key may be the reason, as of a taken name.
+        if call and (earlier := call.find()):
+            return _repeat(again, earlier)
+        raise
+    finally:
+        _call.reset(token)
+
+
+def _repeat(again: Callable[[str], Response], earlier: CreatingCall) -> Response:
+    answer = again(earlier.object_id)
     answer.status_code = earlier.status
     return answer
 
 
-def _call_of(request: Request, status: int) -> _Call | None:
+def _call_of(request: Request, status: int, part: tuple[int, bytes] | None) -> _Call | None:
     key = request.headers.get(HEADER)
     if key is None:
         return None
@@ -128,7 +145,12 @@ def _call_of(request: Request, status: int) -> _Call | None:
         raise InvalidKey
     # A key of one person or call means nothing to another.
     subject = f"{request.method} {request.path}\0{request.user.pk}\0{key}"
-    body = hmac.new(key.encode(), request.body, sha256).hexdigest()
+    if part is None:
+        text = request.body
+    else:
+        number, text = part
+        subject += f"\0{number}"
+    body = hmac.new(key.encode(), text, sha256).hexdigest()
     return _Call(secrets.digests(subject, "idempotency key"), body, status)
 
 

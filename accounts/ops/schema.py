@@ -444,6 +444,10 @@ EXAMPLES = {
         {"reason": REASON, "email": "dave@example.org", "days": 7},
         {"account": None, "invitation": INVITATION},
     ),
+    "act_on_accounts": Example(
+        f'{{"act": "delete", "id": "{ALICE}", "reason": "{REASON}"}}',
+        {"results": [{"line": 1, "status": 200, "id": ALICE, "error": None}]},
+    ),
     "get_account": Example(answer=SHOWN_ACCOUNT, id=ALICE),
     "get_account_details": Example(answer=DETAILS, id=ALICE),
     "list_account_activity": Example(answer=_page({**EVENT, "actor_id": None}), id=ALICE),

@@ -152,6 +152,7 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
     ("GET", "activity/"): {"read", "activity:read"},
     ("GET", "admin/users/"): None,
     ("POST", "admin/users/"): None,
+    ("POST", "admin/users/bulk/"): None,
     ("GET", "admin/users/<uuid:id>/details/"): None,
     ("GET", "admin/users/<uuid:id>/activity/"): None,
     ("GET", "admin/users/<uuid:id>/"): None,

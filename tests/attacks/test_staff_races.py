@@ -5,7 +5,9 @@ import re
 import pytest
 
 from tests.support import apps
-from tests.support.administration import LIST, REASON
+from tests.support.administration import LIST, REASON, in_bulk, results_of
+from tests.support.api import call
+from tests.support.api_keys import recent_token
 from tests.support.races import (
     confirmed,
     live_sessions,
@@ -111,12 +113,76 @@ def two_superusers_delete_themselves(nodes, name):
     assert [tuple(row) for row in sql(nodes[0], query)] == [(1,)]
 
 
+ALLOWED_KEY = """
+from accounts.activity.services import Actor
+from accounts.apikeys import authentication, services
+from tests.support.steps import make_user
+staff = make_user({name!r}, is_staff=True, is_superuser=True)
+key, text = services.make(staff, "bot", frozenset(["read"]), None, Actor())
+authentication.set_access(staff, key.pk, authentication.SCOPES["act"], Actor())
+print(text)
+"""
+
+
+def allowed_key(nodes, name):
+    """Return a key of a new superuser that may use the staff API."""
+    code = ALLOWED_KEY.format(name=name)
+    key = nodes[0].manage("shell", "--no-imports", "-c", code).strip()
+    assert call("admin/users/", token=key, client=nodes[0].client()).status == 200
+    return key
+
+
+def line(nodes, act, person, **fields):
+    return {"act": act, "id": page_of(nodes, person).split("/")[-3], **fields}
+
+
+def bulk_calls_over_the_same_people(nodes, name):
+    """Each person is acted on once, in whichever order the calls name them."""
+    people = [f"{name}{who}" for who in "ab"]
+    for person in people:
+        confirmed(nodes, person)
+    key = allowed_key(nodes, f"{name}c")
+    lines = [line(nodes, "deactivate", person) for person in people]
+
+    def send(i):
+        order = lines if i % 2 else lines[::-1]
+        return results_of(in_bulk(key, *order, client=nodes[i % 2].client()))
+
+    answers = [answers if i % 2 else answers[::-1] for i, answers in enumerate(together(4, send))]
+
+    for person, of_person in zip(people, zip(*answers, strict=True), strict=True):
+        assert sorted(answer.status for answer in of_person) == [200, 409, 409, 409]
+        assert times_in_history(nodes, person, "switched_off") == 1
+
+
+def a_bulk_call_and_the_person_change_one_account(nodes, name):
+    """Both changes happen one after the other, and the deactivation is not lost."""
+    confirmed(nodes, name)
+    token = recent_token(nodes[0].client(), name)
+    key = allowed_key(nodes, f"{name}c")
+    lines = [line(nodes, "change", name, about="by staff"), line(nodes, "deactivate", name)]
+
+    def send(i):
+        client = nodes[i % 2].client()
+        if i < 2:
+            return results_of(in_bulk(key, *lines, client=client))
+        return [call("me/", {"about": f"{i}"}, method="PATCH", token=token, client=client)]
+
+    answers = [answer.status for answers in together(4, send) for answer in answers]
+
+    assert set(answers) <= {200, 401, 409}
+    assert times_in_history(nodes, name, "switched_off") == 1
+    assert live_sessions(nodes, name) == 0
+
+
 RACES = [
     two_staff_do_the_same_act,
     two_staff_change_the_rights_of_one_person,
     requests_that_continue_one_bulk_act,
     two_staff_make_secrets_of_one_app,
     two_superusers_delete_themselves,
+    bulk_calls_over_the_same_people,
+    a_bulk_call_and_the_person_change_one_account,
 ]
 
 
