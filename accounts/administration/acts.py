@@ -416,8 +416,7 @@ def perform(
     """Do the act ``name`` with ``account`` for ``staff``, and record it in both histories.
 
     ``actor``: the client and the session of ``staff``.
-    ``is_limited``: whether the budgets of acts count the act; those of a bulk act are counted
-        together.
+    ``is_limited``: whether the budgets of acts count the act; a bulk act has a budget of its own.
     ``check``: raises an exception if the account, as read under a lock, must not be changed.
 
     Raises:

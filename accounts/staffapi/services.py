@@ -1,4 +1,7 @@
-"""Creates accounts for programs of staff, with password hashes of another system."""
+"""Creates accounts for programs of staff, with password hashes of another system.
+
+The person signs in with the username, and can then confirm the email address.
+"""
 
 from collections.abc import Collection, Mapping
 
@@ -33,8 +36,6 @@ def create(
 ) -> User:
     """Create an account, as an import does, and record it in both histories.
 
-    The person signs in with the username, and can then confirm the address.
-
     ``actor``: the API key and the client of ``staff``, with the reason.
     ``password``: the hash, in the form in which it is stored.
     ``is_limited``: as of :func:`acts.perform`.
@@ -53,12 +54,8 @@ def create(
         users.take_username(username, until=None)
         user = users.create_user(username, password)
         User.objects.filter(pk=user.pk).update(**profile)
-        PendingEmail.objects.create(
-            user=user,
-            email=email,
-            key=emails.key(email),
-            expires_at=clock.now() + UNVERIFIED_LIFE,
-        )
+        key, until = emails.key(email), clock.now() + UNVERIFIED_LIFE
+        PendingEmail.objects.create(user=user, email=email, key=key, expires_at=until)
         idempotency.created(user.pk, owner=staff.pk)
         record(user, events.IMPORTED, actor.as_staff(staff))
         acts.note(staff, actor, user, events.IMPORTED.sentence)
