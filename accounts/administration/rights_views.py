@@ -136,10 +136,11 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
             raise PermissionDenied
         form = ReasonForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
-            sentence = _("An app is only for people in this group. Change the app first.")
             if changes.delete_group(group, *_staff_of(request, form)):
-                sentence = _("You’ve deleted the group %(name)s.") % {"name": group}
-            messages.info(request, sentence)
+                messages.success(request, _("You’ve deleted the group %(name)s.") % {"name": group})
+            else:
+                sentence = _("An app is only for people in this group. Change the app first.")
+                messages.error(request, sentence)
             return redirect("admin:auth_group_changelist")
         context = {**self.admin_site.each_context(request), "opts": self.opts}
         context |= {"title": _("Delete group"), "group": group, "form": form}

@@ -16,13 +16,10 @@ from accounts.common.secrets import plain_digest
 from accounts.oauth import scopes
 from accounts.oauth.clients import keys, registration, services
 from accounts.oauth.clients.models import Client, ClientLogo, ClientSecret, RegistrationToken
-from accounts.settingsfile.kinds import ACTOR, Kind, Values, in_order, read_secret
-from accounts.settingsfile.models import MadeByFile
+from accounts.settingsfile.kinds import ACTOR, Kind, Values, in_order, read_secret, remember
 
 COLUMNS = [c.name for c in Client._meta.fields if c.editable and not c.primary_key]
 LOGO = "data:image/png;base64,"
-# The kind under which the client secrets of settings files are remembered.
-SECRETS = "secrets"
 _DIGEST = re.compile(r"sha256:([a-z2-7]{16}):([0-9a-f]{64})", re.ASCII)
 
 
@@ -78,10 +75,10 @@ class Apps(Kind[Client]):
                 return keys.checked(value)
         return _offered(name, value)
 
-    def differing(self, current: Values, wanted: Values) -> set[str]:
+    def differing(self, row: Client, current: Values, wanted: Values) -> set[str]:
         """Return the keys that differ, without a secret that has been made before."""
-        changed = super().differing(current, wanted)
-        if "secret" in changed and self._was_made(_new_key(wanted["secret"])):
+        changed = super().differing(row, current, wanted)
+        if "secret" in changed and _new_key(wanted["secret"]).id in self.former_secrets:
             changed.remove("secret")
         return changed
 
@@ -105,16 +102,13 @@ class Apps(Kind[Client]):
             if new:
                 services.rotate_secret(client, ACTOR, new=new)
         if new:
-            MadeByFile.objects.get_or_create(kind=SECRETS, mark=new.id)
+            remember(new.id)
         services.set_enabled(client, ACTOR, enabled=values["enabled"])
         return client
 
     def remove(self, row: Client) -> bool:
         """Disable the app, as its ID must not be used again."""
         return services.set_enabled(row, ACTOR, enabled=False)
-
-    def _was_made(self, new: NewKey) -> bool:
-        return MadeByFile.objects.filter(kind=SECRETS, mark=new.id).exists()
 
 
 class RegistrationTokens(Kind[RegistrationToken]):
@@ -151,9 +145,9 @@ class RegistrationTokens(Kind[RegistrationToken]):
             raise ValidationError({"token": "Refer to the token by env:NAME or file:PATH."})
         return _new_key(given["token"]).id
 
-    def differing(self, current: Values, wanted: Values) -> set[str]:
+    def differing(self, row: RegistrationToken, current: Values, wanted: Values) -> set[str]:
         """Return nothing, as ``clients`` decreases with each app, and nothing else can change."""
-        if changed := super().differing(current, wanted) - {"clients"}:
+        if changed := super().differing(row, current, wanted) - {"clients"}:
             raise ValidationError({min(changed): "A token never changes: refer to a new one."})
         return set()
 

@@ -79,8 +79,8 @@ class Kind[T: Model](ABC):
         """
         return key
 
-    def differing(self, current: Values, wanted: Values) -> set[str]:
-        """Return the keys of an existing row that must change.
+    def differing(self, _row: T, current: Values, wanted: Values) -> set[str]:
+        """Return the keys of the row with the values ``current`` that must change.
 
         Raises:
             ValidationError: one of them cannot change.
@@ -98,11 +98,27 @@ class Kind[T: Model](ABC):
     @cached_property
     def made(self) -> set[str]:
         """The marks of the rows of this kind that a settings file has made."""
-        return set(MadeByFile.objects.filter(kind=self.name).values_list("mark", flat=True))
+        return _marks(self.name)
+
+    @cached_property
+    def former_secrets(self) -> set[str]:
+        """The marks of the secrets that a settings file has made, which are not made again."""
+        return _marks(SECRETS)
 
 
 # The kinds of apps that may not be installed. They are applied after the others.
 FURTHER: list[type[Kind[Any]]] = []
+# The kind under which the secrets that a settings file has made are remembered.
+SECRETS = "secrets"
+
+
+def remember(mark: str) -> None:
+    """Remember the secret with this mark, so that it is not made again."""
+    MadeByFile.objects.get_or_create(kind=SECRETS, mark=mark)
+
+
+def _marks(kind: str) -> set[str]:
+    return set(MadeByFile.objects.filter(kind=kind).values_list("mark", flat=True))
 
 
 def in_order(given: Iterable[str], offered: Iterable[str]) -> list[str]:

@@ -30,8 +30,8 @@ _TYPES = {
     "datetime": "a date and time with its offset, such as 2030-12-31T12:00:00Z",
 }
 HEAD = """\
-# Settings of {origin}, for `manage.py apply`. Keys with default values are missing. Instead of a
-# secret, the file has its digest (sha256:…), which the site verifies, and nobody can reverse.
+# Settings of {origin}, for `manage.py apply`. Keys with default values are missing.
+# Instead of a secret, the file has its digest (sha256:…), from which nobody can compute it.
 """
 
 
@@ -119,7 +119,7 @@ class _Run:
         wanted = {**kind.defaults, **kept, **given}
         if current is None and kind.is_over(identity, wanted):
             return None
-        changed = set(wanted) if current is None else kind.differing(current, wanted)
+        changed = set(wanted) if current is None else kind.differing(row, current, wanted)
         if changed:
             row = kind.save(identity, row, wanted, changed)
         mark = kind.mark(row)
