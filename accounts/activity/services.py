@@ -102,6 +102,7 @@ def record_many(
     rows = [_row(user_id, event, actor, detail) for user_id, event, detail in happened]
     found: dict[uuid.UUID, list[Activity]] = {}
     for row in Activity.objects.bulk_create(rows, batch_size=AT_ONCE):
+        transaction.on_commit(metrics.EVENTS.labels(row.kind).inc)
         found.setdefault(row.user_id, []).append(row)
     return found
 

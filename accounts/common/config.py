@@ -297,7 +297,8 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
     session_days: int = setting('Days of a session without "remember me".', whole(3650), default=1)
     remember_days: int = setting('Days of a "remember me" session.', whole(3650), default=30)
     max_sessions: int = setting(
-        "Live sessions of an account. Beyond it, the least recently used ends, API sessions first.",
+        "Live sessions of an account. Beyond it, the least recently used end, at most 20 at once, "
+        "API sessions first.",
         whole(100_000),
         default=200,
     )

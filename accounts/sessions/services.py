@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.models import Activity
-from accounts.activity.services import Actor, record
+from accounts.activity.services import Actor, record, record_many
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.database import (
@@ -328,8 +328,10 @@ def make_room(user: User, new: LoginSession, actor: Actor) -> None:
     """Revoke sessions of ``user`` in excess of ``MAX_SESSIONS``, and record an event for each.
 
     Sessions of API clients are revoked before those of browsers, and the least recently used first.
-    ``new`` is never revoked, and connected apps have a limit of their own. One call revokes at most
-    ``AT_ONCE`` sessions, so that a sign-in stays fast after the setting was lowered.
+    ``new`` is never revoked, and connected apps have a limit of their own. A tenth of the limit is
+    revoked beyond the excess: a program that signs in for each call would otherwise revoke one at
+    each of them. One call revokes at most ``AT_ONCE`` sessions, so that a sign-in stays fast after
+    the setting was lowered.
     """
     most = settings.AUTHSITE.max_sessions
     excess = _COUNTED.count(most + AT_ONCE, user=user.pk, now=clock.now()) - most
@@ -337,8 +339,11 @@ def make_room(user: User, new: LoginSession, actor: Actor) -> None:
         return
     is_browser = Case(When(kind=LoginSession.Kind.BROWSER, then=1), default=0)
     counted = live(user).exclude(IS_APP).exclude(pk=new.pk)
-    for session in counted.order_by(is_browser, "used_at")[:excess]:
-        revoke(session, reason=events.SESSION_ENDED_BY_LIMIT, actor=actor, detail=str(session))
+    ended = list(counted.order_by(is_browser, "used_at")[: min(excess + most // 10, AT_ONCE)])
+    reason = events.SESSION_ENDED_BY_LIMIT
+    rows = LoginSession.objects.filter(pk__in=[session.pk for session in ended])
+    _revoke(rows, reason.name, at_once=True)
+    record_many([(user.pk, reason, str(session)) for session in ended], actor)
 
 
 # Fewer failures may be typing errors of the owner. ``throttle.limits.REAUTHENTICATION`` allows the

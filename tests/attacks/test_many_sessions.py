@@ -1,6 +1,8 @@
 """Accounts with very many sessions, which a script makes that signs in for each call."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
@@ -46,6 +48,22 @@ def test_beyond_the_maximum_sessions_of_programs_are_revoked_before_browsers(clo
     assert [*kinds] == ["browser"] * 3
     assert [is_signed_in(browser) for browser in browsers] == [False, True, True, True]
     assert Activity.objects.filter(kind="session_ended_by_limit").count() == 3
+
+
+@pytest.mark.django_db
+def test_a_sign_in_at_the_maximum_takes_at_most_a_fifth_more_statements(settings):
+    def statements():
+        with CaptureQueriesContext(connection) as queries:
+            for _ in range(40):
+                assert get_tokens().status == 200
+        return len(queries)
+
+    make_user("alice")
+    set_up(settings, limits_scale=1000, max_sessions=40)
+    below = statements()
+
+    assert statements() <= 1.2 * below
+    assert 30 < LoginSession.objects.filter(ended_at=None).count() <= 40
 
 
 @pytest.mark.proof
