@@ -1,11 +1,12 @@
 """Races between calls of one person at two server processes."""
 
 import base64
+import json
 
 import pytest
 
 from tests.support import api_jwt
-from tests.support.api import call, get_tokens
+from tests.support.api import call, get_tokens, second_step
 from tests.support.api_jwt import ME
 from tests.support.disputes import NEW
 from tests.support.nodes import AT_ONCE, browser_at
@@ -13,7 +14,8 @@ from tests.support.races import confirmed, live_sessions, times_in_history
 from tests.support.second_factor import code_of
 from tests.support.second_factor_races import enrolled
 from tests.support.site import together
-from tests.support.steps import code_in
+from tests.support.steps import PASSWORD, code_in, sql
+from tests.support.webauthn import Passkey
 
 IP = "192.0.2.1"
 
@@ -30,6 +32,11 @@ def mailed_proof(nodes, name, path, subject):
     asked = call(path, {"username": name}, client=browser_at(nodes[0], IP))
     mail = nodes[0].wait_for_mail(to=f"{name}@", subject=subject)
     return {"challenge": asked["challenge"], "code": code_in(mail)}
+
+
+def code_of_secret(secret):
+    """Return the code that an authenticator app shows."""
+    return code_of(base64.b32decode(secret).hex())
 
 
 def token_of(nodes, name):
@@ -96,7 +103,7 @@ def additions_of_one_authenticator_app(nodes, name):
     """One of them adds the app: two with the same secret would accept each code twice."""
     token, here = token_of(nodes, name), browser_at(nodes[0], IP)
     setup = call("factors/totp/setup/", token=token, method="POST", client=here)
-    code = code_of(base64.b32decode(setup["secret"]).hex())
+    code = code_of_secret(setup["secret"])
 
     statuses = at_once(nodes, "factors/totp/", {"setup": setup["setup"], "code": code}, token=token)
 
@@ -116,6 +123,57 @@ def reauthentications_with_one_recovery_code(nodes, name):
     statuses = at_once(nodes, "reauthenticate/", {"code": codes[1]}, token=token)
 
     assert statuses == [200] + [401] * (AT_ONCE - 1)
+
+
+def calls_with_one_response_of_a_passkey(nodes, name):
+    """One of them signs in, and the others are not reported as a copied key."""
+    token, here = token_of(nodes, name), browser_at(nodes[0], IP)
+    passkey = Passkey(counts=True)
+    options = call("passkeys/registration/", method="POST", token=token, client=here).body
+    made = json.loads(passkey.create(options, origin=here.origin))
+    assert call("passkeys/", {"credential": made}, token=token, client=here).status == 201
+    options = call("passkeys/options/", method="POST", client=here).body
+    credential = json.loads(passkey.get(options, origin=here.origin))
+
+    statuses = at_once(nodes, "token/", {"credential": credential})
+
+    assert statuses == [200] + [401] * (AT_ONCE - 1)
+    assert times_in_history(nodes, name, "passkey_suspect") == 0
+
+
+def enrolments_with_one_challenge(nodes, name):
+    """A member of staff, who must have a factor, gets one app or one passkey."""
+    confirmed(nodes, name)
+    sql(nodes[0], "UPDATE accounts_user SET is_staff = TRUE WHERE username = ?", name)
+    here = browser_at(nodes[0], IP)
+    first = get_tokens(name, here)["challenge"]
+    call("token/challenge/", {"challenge": first, "method": "email"}, client=here)
+    mail = nodes[0].wait_for_mail(to=f"{name}@", subject="to finish signing in")
+    challenge = {"challenge": second_step(first, code_in(mail), here)["challenge"]}
+    setup = call("token/enrolment/setup/", challenge, client=here)
+    app = {"setup": setup["totp"]["setup"], "code": code_of_secret(setup["totp"]["secret"])}
+    passkey = Passkey().create(setup["passkey"], origin=here.origin)
+    factors = [app, {"credential": json.loads(passkey)}]
+    there = [browser_at(node, IP) for node in nodes]
+
+    answers = together(
+        AT_ONCE,
+        lambda i: call("token/enrolment/", challenge | factors[i // 4], client=there[i % 2]),
+    )
+
+    assert sorted(answer.status for answer in answers) == [200] + [401] * (AT_ONCE - 1)
+    (made,) = [answer["access"] for answer in answers if answer.status == 200]
+    held = call("factors/", token=made, client=here)
+    assert len(held["authenticators"]) + len(held["passkeys"]) == 1
+
+
+def calls_with_a_password(nodes, name):
+    """All are answered, and the history has one sign-in of the day and network."""
+    confirmed(nodes, name)
+
+    assert at_once(nodes, "me/", None, basic=f"{name}:{PASSWORD}") == [200] * AT_ONCE
+    kinds = ("client_signed_in", "client_signed_in_new")
+    assert sum(times_in_history(nodes, name, kind) for kind in kinds) == 1
 
 
 def changes_of_the_password_in_eight_sessions(nodes, name):
@@ -144,6 +202,9 @@ RACES = [
     confirmations_of_one_added_email,
     additions_of_one_authenticator_app,
     reauthentications_with_one_recovery_code,
+    calls_with_one_response_of_a_passkey,
+    enrolments_with_one_challenge,
+    calls_with_a_password,
     changes_of_the_password_in_eight_sessions,
 ]
 

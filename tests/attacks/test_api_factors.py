@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users import services as users
 from accounts.users.models import Identity
@@ -14,7 +12,6 @@ from tests.support.passkeys import owner
 from tests.support.second_factor import enrolled
 from tests.support.second_steps import with_factor
 from tests.support.signin import set_up
-from tests.support.site import together
 from tests.support.steps import make_user
 from tests.support.webauthn import WRONG_RESPONSES
 from tests.support.webauthn import Passkey as Device
@@ -79,18 +76,6 @@ def test_a_registration_works_once_for_its_account_and_not_after_a_change():
     users.void_proofs_and_links(alice)
     assert add(token, json.loads(Device().create(options))).status == 401
     assert Passkey.objects.count() == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_one_of_parallel_requests_adds_the_app_and_makes_the_codes():
-    token = signed_in(make_user("alice"))
-    setup, code = begin(token)
-    data = {"setup": setup, "code": code}
-
-    found = together(4, lambda _: call("factors/totp/", data, token=token).status)
-
-    assert found.count(201) == 1
-    assert Authenticator.objects.count() == 1
 
 
 def test_a_factor_that_is_required_or_the_last_way_in_cannot_be_removed(settings):

@@ -30,7 +30,6 @@ from tests.support.second_steps import (
     with_factor,
 )
 from tests.support.signin import set_up, signed_in
-from tests.support.site import together
 from tests.support.steps import (
     PASSWORD,
     WRONG,
@@ -398,15 +397,6 @@ def test_calls_with_a_password_leave_one_entry_for_each_network_and_day_and_tell
     ]
     told = [mail.subject for mail in outbox()[before:]]
     assert told == ["A program signed in to your account"] * 2
-
-
-@pytest.mark.django_db(transaction=True)
-def test_simultaneous_calls_with_a_password_leave_one_entry():
-    alice = make_user("alice")
-    statuses = together(3, lambda _: by_a_call("alice", PASSWORD).status)
-
-    assert set(statuses) == {200}
-    assert alice.activity.filter(kind__startswith="client_signed_in").count() == 1
 
 
 @pytest.mark.parametrize("required", ["all", "staff"])

@@ -12,7 +12,6 @@ from tests.support.passkeys import owner, times_in_history
 from tests.support.second_factor import unused_code
 from tests.support.second_steps import new_recovery_codes, with_factor
 from tests.support.signin import set_up
-from tests.support.site import together
 from tests.support.steps import PASSWORD, WRONG, make_user
 from tests.support.webauthn import registered
 
@@ -95,17 +94,6 @@ def test_a_thief_of_a_token_has_five_tries_and_the_owner_hears_of_them(clock):
     assert reauthenticate(token, code=codes[0]).status == 429
     assert call("keys/", token=token).short == NOT_FRESH
     assert times_in_history(alice, "proof_guessed") == 1, "the owner gets an email"
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_code_reauthenticates_once_even_in_parallel_requests():
-    alice, _seed = with_factor()
-    codes = new_recovery_codes(alice)
-    token = second_step(get_tokens()["challenge"], codes[0])["access"]
-
-    statuses = together(4, lambda _: reauthenticate(token, code=codes[1]).status)
-
-    assert sorted(statuses) == [200, 401, 401, 401]
 
 
 def test_what_the_policy_does_not_accept_is_refused_and_not_used_up(clock):
