@@ -60,12 +60,14 @@ def follow_change(
     actor: Actor | None,
     keep: uuid.UUID | None,
     detail: str = "",
+    was_locked: bool = False,
     **_signal: Any,
 ) -> None:
     """End what a change of credentials ends, and record it, in the transaction of the change.
 
     ``actor`` is None if the change was made on the command line. ``keep`` is the id of the only
-    session that stays signed in, or None (ASVS 7.4.3).
+    session that stays signed in, or None (ASVS 7.4.3). ``was_locked``: whether a new password has
+    unlocked the account.
     """
     by = actor or Actor(name=OPERATOR)
     # Rows are locked in the same order as by a sign-in, so that the two cannot deadlock.
@@ -83,6 +85,8 @@ def follow_change(
     if event in VOIDS_RECOVERY or actor is None:
         recovery.forget(user)
     record(user, events.EVENTS[event], by, detail=detail)
+    if was_locked:
+        record(user, events.UNLOCKED, by)
     if event in REPLACES_PASSWORD:
         # A thief with the former password may have signed in with it.
         passkeys.remove_unconfirmed(user, by)

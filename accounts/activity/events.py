@@ -35,6 +35,7 @@ class Event:
         whose sentence would be a poor one: it is long, or does not say whose account it is about.
     ``says_more``: whether the sentence says more than the subject.
     ``name``: the name of the constant, in lowercase. The database stores it, so it never changes.
+    ``type``: the type under which other systems hear of the event; empty if they do not.
     """
 
     sentence: str | Promise
@@ -42,6 +43,7 @@ class Event:
     group: Group = Group.CHANGE
     says_more: bool = False
     name: str = field(init=False)
+    type: str = field(init=False, default="")
 
     @property
     def subject(self) -> str:
@@ -285,6 +287,8 @@ REVIEW_ENDED = Event(
     says_more=True,
 )
 LOCKED_DOWN = Event(_("The account was locked."), mail=_("Your account was locked"))
+# Without an email: the one about the new password says it.
+UNLOCKED = Event(_("The account was unlocked by a new password."))
 ALL_ENDED = Event(_("All sessions were signed out."), mail=_("You were signed out everywhere"))
 RESET_SENT = Event(
     _("A link to set a new password was sent."), mail=_("We sent you a link to set a new password")
@@ -362,10 +366,46 @@ DELETION_REQUESTED = Event(
 DELETION_UNDONE = Event(
     _("The deletion of the account was undone."), mail=_("Your account will not be deleted")
 )
+# In nobody's history, because that is erased, too. The detail is the id of the account.
+ERASED = Event(_("An account was erased."))
+WEBHOOK_ADDED = Event(_("A webhook was added."), mail=True)
+WEBHOOK_CHANGED = Event(_("A webhook was changed."), mail=True)
+WEBHOOK_DISABLED = Event(_("A webhook was disabled."), mail=True)
 
 EVENTS = {name.lower(): event for name, event in globals().items() if isinstance(event, Event)}
 for _name, _event in EVENTS.items():
     _event.name = _name
+
+# The types of events that other systems hear of. No type may contain another one.
+TYPES: dict[str, tuple[Event, ...]] = {
+    "user.created": (SIGNED_UP, IMPORTED),
+    "user.updated": (
+        *(RENAMED, PROFILE_CHANGED, RIGHTS_CHANGED),
+        *(STAFF_GRANTED, STAFF_WITHDRAWN, SUPERUSER_GRANTED, SUPERUSER_WITHDRAWN),
+    ),
+    "user.deleted": (ERASED,),
+    "user.locked": (LOCKED_DOWN,),
+    "user.unlocked": (UNLOCKED,),
+    "user.deactivated": (SWITCHED_OFF, DELETION_REQUESTED),
+    "user.reactivated": (SWITCHED_ON, DELETION_UNDONE),
+    "email.changed": (ADDRESS_ADDED, ADDRESS_REMOVED, PRIMARY_CHANGED),
+    "password.changed": (PASSWORD_CHANGED, PASSWORD_RESET, PASSWORD_SET),
+    "factor.changed": (
+        *(FACTOR_ADDED, FACTOR_REMOVED, FACTORS_RESET, FACTORS_RECOVERED),
+        *(PASSKEY_ADDED, PASSKEY_MADE, PASSKEY_CONFIRMED, PASSKEY_REMOVED),
+        *(RECOVERY_CODES_MADE, EMAILED_CODES_ON, EMAILED_CODES_OFF),
+    ),
+    "session.revoked": (
+        *(SIGNED_OUT, CLIENT_SIGNED_OUT, SESSION_ENDED, SESSION_ENDED_BY_LIMIT, SESSION_STOPPED),
+        *(OTHERS_ENDED, ALL_ENDED, ENDED_BY_STAFF, TOKEN_REUSED, CODE_REUSED),
+    ),
+    "app.connected": (APP_CONNECTED, DEVICE_CONNECTED),
+    "app.disconnected": (APP_DISCONNECTED,),
+    "staff.acted": (STAFF_ACTED,),
+}
+for _type, _events in TYPES.items():
+    for _event in _events:
+        _event.type = _type
 
 
 def find(name: str) -> Event:

@@ -1,10 +1,15 @@
-"""Records, lists and deletes the events of the security history."""
+"""Records, lists and deletes the events of the security history, and writes ``EVENT_LOG``."""
 
+import json
+import os
+import sys
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
+from typing import Any, TextIO
 
 from django.conf import settings
 from django.db import transaction
@@ -13,7 +18,13 @@ from django.db.models.functions import Concat, Substr
 
 from accounts.activity import events, notices
 from accounts.activity.events import EVENTS, Event, Group
-from accounts.activity.models import ABOUT_OTHERS, LONGEST_DETAIL, RENAMED_TO, Activity
+from accounts.activity.models import (
+    ABOUT_OTHERS,
+    LONGEST_DETAIL,
+    OPERATOR,
+    RENAMED_TO,
+    Activity,
+)
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device
 from accounts.common.database import PreparedInsert, delete_in_batches
@@ -31,6 +42,13 @@ AT_ONCE = 1000
 _EMAIL_CHANGES = events.names(events.ADDRESS_ADDED, events.ADDRESS_REMOVED, events.PRIMARY_CHANGED)
 
 _INSERT = PreparedInsert(Activity)
+
+# Where the lines of ``EVENT_LOG`` go if it is ``stdout``. The server process sets this to its
+# standard output. That of a command has the answer of the command.
+stream: TextIO = sys.stderr
+
+# Called with the events of which other systems hear, in the transaction of their change.
+FOLLOWERS: list[Callable[[Sequence[Activity]], None]] = []
 
 
 @dataclass(frozen=True)
@@ -85,6 +103,7 @@ def record(
     row = _row(user.pk if user else None, event, actor, detail)
     _INSERT.run(row)
     transaction.on_commit(metrics.EVENTS.labels(event.name).inc)
+    _publish([row])
     if mail and event.mail and user is not None:
         notices.tell(user, row, former)
     return row
@@ -104,7 +123,17 @@ def record_many(
     for row in Activity.objects.bulk_create(rows, batch_size=AT_ONCE):
         transaction.on_commit(metrics.EVENTS.labels(row.kind).inc)
         found.setdefault(row.user_id, []).append(row)
+    _publish(rows)
     return found
+
+
+def _publish(rows: Sequence[Activity]) -> None:
+    if settings.AUTHSITE.event_log:
+        # A full disk must not fail the request.
+        transaction.on_commit(partial(log_events, rows), robust=True)
+    if told := [row for row in rows if row.event.type]:
+        for follow in FOLLOWERS:
+            follow(told)
 
 
 def _row(user_id: uuid.UUID | None, event: Event, actor: Actor, detail: str) -> Activity:
@@ -123,6 +152,57 @@ def _row(user_id: uuid.UUID | None, event: Event, actor: Actor, detail: str) -> 
         key=actor.key,
         reason=actor.reason,
     )
+
+
+def data_of(row: Activity) -> dict[str, Any]:
+    """Return what other systems learn of the event ``row``: no name, email address or IP address.
+
+    ``by`` is who caused it: the user, staff, an operator, or the site itself.
+    """
+    by = "site" if row.is_by_itself else "user"
+    return {
+        "id": row.pk,
+        "event": row.kind,
+        "user": row.detail if row.kind == events.ERASED.name else row.user_id and str(row.user_id),
+        "by": {"": by, OPERATOR: "operator"}.get(row.actor, "staff"),
+        "actor": row.actor_id and str(row.actor_id),
+        "session": row.session and str(row.session),
+    }
+
+
+def timestamp(row: Activity) -> str:
+    """Return when ``row`` happened, in UTC (RFC 3339)."""
+    return row.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def log_events(rows: Iterable[Activity]) -> None:
+    """Append a line of JSON for each of ``rows`` to ``EVENT_LOG``.
+
+    The reason is that of a failed sign-in.
+    """
+    text = "".join(f"{_line(row)}\n" for row in rows)
+    if settings.AUTHSITE.event_log == "stdout":
+        stream.write(text)
+        stream.flush()
+        return
+    # The file is opened each time, because a program may have rotated it. Short appended lines of
+    # several processes do not mix.
+    flags = os.O_APPEND | os.O_CREAT | os.O_WRONLY
+    with os.fdopen(os.open(settings.AUTHSITE.event_log, flags, 0o600), "ab", 0) as file:
+        file.write(text.encode())
+
+
+def _line(row: Activity) -> str:
+    is_failure = row.event is events.SIGN_IN_FAILED
+    more = {
+        "ip": row.ip,
+        "browser": row.browser,
+        "system": row.system,
+        "proof": row.proof,
+        "reason": row.detail if is_failure else "",
+    }
+    # In ASCII, so that no value can end the line or control a terminal.
+    return json.dumps({"timestamp": timestamp(row), "type": row.event.type, **data_of(row), **more})
 
 
 def tell_superusers(user: User, actor: Actor) -> None:

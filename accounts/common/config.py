@@ -384,6 +384,10 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
         "Path of the file to which the ids of deleted accounts are appended. It must survive the "
         "loss of the database, and `after_restore` reads it. If unset, `deletions.log` in DATA_DIR."
     )
+    event_log: str = setting(
+        "Path of a file to which each event of the history is appended as a line of JSON, or "
+        "`stdout`. The lines have ids and IP addresses, so delete old ones."
+    )
     staff_views_shown: str = setting(
         "Whether people see in their history that staff looked at them. It is always recorded.",
         choice("on", "off"),

@@ -247,7 +247,8 @@ describe(
     },
     purpose="The security history, in which people find what was not them.",
     kept="`ACTIVITY_DAYS`; failed sign-ins to unknown accounts 30 days",
-    remains="In the histories of other people, `@` and the id replace the name or email address.",
+    remains="In the histories of other people, `@` and the id replace the name or email address. "
+    "For 30 days, one event says that the account with this id was erased.",
 )
 describe(
     "accounts.TermsAcceptance",

@@ -5,7 +5,8 @@ from django.dispatch import Signal
 # Sent when a credential is added, changed or removed, in the transaction of the change. Arguments:
 # ``user``; ``event``, the name of an event in ``accounts.activity.events``; ``actor``, the person
 # and client that made the change, or None; ``detail``, optional, such as the name of the
-# credential; ``keep``, the id of the only session that stays signed in, or None.
+# credential; ``keep``, the id of the only session that stays signed in, or None; ``was_locked``,
+# optional, whether this unlocks the account.
 credentials_changed = Signal()
 
 # Sent when Django's command ``createsuperuser`` creates an administrator. Arguments: ``username``,

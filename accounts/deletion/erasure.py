@@ -15,7 +15,9 @@ from django.apps import apps
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, connection, transaction
 
+from accounts.activity import events
 from accounts.activity import services as activity
+from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.common.database import report
 from accounts.common.personal_data import TABLES
@@ -67,6 +69,8 @@ def erase(user_id: UUID, *, is_restored: bool = False) -> bool:
         if not (table.is_cascading or table.remains):
             apps.get_model(table.label).objects.filter(table.of(person)).delete()
     users.block_names(user, person.names)
+    # Before the deletion, because the groups decide which other systems hear of it.
+    activity.record(None, events.ERASED, Actor(), detail=str(user_id))
     user.delete()
     Erasure.objects.get_or_create(pk=user_id)
     log.info("Account %s was erased", user_id)

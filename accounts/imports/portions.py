@@ -14,14 +14,17 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db.models import Model
+from django.utils.translation import gettext as _
 
 from accounts.activity import events
-from accounts.activity.models import OPERATOR, Activity
+from accounts.activity.models import OPERATOR
+from accounts.activity.services import Actor, record_many
 from accounts.common import clock, localization, secrets
+from accounts.common.pages import absolute
 from accounts.emails.models import PendingEmail
-from accounts.imports import mails
 from accounts.imports.models import UNVERIFIED_LIFE
 from accounts.imports.people import BadRow, FoundEmail, FoundPerson, FoundRow
+from accounts.mail.message import TO_OWNER, Message
 from accounts.mail.services import post_all
 from accounts.twofactor.models import (
     IMPORTED_CODE,
@@ -158,12 +161,10 @@ class Portion:
         for model, made in by_model.items():
             model._default_manager.bulk_create(made)
         self._write_groups()
-        Activity.objects.bulk_create(
-            Activity(user=each.user, kind=events.IMPORTED.name, actor=OPERATOR) for each in rows
-        )
+        record_many(((each.user.pk, events.IMPORTED, "") for each in rows), Actor(name=OPERATOR))
         if notify:
             told = (each.user for each in rows if each.user.email and each.user.is_active)
-            post_all(map(mails.moved, told))
+            post_all(map(_moved, told))
 
     def _write_users(self) -> None:
         rows = self._accepted
@@ -448,3 +449,22 @@ def _language(code: str) -> str:
     whole = code.lower().replace("_", "-")
     names = dict(settings.LANGUAGES)
     return next((each for each in (whole, whole.partition("-")[0]) if each in names), "")
+
+
+def _moved(user: User) -> Message:
+    """Return the email that tells ``user`` how to sign in at this site."""
+    about = {"site": settings.AUTHSITE.site_name, "username": user.username, "email": user.email}
+    with localization.speaking(user.language):
+        return Message(
+            to=user.email,
+            subject=_("Your account is now at %(site)s") % about,
+            heading=_("Your account has moved"),
+            greeting=_("Hello %(name)s,") % {"name": user.username},
+            paragraphs=[
+                _("Your username is %(username)s. You sign in as before.") % about,
+                _("If your password doesn’t work here, reset it on the sign-in page."),
+            ],
+            action_label=_("Sign in"),
+            action_url=absolute("account_login"),
+            reason=TO_OWNER % about,
+        )

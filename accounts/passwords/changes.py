@@ -378,11 +378,14 @@ def _replace(
 ) -> User:
     """Replace the password of ``user``, and return the user with the new ``credential_version``."""
     owner = users.lock_row(user)
+    was_locked = owner.is_locked_down
     users.replace_password(owner, hashed)
     # The account is no longer locked, so the notice about this change contains a link to lock it.
     owner.password = hashed
     apikeys.revoke_chosen(owner, end_keys, actor)
-    credentials_changed.send(User, user=owner, event=event.name, actor=actor, keep=keep)
+    credentials_changed.send(
+        User, user=owner, event=event.name, actor=actor, keep=keep, was_locked=was_locked
+    )
     return User.objects.get(pk=owner.pk)
 
 

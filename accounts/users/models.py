@@ -240,11 +240,17 @@ class User(AbstractBaseUser, PermissionsMixin):
         with transaction.atomic():
             if is_changed:
                 self.password_at = clock.now()
-                User.objects.get(pk=self.pk).keep_password(self.password_at)
+                former = User.objects.get(pk=self.pk)
+                former.keep_password(self.password_at)
             super().save(*args, **kwargs)
             if is_changed:
                 credentials_changed.send(
-                    User, user=self, event="password_changed", actor=None, keep=None
+                    User,
+                    user=self,
+                    event="password_changed",
+                    actor=None,
+                    keep=None,
+                    was_locked=former.is_locked_down,
                 )
 
 

@@ -88,7 +88,8 @@ def everything():
     return serializers.serialize("python", rows), codes
 
 
-@pytest.mark.parametrize("kind", EVENTS)
+# The one about an erased person belongs to nobody: tests/webhooks/test_webhooks.py.
+@pytest.mark.parametrize("kind", [kind for kind in EVENTS if kind != "erased"])
 def test_every_event_commits_with_its_row_is_mailed_and_leaves_no_trace(scene, clock, kind):
     case, alice = CASES[kind], scene.alice
     scene.prepared = case.prepare(scene)
@@ -130,7 +131,9 @@ def assert_nothing_changes_without_a_row(scene, case):
     before, jars = everything(), [dict(b.cookies) for b in (scene.here, scene.there)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PreparedInsert, "run", fail)
-        patch.setattr(ActivityQuerySet, "bulk_create", lambda rows, new: fail(rows, *list(new)[:1]))
+        patch.setattr(
+            ActivityQuerySet, "bulk_create", lambda rows, new, **_: fail(rows, *list(new)[:1])
+        )
         with pytest.raises(Broken):
             case.act(scene)
     assert everything() == before
