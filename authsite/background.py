@@ -3,11 +3,14 @@
 Import this module after Django is set up, because it imports models.
 """
 
-from django.apps import apps
+import sys
+
 from django.conf import settings
 
+from accounts.activity import services as activity
 from accounts.common import logs
 from accounts.common.background import Background
+from accounts.common.queues.sender import Starter
 from accounts.exports import services as exports
 from accounts.mail import services as mail
 from accounts.ops import migrations
@@ -21,6 +24,7 @@ def start() -> None:
     The threads wait until the database is migrated. If Redis does not answer, log a warning.
     """
     logs.configure(settings.LOGGING)
+    activity.stream = sys.stdout
     telemetry.start()
     migrations.wait(_start_threads)
     if settings.AUTHSITE.redis_url:
@@ -33,7 +37,4 @@ def _start_threads() -> None:
     mail.start()
     exports.start()
     Background("authsite.hash_mix", mix.refresh).start()
-    if apps.is_installed("accounts.oauth"):
-        from accounts.oauth.logout import Starter  # noqa: PLC0415 only if it is installed
-
-        Starter("authsite.logout_notices").start()
+    Starter("authsite.deliveries").start()

@@ -29,6 +29,18 @@ _info = Info("authsite", "The version of the site.", registry=_registry)
 _counter = partial(Counter, registry=_registry)
 _gauge = partial(Gauge, registry=_registry)
 
+
+class QueueMetrics:
+    """The metrics of a queue of what is sent to other servers."""
+
+    def __init__(self, name: str, what: str) -> None:
+        full, outcomes = f"authsite_{name}", "sent, failed and to be repeated, or given up."
+        self.outcomes = _counter(full, f"{what}: {outcomes}", ["outcome"])
+        self.waiting = _gauge(f"{full}_waiting", f"{what} waiting to be sent.")
+        oldest = f"{what}: age of the oldest that waits; 0 if none waits."
+        self.oldest = _gauge(f"{full}_oldest_seconds", oldest)
+
+
 _requests = Histogram(
     "authsite_request_seconds",
     "Duration of requests, by route, method and status.",
@@ -83,18 +95,8 @@ MOST_CONNECTIONS = _gauge(
     "Connections that each limit of PostgreSQL allows.",
     ["limit"],
 )
-LOGOUT_NOTICES = _counter(
-    "authsite_logout_notices",
-    "Notices to apps that a session has ended: sent, failed and to be repeated, or given up.",
-    ["outcome"],
-)
-LOGOUT_NOTICES_WAITING = _gauge(
-    "authsite_logout_notices_waiting", "Logout notices waiting to be sent."
-)
-LOGOUT_NOTICES_OLDEST = _gauge(
-    "authsite_logout_notices_oldest_seconds",
-    "Age of the oldest waiting logout notice; 0 if none waits.",
-)
+LOGOUT_NOTICES = QueueMetrics("logout_notices", "Notices to apps that a session has ended")
+WEBHOOKS = QueueMetrics("webhooks", "Webhooks")
 READY = _gauge(
     "authsite_ready", "1 if the dependency is ready, else 0, by dependency.", ["dependency"]
 )

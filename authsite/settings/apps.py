@@ -19,6 +19,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "accounts.apps.AccountsConfig",
     "accounts.administration",
+    "accounts.webhooks",
     *(["accounts.oauth"] if AUTHSITE.openid_provider == "on" else []),
 ]
 

@@ -31,7 +31,7 @@ def signed_in_to(site, receiver, paths):
     browser = site.client()
     join(site, browser, "alice")
     site.manage("shell", "-c", CONNECT.format(url=receiver.url(""), paths=paths))
-    assert within(60, lambda: "This process sends logout notices" in site.log())
+    assert within(60, lambda: "This process sends webhooks and logout notices" in site.log())
     return browser
 
 

@@ -14,11 +14,11 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.services import Actor
 from accounts.common import http_client, metrics
+from accounts.common.queues.sender import Program, measure
 from accounts.common.signals import credentials_changed
 from accounts.oauth import app_sessions, connections, id_tokens, logout
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import Client
-from accounts.oauth.logout import Program, measure
 from accounts.oauth.models import AppSession, LogoutNotice
 from accounts.recovery.locks import lock_down
 from accounts.sessions import services as sessions
@@ -475,13 +475,14 @@ def test_a_notice_is_sent_after_the_user_is_deleted_and_pruned_after_a_day(alice
 
 def test_the_metrics_are_those_that_the_process_reports(alice, capsys):
     ended(alice, told_at("https://paperless.example.org/logout"))
-    program, failed = Program(), metrics.LOGOUT_NOTICES.labels("failed")
-    before = failed._value.get()
-    program._sender.outcomes.update(failed=3)
+    program, failed = Program(), metrics.LOGOUT_NOTICES.outcomes.labels("failed")
+    before, sender = failed._value.get(), program.senders["logout notices"]
+    sender.outcomes.update(failed=3)
 
-    program._report()
-    measure(*json.loads(capsys.readouterr().out))
+    program.report()
+    for line in capsys.readouterr().out.splitlines():
+        measure(*json.loads(line))
 
     assert failed._value.get() == before + 3
-    assert metrics.LOGOUT_NOTICES_WAITING._value.get() == 1
-    assert not program._sender.outcomes, "no outcome is reported twice"
+    assert metrics.LOGOUT_NOTICES.waiting._value.get() == 1
+    assert not sender.outcomes, "no outcome is reported twice"

@@ -1,4 +1,4 @@
-"""``python -m authsite.logout_notices``: send logout notices. The server process starts it."""
+"""``python -m authsite.deliveries``: send webhooks and notices. The server process starts it."""
 
 import os
 
@@ -8,7 +8,7 @@ import django
 os.nice(10)
 django.setup()
 
-from accounts.oauth.logout import Program  # noqa: E402 Django must be set up
+from accounts.common.queues.sender import Program  # noqa: E402 Django must be set up
 
 if __name__ == "__main__":
     Program().run()
