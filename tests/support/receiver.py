@@ -38,6 +38,15 @@ def hang(request: Any) -> None:
     request.server.released.wait(10)
 
 
+def flood(request: Any) -> None:
+    """Answer 300 MB."""
+    request.send_response(200)
+    request.send_header("Content-Length", str(300_000_000))
+    request.end_headers()
+    for _ in range(300):
+        request.wfile.write(b"x" * 1_000_000)
+
+
 def drip(request: Any) -> None:
     """Answer byte by byte, for ten seconds."""
     for _ in range(100):
@@ -103,15 +112,18 @@ class Server:
 class Receiver(Server):
     """Receives requests with TLS; ``got`` has the path, form and time of each.
 
+    ``sent`` has the path, headers and body of each.
     ``answers`` says how to answer at each path; without one, the status is 200.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, ("127.0.0.1", "app.localhost"))
         self.got: list[tuple[str, dict[str, list[str]], float]] = []
+        self.sent: list[tuple[str, dict[str, str], str]] = []
         self.answers: dict[str, Answer] = {}
 
     def receive(self, request: Any, body: str) -> None:
+        self.sent.append((request.path, dict(request.headers), body))
         self.got.append((request.path, parse_qs(body), time.time()))
         self.answers.get(request.path, say(200))(request)
 
