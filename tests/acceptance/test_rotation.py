@@ -71,8 +71,8 @@ def test_keys_are_rotated_without_losing_sessions_or_queued_mail():
             assert len(families) == 1
             told = other.manage("reencrypt")
         assert told == (
-            "0 exports, 1 mails, 1 seeds, 1 recovery codes, 1 signing keys, 0 former factors, "
-            "0 hashes\n"
+            "0 exports, 1 mails, 1 seeds, 1 recovery codes, 1 signing keys, 0 webhook secrets, "
+            "0 former webhook secrets, 0 former factors, 0 hashes\n"
         )
 
         restarted(site, **DROPPED, EMAIL_URL="")

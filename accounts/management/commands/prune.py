@@ -36,6 +36,7 @@ from accounts.twofactor import services as twofactor
 from accounts.twofactor import trusted_browsers
 from accounts.users import former_credentials
 from accounts.users import services as users
+from accounts.webhooks import services as webhooks
 
 WAITING = (
     "Unused parts of the database file may contain values of {} deleted accounts: run prune "
@@ -61,6 +62,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, rewrite: bool = False, **_options: Any) -> None:
         now = clock.now()
+        whole = StoredBudget.objects.filter(whole_at__lte=now.timestamp() * 1000)
         counts = {
             "accounts": erasure.erase_due(),
             "sign-ups": signup.prune(),
@@ -71,9 +73,7 @@ class Command(BaseCommand):
             "counts": daily.count_days(),
             "old counts": daily.prune() + throttle.prune(),
             "events": activity.prune(),
-            "budgets": delete_in_batches(
-                StoredBudget.objects.filter(whole_at__lte=now.timestamp() * 1000)
-            ),
+            "budgets": delete_in_batches(whole),
             "places": delete_in_batches(FamiliarPlace.objects.filter(until__lte=now)),
             "known browsers": known_browsers.prune(),
             "names": users.prune_names(),
@@ -91,6 +91,7 @@ class Command(BaseCommand):
             "repeatable calls": idempotency.prune(),
             "receipts of emails": mail.prune(),
             "signing keys": keyring.prune(),
+            "webhooks": webhooks.give_up() + webhooks.prune(),
         }
         twofactor.store_coverage()
         mix.store()

@@ -18,6 +18,8 @@ from accounts.tokens.keyring import PURPOSE as SIGNING_KEY
 from accounts.tokens.models import SigningKey
 from accounts.twofactor.models import CODES_PURPOSE, SEED_PURPOSE, Authenticator, RecoveryCodes
 from accounts.users.models import FormerCredential
+from accounts.webhooks.models import Endpoint
+from accounts.webhooks.services import PURPOSE as WEBHOOK
 
 BATCH = 500
 # Every encrypted column: its name in the output, its model, its field and its purpose.
@@ -27,6 +29,8 @@ SEALED: tuple[tuple[str, type[Model], str, str], ...] = (
     ("seeds", Authenticator, "sealed_seed", SEED_PURPOSE),
     ("recovery codes", RecoveryCodes, "sealed", CODES_PURPOSE),
     ("signing keys", SigningKey, "private", SIGNING_KEY),
+    ("webhook secrets", Endpoint, "secret", WEBHOOK),
+    ("former webhook secrets", Endpoint, "former_secret", WEBHOOK),
 )
 
 

@@ -1,0 +1,112 @@
+"""Servers and senders are killed while people change things: no webhook is lost or invented."""
+
+import os
+import random
+import signal
+import threading
+import time
+from contextlib import ExitStack, suppress
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+
+from tests.support.api import call, get_tokens, renew
+from tests.support.nodes import POSTGRES_PROVED, database
+from tests.support.outages import children
+from tests.support.process import within
+from tests.support.receiver import Receiver, hang, say
+from tests.support.site import CHEAP_HASHES, Site, together
+from tests.support.steps import join, sql
+from tests.support.webhooks import told
+
+PEOPLE = 4
+TELL = """
+from accounts.activity.services import Actor
+from accounts.webhooks.models import Endpoint
+from accounts.webhooks.services import save_endpoint
+for path in ("/hook", "/hangs", "/fails"):
+    url, kinds = "{url}" + path, ["user.updated"]
+    save_endpoint(Endpoint(description=path, url=url, is_private=True, kinds=kinds), Actor())
+"""
+# Ends the leases and pauses.
+DUE = "UPDATE webhooks_delivery SET due_at = '2020-01-01 00:00:00'"
+HAPPENED = "SELECT id FROM accounts_activity WHERE kind = 'profile_changed'"
+
+
+def senders(node):
+    """Return the process ids of the sender of a server."""
+    tasks = (task for pid in children(node.process) for task in Path(f"/proc/{pid}/task").iterdir())
+    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+
+
+def kill(node):
+    time.sleep(random.uniform(0.1, 1.0))  # noqa: S311 no secret
+    if random.random() < 0.3:  # noqa: S311 no secret
+        node.kill()
+        node.start()
+        return
+    for pid in senders(node):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+class Person:
+    """Somebody who changes the profile until the end. ``acts``: how often."""
+
+    def __init__(self, name, nodes):
+        join(nodes[0], nodes[0].client(), name)
+        self.nodes, self.acts = nodes, 0
+        self.tokens = get_tokens(name, nodes[0].client())
+
+    def live(self, is_over):
+        while not is_over():
+            node, self.acts = random.choice(self.nodes), self.acts + 1  # noqa: S311 no secret
+            with suppress(OSError, HTTPException):
+                if call_me(node, self).status == 401:
+                    self.tokens = renew(self.tokens["refresh"], node.client())
+
+
+def call_me(node, person):
+    name, token = {"display_name": f"{person.acts}"}, person.tokens["access"]
+    return call("me/", name, client=node.client(), method="PATCH", token=token)
+
+
+@pytest.mark.parametrize(
+    "kills, acts", [(4, 60), pytest.param(100, 1000, marks=[pytest.mark.proof, pytest.mark.alone])]
+)
+@pytest.mark.parametrize("kind", POSTGRES_PROVED)
+def test_each_change_is_told_at_least_once_and_no_other(request, tmp_path, kind, kills, acts):
+    env = CHEAP_HASHES | database(request, kind) | {"LIMITS_SCALE": "100000"}
+    with ExitStack() as running:
+        receiver = running.enter_context(Receiver(tmp_path))
+        receiver.answers |= {"/hangs": hang, "/fails": say(500)}
+        first = Site(**env, CA_FILE=str(receiver.authority))
+        nodes = [running.enter_context(first), running.enter_context(first.second())]
+        people = [Person(f"alice{i}", nodes) for i in range(PEOPLE)]
+        first.manage("shell", "-c", TELL.format(url=receiver.url("")))
+        assert within(60, lambda: all(map(senders, nodes)))
+        killed = threading.Event()
+
+        def is_over():
+            return killed.is_set() and sum(person.acts for person in people) >= acts
+
+        def work(i):
+            if i < PEOPLE:
+                return people[i].live(is_over)
+            try:
+                for _ in range(kills):
+                    kill(random.choice(nodes))  # noqa: S311 no secret
+            finally:
+                killed.set()
+
+        together(PEOPLE + 1, work)
+        happened = {number for (number,) in sql(first, HAPPENED)}
+
+        def arrived():
+            sql(first, DUE)
+            return {each["data"]["id"] for each in told(receiver)} >= happened
+
+        assert len(happened) >= acts / 2
+        assert within(120, arrived), len(happened)
+        assert {each["data"]["id"] for each in told(receiver)} == happened
