@@ -23,6 +23,7 @@ AREAS: dict[str, str | Promise] = {
     "auth.Group": _("What members of staff may do, and groups that apps see."),
     "oauth.Client": _("Apps to which people sign in with their accounts here."),
     "oauth.RegistrationToken": _("Tokens with which apps register themselves."),
+    "webhooks.Endpoint": _("Other systems that hear of events, and what they answered."),
     "accounts.DailyCount": _("How many people sign in and how, and what fails."),
 }
 

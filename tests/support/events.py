@@ -34,6 +34,7 @@ from accounts.throttle.limits import FACTOR_SUBSCRIBER
 from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users import services as users
 from accounts.users.models import FormerCredential, Identity, User
+from accounts.webhooks.models import Endpoint
 from tests.support import api_keys as keys
 from tests.support import apps as app_steps
 from tests.support import second_factor, webauthn
@@ -69,6 +70,7 @@ REAUTHENTICATE, RESET = "/accounts/reauthenticate/", "/accounts/password/reset/"
 SESSIONS, EMAIL, PROFILE, LOCKDOWN, DELETE, DATA = (
     f"/accounts/{page}/" for page in ("sessions", "email", "profile", "lockdown", "delete", "data")
 )
+WEBHOOKS = "/admin/webhooks/endpoint/"
 SECOND, THIRD = "alice@second.example", "alice@third.example"
 NEW_PASSWORD = "slow comet over the harbour"
 LINUX = "Mozilla/5.0 (X11; Linux x86_64; rv:{0}.0) Gecko/20100101 Firefox/{0}.0"
@@ -354,6 +356,16 @@ def carol_registers_an_app(scene: Scene) -> Any:
 
 def carol_acts_on_the_app(act: str, **fields: str) -> Act:
     return lambda scene: app_steps.act(scene.visitor, act, **fields)
+
+
+def carol_adds_a_webhook(scene: Scene) -> Any:
+    form = {"description": "Payroll", "url": "https://example.org", "kinds": "user.created"}
+    return scene.visitor.post(f"{WEBHOOKS}add/", form | {"format": "webhook", "reason": REASON})
+
+
+def carol_acts_on_the_webhook(act: str, **fields: str) -> Act:
+    given = {"reason": REASON} | fields
+    return lambda s: s.visitor.post(f"{WEBHOOKS}{Endpoint.objects.get().pk}/{act}/", given)
 
 
 def carol_acts(name: str, **fields: str) -> Act:
@@ -670,6 +682,7 @@ CASES = FACTOR_CASES | {
         post(PROFILE, display_name="", about="", language="en", time_zone="Asia/Tokyo")
     ),
     "locked_down": Case(post(), proof="mail pwd", in_session=False, prepare=ask_for_a_lock_link),
+    "unlocked": by_operator(command("changepassword", "alice"), prepare=lambda s: lock(s.alice)),
     "lock_asked": Case(post(LOCKDOWN, send="1")),
     "all_ended": by_operator(command("end_sessions", "alice")),
     "staff_granted": by_carol(carol_changes(is_staff="on")),
@@ -744,6 +757,14 @@ CASES = FACTOR_CASES | {
             {"reason": REASON},
         ),
         prepare=in_turn(carol_signs_in, have_a_registration_token),
+    ),
+    "webhook_added": about_apps(carol_adds_a_webhook),
+    "webhook_changed": about_apps(
+        carol_acts_on_the_webhook("secret"), prepare=in_turn(carol_signs_in, carol_adds_a_webhook)
+    ),
+    "webhook_disabled": about_apps(
+        carol_acts_on_the_webhook("enabled", enabled="no"),
+        prepare=in_turn(carol_signs_in, carol_adds_a_webhook),
     ),
     "app_connected": Case(agree_to_the_app, prepare=have_an_app),
     "app_refused": Case(

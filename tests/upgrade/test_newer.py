@@ -29,12 +29,14 @@ from accounts.throttle.models import Refusals
 from accounts.tokens import keyring, keys
 from accounts.tokens.models import SigningKey
 from accounts.users.models import FormerCredential, User
+from accounts.webhooks.models import Endpoint
 from tests.support import release
 from tests.support.authorize import begin
 from tests.support.disputes import reset_link
 from tests.support.oauth_client import new_app
 from tests.support.signin import signed_in
 from tests.support.urls import CALLS, PAGES, address
+from tests.support.webhooks import told_at
 
 NEW = "newer"
 PAIR = [NEW, NEW, NEW]
@@ -114,9 +116,12 @@ PLANTS: dict[str, Callable[[Any], Any]] = {
     "oauth.FetchedKeys.jwks": key_set,
     "oauth.RegistrationToken.audiences": list_of(NEW),
     "oauth.RegistrationToken.scope": scope,
+    "webhooks.Endpoint.format": word,
+    "webhooks.Endpoint.groups": list_of(10**6),
+    "webhooks.Endpoint.kinds": list_of(NEW),
 }
 WORDS = {"kind", "proof", "purpose", "event", "method", "failure", "ended_by", "limit"}
-WORDS |= {"algorithm", "act", "stopped", "outcome", "factor", "source", "language"}
+WORDS |= {"algorithm", "act", "stopped", "outcome", "factor", "source", "language", "format"}
 WORDS |= {"scope", "prompts", "response_mode", "id_token_algorithm"}
 
 
@@ -167,6 +172,7 @@ def world(db):
     MadeByFile.objects.create(kind=NEW, mark=NEW)
     Refusals.objects.create(day=clock.now().date(), limit=NEW, count=1)
     begin(Browser(), new_app("Other").client)
+    told_at("https://hook.example.org")
     DailyCount.objects.create(day=clock.now().date(), event=NEW, is_known=True, count=1)
     SigningKey.objects.create(number=99, kid=NEW, public={}, private=NEW, signs_at=clock.now())
     return made
@@ -205,6 +211,7 @@ def test_nothing_fails_because_of_what_a_newer_node_wrote_and_nothing_is_lost(wo
     planted = plant()
     of_staff = [f"/admin/accounts/user/{pk}/change/" for pk in keys_of(User)]
     of_staff += [f"/admin/oauth/client/{pk}/change/" for pk in keys_of(Client)]
+    of_staff += [f"/admin/webhooks/endpoint/{pk}/change/" for pk in keys_of(Endpoint)]
     of_staff += [f"/admin/accounts/user/bulk/{pk}/" for pk in keys_of(BulkAct)]
     pages = [address(route) for route in PAGES if route != "health/ready"]
     pages += [f"/accounts/activity/{pk}/" for pk in keys_of(Activity)]
