@@ -16,7 +16,7 @@ from accounts.social import api as social
 from accounts.staffapi import api as staff
 from accounts.staffapi.bulk import BulkView
 from accounts.staffapi.creation import UsersView
-from accounts.staffapi.details import AccountActivityView, DetailsView
+from accounts.staffapi.details import AccountActivityView, DetailsView, EventsView
 from accounts.staffapi.invitations import InvitationsView, InvitationView
 from accounts.tokens import api as tokens
 from accounts.tokens import browser_api
@@ -89,6 +89,7 @@ urlpatterns: list[URLPattern] = [
     path("admin/users/<uuid:id>/<slug:act>/", staff.ActView.as_view(), name="api-admin-act"),
     path("admin/invitations/", InvitationsView.as_view(), name="api-invitations"),
     path("admin/invitations/<uuid:id>/", InvitationView.as_view(), name="api-invitation"),
+    path("admin/events/", EventsView.as_view(), name="api-admin-events"),
     path("activity/", ActivityView.as_view(), name="api-activity"),
     path("schema/", openapi.description, name="api-schema"),
     path("docs/", openapi.docs, name="api-docs"),

@@ -325,6 +325,16 @@ def _page(row: dict[str, Any]) -> dict[str, Any]:
 
 
 _PASSWORD = {"username": "alice", "password": PASSWORD}
+TOLD = {
+    "id": 4711,
+    "type": "email.changed",
+    "timestamp": STARTED,
+    "event": "primary_changed",
+    "user": ALICE,
+    "by": "user",
+    "actor": None,
+    "session": SESSION,
+}
 EXAMPLES = {
     "sign_up": Example({**_PASSWORD, "email": EMAIL}, SIGN_UP),
     "resend_email": Example({"email": EMAIL, "username": "alice"}),
@@ -470,6 +480,7 @@ EXAMPLES = {
     ),
     "request_export": Example(answer=EXPORT),
     "get_export": Example(answer=EXPORT, id=SESSION),
+    "list_events": Example(answer={"next": None, "results": [TOLD]}),
     "list_invitations": Example(answer=_page(INVITATION)),
     "invite": Example({"email": "dave@example.org", "days": 7}, INVITATION),
     "revoke_invitation": Example(id=INVITATION_ID),

@@ -1,23 +1,32 @@
 """The calls of the staff API that show what a person has and what has happened, without secrets."""
 
 import uuid
+from datetime import timedelta
 from typing import Any, cast
 
-from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from django.db.models import Min, QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.activity import events
 from accounts.activity import services as activity
 from accounts.activity.api import ActivitySerializer
 from accounts.activity.models import Activity
 from accounts.administration.person import MOST, Facts
 from accounts.apikeys.api import KeySerializer
+from accounts.common import clock
+from accounts.common.api import PAGE_SIZE, valid
+from accounts.common.pages import absolute
 from accounts.mail import services as mail
 from accounts.sessions.api import LoginSessionSerializer
+from accounts.sessions.current import actor_of
 from accounts.social.api import IdentitySerializer
 from accounts.staffapi.api import ForStaff, note_reading, user_with
+from accounts.throttle.limits import STAFF
+from accounts.throttle.services import hit
 from accounts.twofactor import trusted_browsers
 from accounts.twofactor.api import (
     AuthenticatorSerializer,
@@ -164,3 +173,73 @@ class AccountActivityView(generics.ListAPIView[Activity]):
         The history itself shows that staff have read it.
         """
         return super().get(request, *args, **kwargs)
+
+
+# The age at which an event is listed. A transaction that has taken an id may commit after one that
+# has taken a later id, and whoever has read the later one would never see the earlier one.
+SETTLED = timedelta(minutes=1)
+_TOLD = [event.name for event in events.EVENTS.values() if event.type]
+
+
+def settled(after: int) -> QuerySet[Activity]:
+    """Return the events of which other systems hear and whose ids are greater than ``after``."""
+    rows = Activity.objects.filter(kind__in=_TOLD, pk__gt=after).order_by("pk")
+    young = Activity.objects.filter(at__gt=clock.now() - SETTLED)
+    first = young.aggregate(first=Min("pk"))["first"]
+    return rows.filter(pk__lt=first) if first else rows
+
+
+class ToldEventSerializer(serializers.Serializer[Any]):
+    """An event, as a webhook tells of it."""
+
+    id = serializers.IntegerField()
+    type = serializers.ChoiceField([*events.TYPES])
+    timestamp = serializers.DateTimeField()
+    event = serializers.CharField(help_text="The kind of the event: see docs/events.md.")
+    user = serializers.UUIDField()
+    by = serializers.ChoiceField(["user", "staff", "operator", "site"])
+    actor = serializers.UUIDField(allow_null=True, help_text="The member of staff.")
+    session = serializers.UUIDField(allow_null=True, help_text="In which it was caused.")
+
+
+class FeedSerializer(serializers.Serializer[Any]):
+    """Some events, and the URL of those that follow; null if there are none yet."""
+
+    next = serializers.URLField(allow_null=True)
+    results = ToldEventSerializer(many=True)
+
+
+class _AfterSerializer(serializers.Serializer[Any]):
+    """Which events to list."""
+
+    after = serializers.IntegerField(min_value=0, max_value=2**63 - 1, default=0)
+
+
+class EventsView(views.APIView):
+    """List events."""
+
+    area = "admin"
+    permission_classes = (ForStaff,)
+    parameters = (
+        OpenApiParameter("after", OpenApiTypes.INT, description="The id of the last known event."),
+    )
+
+    @extend_schema(operation_id="list_events", parameters=[*parameters], responses=FeedSerializer)
+    def get(self, request: Request) -> Response:
+        """List events of all users, oldest first, a minute after they happened.
+
+        They are those of webhooks. To go on later, send the id of the last one as `after`.
+        """
+        after = valid(_AfterSerializer(data=request.query_params.dict()))["after"]
+        if not actor_of(request._request).key:
+            hit(STAFF.of("read", cast(User, request.user).pk))
+        rows = list(settled(after)[: PAGE_SIZE + 1])
+        url = absolute("api-admin-events")
+        results = [
+            {"type": row.event.type, "timestamp": activity.timestamp(row), **activity.data_of(row)}
+            for row in rows[:PAGE_SIZE]
+        ]
+        is_more = len(rows) > PAGE_SIZE
+        return Response(
+            {"next": f"{url}?after={results[-1]['id']}" if is_more else None, "results": results}
+        )

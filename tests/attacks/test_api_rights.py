@@ -159,6 +159,7 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
     ("PATCH", "admin/users/<uuid:id>/"): None,
     ("DELETE", "admin/users/<uuid:id>/"): None,
     ("POST", "admin/users/<uuid:id>/<slug:act>/"): None,
+    ("GET", "admin/events/"): None,
     ("GET", "admin/invitations/"): None,
     ("POST", "admin/invitations/"): None,
     ("DELETE", "admin/invitations/<uuid:id>/"): None,

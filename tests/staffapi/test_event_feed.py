@@ -1,0 +1,71 @@
+"""The event feed."""
+
+from accounts.activity import events
+from accounts.activity.models import Activity
+from accounts.activity.services import Actor, record
+from tests.support.administration import member, staff_token
+from tests.support.api import call
+from tests.support.erasure import erase
+from tests.support.second_factor import enrolled
+
+FEED = "admin/events/"
+
+
+def a_token(role="Auditor"):
+    enrolled(member("carol", role))
+    return staff_token("carol", "admin:read")
+
+
+def test_the_feed_lists_what_webhooks_tell_once_it_is_a_minute_old(alice, clock):
+    row = record(alice, events.RENAMED, Actor(), detail="alice → alicia")
+    record(alice, events.SIGNED_IN, Actor())
+    erase(alice)
+    token = a_token()
+    assert call(FEED, token=token)["results"] == []
+    clock.advance(minutes=1)
+    late = record(None, events.ERASED, Actor(), detail=str(alice.pk))
+
+    body = call(FEED, token=token)
+
+    shown = {
+        **{"id": row.pk, "type": "user.updated", "event": "renamed", "user": str(alice.pk)},
+        **{"by": "site", "actor": None, "session": None},
+    }
+    assert late.pk > body["results"][-1]["id"]
+    assert [each["type"] for each in body["results"]] == ["user.deleted"]
+    assert shown.keys() == body["results"][0].keys() - {"timestamp"}
+
+
+def test_nothing_appears_behind_an_id_that_was_read(alice, clock):
+    token = a_token()
+    clock.advance(minutes=2)
+    early = record(alice, events.RENAMED, Actor())
+    clock.advance(seconds=-90)
+    record(alice, events.LOCKED_DOWN, Actor())
+    clock.advance(seconds=90)
+
+    assert early.pk not in [each["id"] for each in call(FEED, token=token)["results"]]
+    shown = call(FEED, token=token)["results"]
+    assert "user.locked" not in [each["type"] for each in shown]
+
+
+def test_the_feed_goes_on_after_an_id(alice, clock):
+    token = a_token()
+    Activity.objects.all()._raw_delete("default")
+    rows = [record(alice, events.PASSWORD_SET, Actor()) for _ in range(51)]
+    clock.advance(minutes=1, seconds=1)
+
+    first = call(FEED, token=token)
+    after = first["next"].rpartition("/")[2]
+    second = call(f"{FEED}{after}", token=token)
+
+    assert [each["id"] for each in first["results"] + second["results"]] == [r.pk for r in rows]
+    assert second["next"] is None
+    for wrong in ("x", "-1", "1e3", "9" * 20, "1&after=2"):
+        assert call(f"{FEED}?after={wrong}", token=token).status == 400
+
+
+def test_only_staff_with_a_recent_factor_read_the_feed(alice, token):
+    answers = [call(FEED), call(FEED, token=token)]
+
+    assert [answer.status for answer in answers] == [401, 401]
