@@ -19,6 +19,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.db.models import F, Q
 
@@ -28,7 +29,7 @@ from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.common import clock, secrets
-from accounts.common.database import change_in_portions, delete_in_batches, read_in_batches
+from accounts.common.database import delete_in_batches, read_in_batches
 from accounts.deletion import erasure
 from accounts.deletion import services as requests
 from accounts.mail.services import mass_mail
@@ -107,14 +108,16 @@ class Command(BaseCommand):
             # each portion.
             with connection.cursor() as cursor:
                 cursor.execute("ANALYZE")
-        total = self._state_counts(notify)
+        told = {NOBODY: set[UUID](), AFFECTED: _affected(), ALL: None}[notify]
+        total = self._state_counts(WHO_IS_TOLD[notify].format(len(told or ())))
         # A request may have been stopped after the backup.
         Recovery.objects.update(**NO_REQUEST)
         # Links in notices stay valid, because all they can do is lock an account.
         delete_in_batches(Code.objects.exclude(purpose=notices.LINK.name))
         connected.apps().revoke_after_restore()
-        # One statement for many rows: the session of each row is revoked below, if it has one.
-        change_in_portions(BrowserSession.objects.all(), lambda rows: rows.delete()[0])
+        # On PostgreSQL by TRUNCATE. The session of each row is revoked below, if it has one.
+        flush = connection.ops.sql_flush(no_style(), [BrowserSession._meta.db_table])
+        connection.ops.execute_sql_flush(flush)
         keyring.rotate(now=True)
         due = clock.now() + timedelta(days=max(settings.AUTHSITE.deletion_days, DAYS_TO_UNDO))
         for user in User.objects.exclude(deletion_due=None):
@@ -123,20 +126,19 @@ class Command(BaseCommand):
         done = ended = keys = 0
         for ids in read_in_batches(User.objects.values_list("pk"), PEOPLE):
             with mass_mail(mass):
-                counts = _revoke(ids, notify, lock_passwords=lock_passwords)
+                counts = _revoke(ids, told, lock_passwords=lock_passwords)
             done, ended, keys = done + len(ids), ended + counts[0], keys + counts[1]
             if total > PEOPLE:
                 self.stdout.write(f"{done:,} of {total:,} accounts are done.")
         self.stdout.write(f"{ended} sessions and {keys} API keys were revoked.")
 
-    def _state_counts(self, notify: str) -> int:
+    def _state_counts(self, who_is_told: str) -> int:
         """Write what will be revoked, and return the number of accounts."""
         total, keys = User.objects.count(), APIKey.objects.count()
         live = LoginSession.objects.filter(is_live(clock.now())).count()
-        told = len(_affected(Q())) if notify == AFFECTED else ""
         self.stdout.write(
             f"{total:,} accounts have {live:,} sessions and {keys:,} API keys, which are revoked "
-            f"now. {WHO_IS_TOLD[notify].format(told)}"
+            f"now. {who_is_told}"
         )
         return total
 
@@ -162,17 +164,21 @@ class Command(BaseCommand):
         self.stdout.write(f"{count} accounts were deleted again.")
 
 
-def _affected(whose: Q) -> set[UUID]:
+def _affected() -> set[UUID]:
     """Return the ids of people for whom programs and apps work without a browser."""
-    owners = APIKey.objects.filter(whose).values_list("user", flat=True)
-    return {*owners, *sessions.of_lasting_apps().filter(whose).values_list("user", flat=True)}
+    owners = APIKey.objects.values_list("user", flat=True)
+    return {*owners, *sessions.of_lasting_apps().values_list("user", flat=True)}
 
 
 @transaction.atomic
-def _revoke(ids: list[tuple[UUID]], notify: str, *, lock_passwords: bool) -> tuple[int, int]:
+def _revoke(
+    ids: list[tuple[UUID]], told: set[UUID] | None, *, lock_passwords: bool
+) -> tuple[int, int]:
     """Revoke what gives access to the accounts with these ids, which are all from first to last.
 
     Returns the number of revoked sessions and the number of revoked API keys.
+
+    ``told``: the ids of people who are notified, or None for everybody.
     """
     (first,), (last,) = ids[0], ids[-1]
     people, whose = User.objects.filter(pk__range=(first, last)), Q(user__gte=first, user__lte=last)
@@ -182,7 +188,6 @@ def _revoke(ids: list[tuple[UUID]], notify: str, *, lock_passwords: bool) -> tup
         # Not locked accounts, whose password field contains the hash that proves ownership.
         rows = people.exclude(password__startswith=LOCKED)
         rows.update(password=locked_password(), locked_at=None, horizon=None)
-    affected = _affected(whose) if notify == AFFECTED else None
     keys = apikeys.revoke_of_many(whose)
     counts = sessions.revoke_of_many(whose)
     ended = {key.user_id: 0 for key in keys} | counts
@@ -193,8 +198,6 @@ def _revoke(ids: list[tuple[UUID]], notify: str, *, lock_passwords: bool) -> tup
         ],
         COMMAND_LINE,
     )
-    if notify != NOBODY:
-        told = recorded.keys() if affected is None else recorded.keys() & affected
-        users = User.objects.filter(pk__in=told).prefetch_related("emails")
-        notices.tell_many((user, recorded[user.pk]) for user in users)
+    people = people.filter(pk__in=recorded.keys() if told is None else recorded.keys() & told)
+    notices.tell_many((user, recorded[user.pk]) for user in people.prefetch_related("emails"))
     return sum(counts.values()), len(keys)
