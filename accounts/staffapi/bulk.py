@@ -96,7 +96,7 @@ class BulkView(views.APIView):
     @extend_schema(
         operation_id="act_on_accounts",
         parameters=[idempotency.KEY],
-        request={LinesParser.media_type: OpenApiTypes.STR},
+        request={LinesParser.media_type: OpenApiTypes.BINARY},
         responses=BulkResultsSerializer,
     )
     def post(self, request: Request) -> Response:

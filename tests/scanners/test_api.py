@@ -88,7 +88,7 @@ def python_client(description, folder):
     """Generate a Python client by openapi-python-client."""
     programs = environment(HERE / "requirements.txt")
     config = folder / "config.json"
-    binary = {"application/zip": "application/octet-stream"}
+    binary = dict.fromkeys(("application/zip", "application/x-ndjson"), "application/octet-stream")
     config.write_text(json.dumps({"post_hooks": [], "content_type_overrides": binary}))
     run(
         *(programs / "openapi-python-client", "generate", "--path", description),
