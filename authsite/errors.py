@@ -107,9 +107,10 @@ ENDPOINTS = (
     *("/oauth/device_authorization", "/oauth/register"),
     *("/.well-known/openid-configuration", "/.well-known/oauth-"),
 )
-API = "/api/"
-# The clients of these paths are programs: API calls, those endpoints, health checks and metrics.
-MACHINES = (API, *ENDPOINTS, "/health/", "/metrics")
+API, FORWARD = "/api/", "/auth/forward"
+# The clients of these paths are programs: API calls, those endpoints, proxies, health checks and
+# metrics.
+MACHINES = (API, *ENDPOINTS, FORWARD, "/health/", "/metrics")
 # The key in ``request.META`` of a database error that occurred before Django got the request. The
 # middleware raises it, so that the client need not wait for the same error again.
 FAILED = "authsite.failed"

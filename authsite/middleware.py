@@ -46,6 +46,7 @@ from accounts.tokens import dpop
 from authsite.errors import (
     API,
     FAILED,
+    FORWARD,
     api_refusal,
     as_public_error,
     fields_body,
@@ -107,7 +108,9 @@ class Middleware:
 class HeadersMiddleware(Middleware):
     """Adds the headers that Django cannot be configured to send.
 
-    All responses get these headers, including errors, redirects and static files.
+    All responses get these headers, including errors, redirects and static files. Only HSTS is
+    missing where it would apply to other sites: a proxy shows the answers of forward authentication
+    on the hosts of apps.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -117,7 +120,8 @@ class HeadersMiddleware(Middleware):
         # Browsers may store a response only if its view allows that. Otherwise, pages could be seen
         # after sign-out.
         response.setdefault("Cache-Control", "no-store")
-        if _is_shared_name(request.META.get("HTTP_HOST", "")):
+        is_of_app = request.path_info.startswith(FORWARD)
+        if is_of_app or _is_shared_name(request.META.get("HTTP_HOST", "")):
             del response["Strict-Transport-Security"]
         # Hides the name of the server software (ASVS 13.4.6).
         response["Server"] = "web"
@@ -166,6 +170,8 @@ class ClientMiddleware(Middleware):
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         ip, scheme = behind_proxies(request.META, settings.AUTHSITE.trusted_proxies)
+        # Forward authentication believes only trusted peers (``accounts.oauth.forward``).
+        request.META["authsite.peer"] = request.META.get("REMOTE_ADDR", "")
         request.META["REMOTE_ADDR"] = ip
         if scheme == "https":
             # WSGI and ASGI store the scheme in different places.

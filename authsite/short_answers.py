@@ -35,6 +35,8 @@ class ShortResponse(NamedTuple):
     headers: Headers = []
 
 
+# The headers that are made anew for each answer, or are about one caller.
+OWN = {"content-length", "etag", "retry-after", "x-request-id", "ratelimit", "ratelimit-policy"}
 # The largest body in bytes. A refresh token has about a hundred.
 LARGEST_BODY = 1024
 
@@ -123,6 +125,8 @@ def _ready(_environ: Environ, _client_ip: str) -> ShortResponse | None:
 SIGN_IN, REFRESH = "/api/v1/token/", "/api/v1/token/refresh/"
 JWKS = "/.well-known/jwks.json"
 POSTED = {SIGN_IN, REFRESH}
+# The paths whose answers read a cookie. No other answer depends on one.
+READS_COOKIES: set[str] = set()
 RESPONDERS: dict[str, Callable[[Environ, str], ShortResponse | None]] = {
     "/api/v1/me/": _me,
     REFRESH: _refresh,

@@ -33,7 +33,9 @@ from authsite.errors import FAILED, language
 from authsite.serving.access_log import RequestLog
 from authsite.short_answers import (
     JWKS,
+    OWN,
     POSTED,
+    READS_COOKIES,
     RESPONDERS,
     SIGN_IN,
     Environ,
@@ -51,11 +53,9 @@ type Application = Callable[..., Iterable[bytes]]
 OK, REFUSED = "200 OK", "429 Too Many Requests"
 # With one of these, the answer depends on more than the short path knows.
 SPECIAL = (
-    *("HTTP_COOKIE", "HTTP_ORIGIN", "HTTP_TRANSFER_ENCODING", "HTTP_DPOP"),
+    *("HTTP_ORIGIN", "HTTP_TRANSFER_ENCODING", "HTTP_DPOP"),
     *("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"),
 )
-# The headers that are made anew for each answer, or are about one caller.
-OWN = {"content-length", "etag", "retry-after", "x-request-id", "ratelimit", "ratelimit-policy"}
 # The most kinds of one request whose headers are kept. Any port is valid in a Host, and any Host in
 # a health check. When the limit is reached, all are forgotten. Otherwise a client that sends many
 # Hosts would keep all other requests off the short path.
@@ -179,6 +179,7 @@ def _is_plain(environ: Environ) -> bool:
         and not environ.get("QUERY_STRING")
         and not environ.get("SCRIPT_NAME")
         and environ.keys().isdisjoint(SPECIAL)
+        and ("HTTP_COOKIE" not in environ or environ["PATH_INFO"] in READS_COOKIES)
         and (environ["PATH_INFO"] in POSTED or environ.get("CONTENT_LENGTH", "") in {"", "0"})
     )
 

@@ -46,7 +46,7 @@ class ServerSettings:
         "--webroot -w`, `lego --http.webroot`), served on REDIRECT_PORT."
     )
     trusted_proxies: tuple[Network, ...] = setting(
-        "Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count, by IP address or network.",
+        "Proxies whose headers `X-Forwarded-…` count, by IP address or network.",
         networks,
         default=(),
     )

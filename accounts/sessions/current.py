@@ -53,7 +53,7 @@ def redirect_to_reauthenticate(request: HttpRequest, *, back: str = "") -> HttpR
     return redirect_to_login(back or request.get_full_path(), reverse("account_reauthenticate"))
 
 
-def _accepts(session: LoginSession, client: ClientInfo) -> bool:
+def accepts(session: LoginSession, client: ClientInfo) -> bool:
     """Return whether ``SESSION_PROTECTION`` lets ``client`` use ``session``.
 
     A new version of a browser counts as the same browser. The middleware has already determined the
@@ -206,7 +206,7 @@ def _authenticate(request: HttpRequest) -> RequestAuth:
     if session is None or not session.user.is_active:
         return RequestAuth()
     client = client_of(request)
-    if _accepts(session, client):
+    if accepts(session, client):
         services.note_use(session, client)
         return RequestAuth(session)
     actor = Actor(client, session=session.pk)
@@ -249,7 +249,7 @@ def sign_out_reason_of(request: HttpRequest) -> str:
         return ""
     rows = LoginSession.objects.filter(ended_key=digest(key), user__is_active=True)
     session = rows.exclude(ended_by__in=UNTOLD).first()
-    if session is None or not _accepts(session, client_of(request)):
+    if session is None or not accepts(session, client_of(request)):
         return ""
     return str(REASONS.get(session.ended_by, OTHER))
 

@@ -6,13 +6,13 @@ from tests.support.browser import NAMES, TIMEOUT_MS
 from tests.support.browser_passkeys import BUTTON, add_passkey
 from tests.support.browser_steps import press, sees, sign_in
 from tests.support.missing import find
-from tests.support.proxies import NAME, ORIGIN, SLOW_SECONDS, Nginx
+from tests.support.proxies import NAME, ORIGIN, Nginx
 from tests.support.site import Site, production
 from tests.support.steps import LOGIN, join
 from tests.support.virtual_authenticator import NO_AUTOFILL, VirtualAuthenticator
 
 FORMER = "login.lemon.example"
-PATIENT = {f"proxy_read_timeout {SLOW_SECONDS}s": "proxy_read_timeout 30s"}
+PATIENT = {f"proxy_read_timeout {Nginx.seconds}s": "proxy_read_timeout 30s"}
 
 
 @contextmanager

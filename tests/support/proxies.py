@@ -25,8 +25,6 @@ ORIGIN = f"https://{NAME}"
 TOKEN = "/api/v1/token/"
 # The IP address of a client, or of a content delivery network.
 EDGE = "127.0.0.9"
-# The time limit for an answer of the site; the files of ``deploy/`` have 30 seconds.
-SLOW_SECONDS = 1
 SILENT_SECONDS = 3.0
 
 # Regular expressions, and what replaces their matches.
@@ -61,6 +59,8 @@ class Proxy:
 
     name: str
     host = NAME
+    # The time limit for an answer of the site; the files of ``deploy/`` have 30 seconds.
+    seconds = 1
     process: Process
 
     def __init__(self, folder: Path, site: Site) -> None:
@@ -192,7 +192,7 @@ class Nginx(Proxy):
                 **listening,
                 NAME: self.host,
                 "127.0.0.1:8000": f"127.0.0.1:{self.site.port}",
-                "proxy_read_timeout 30s": f"proxy_read_timeout {SLOW_SECONDS}s",
+                "proxy_read_timeout 30s": f"proxy_read_timeout {self.seconds}s",
                 **self._changes,
             },
             "snippets/authsite.conf": {"/var/log/nginx": folder, "/var/www/authsite": self.pages},
@@ -251,7 +251,7 @@ class Caddy(Proxy):
             "/var/lib/caddy": str(self.folder),
             "/var/www/authsite": self.pages,
             "127.0.0.1:8000": f"127.0.0.1:{self.site.port}",
-            "response_header_timeout 30s": f"response_header_timeout {SLOW_SECONDS}s",
+            "response_header_timeout 30s": f"response_header_timeout {self.seconds}s",
         }
         config = self.folder / "Caddyfile"
         config.write_text(self.template("Caddyfile", changes))
