@@ -1,4 +1,6 @@
-"""The answer of the short path to an app that renews its tokens: see ``authsite.short_answers``.
+"""The answers of the short path to apps that renew tokens, and to proxies in front of apps.
+
+See ``authsite.short_answers``.
 
 ``authsite.short_path`` imports this module if the OpenID Provider is installed.
 """
@@ -8,10 +10,14 @@ import json
 from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest, QueryDict
 
+from accounts.oauth import forward
 from accounts.oauth.protocol import FORM, OAuthError, parameters
 from accounts.oauth.token_views import refresh_at_once
+from authsite.errors import FORWARD
 from authsite.short_answers import (
+    OWN,
     POSTED,
+    READS_COOKIES,
     RESPONDERS,
     Environ,
     ShortResponse,
@@ -35,5 +41,13 @@ def _token_of_app(environ: Environ, client_ip: str) -> ShortResponse | None:
     return ShortResponse(json.dumps(answer).encode()) if answer else None
 
 
+def _of_proxy(environ: Environ, client_ip: str) -> ShortResponse | None:
+    headers = forward.headers_for(environ, client_of_request(environ, client_ip))
+    return None if headers is None else ShortResponse(b"", [*headers.items()])
+
+
 RESPONDERS["/oauth/token"] = _token_of_app
 POSTED.add("/oauth/token")
+RESPONDERS[FORWARD] = _of_proxy
+READS_COOKIES.add(FORWARD)
+OWN.update(name.lower() for name in forward.HEADERS)

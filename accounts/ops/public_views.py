@@ -148,6 +148,7 @@ def privacy(request: HttpRequest) -> HttpResponse:
         "last_method_days": last_method.LIFE.days,
         "authorize_cookie": settings.AUTHORIZE_COOKIE_NAME,
         "logout_cookie": settings.LOGOUT_COOKIE_NAME,
+        "forward_cookie": settings.FORWARD_COOKIE_NAME,
         "language_cookie": settings.LANGUAGE_COOKIE_NAME,
         "language_days": timedelta(seconds=settings.LANGUAGE_COOKIE_AGE).days,
         "csrf_days": timedelta(seconds=settings.CSRF_COOKIE_AGE).days,

@@ -43,6 +43,8 @@ LAST_METHOD_COOKIE_NAME = f"{_PREFIX}last-method"
 REFRESH_COOKIE_NAME = f"{_PREFIX}refresh"
 AUTHORIZE_COOKIE_NAME = f"{_PREFIX}authorize"
 LOGOUT_COOKIE_NAME = f"{_PREFIX}logout"
+# On the hosts of apps behind a proxy, which always use HTTPS.
+FORWARD_COOKIE_NAME = "__Host-forward"
 
 CSRF_COOKIE_NAME = f"{_PREFIX}csrftoken"
 CSRF_COOKIE_SECURE = AUTHSITE.https

@@ -49,9 +49,12 @@ WANTED = {
     "spa": (MORE, f'redirect_uri: "{WEB}"'),
     "native": ({"redirect_uris": "http://127.0.0.1/callback"}, "CLIENT_ID="),
     "device": ({}, "/oauth/device_authorization"),
+    "forward": ({"redirect_uris": f"{WIKI}/auth/forward/callback"}, "CLIENT_ID=wiki.example.org"),
     "service": ({"resource": WIKI}, "/oauth/introspect"),
     "mcp": ({"resource": WIKI}, f"RESOURCE={WIKI}\nuvicorn"),
 }
+
+PUBLIC = {"spa", "native", "device", "forward"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,7 +63,7 @@ def test_the_last_step_shows_what_the_app_and_its_program_need(carol, kind):
     page = carol.post(f"{ADD}?kind={kind}", filled(carol, kind) | more)
 
     app, secret = the_app(), shown_secret(page)
-    assert (bool(secret), app.is_public) == (app.has_secret, kind in {"spa", "native", "device"})
+    assert (bool(secret), app.is_public) == (app.has_secret, kind in PUBLIC)
     assert (app.is_device, app.resource) == (kind == "device", more.get("resource", ""))
     assert not app.is_verified
     for text in (app.pk, "http://localhost:8000", "nobody has verified"):

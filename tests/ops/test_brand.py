@@ -133,7 +133,8 @@ def test_the_privacy_page_names_every_cookie_and_how_long_the_history_is_kept(cl
     given = signed_in(make_user("alice")).cookies
     client.get(LOGIN)
 
-    of_apps = (settings.AUTHORIZE_COOKIE_NAME, settings.LOGOUT_COOKIE_NAME)
+    of_apps = [settings.AUTHORIZE_COOKIE_NAME, settings.LOGOUT_COOKIE_NAME]
+    of_apps.append(settings.FORWARD_COOKIE_NAME)
     for cookie in [*given, *client.cookies, settings.LANGUAGE_COOKIE_NAME, *of_apps]:
         assert f"<code>{cookie}</code>" in page
     assert f"for {settings.AUTHSITE.activity_days} days" in page

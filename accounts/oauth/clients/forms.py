@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.administration.act_views import ReasonForm
 from accounts.common import secrets
-from accounts.oauth.clients import documents, services
+from accounts.oauth.clients import documents, services, uris
 from accounts.oauth.clients import keys as client_keys
 from accounts.oauth.clients.kinds import KINDS
 from accounts.oauth.clients.models import Client
@@ -263,6 +263,8 @@ class ClientForm(forms.ModelForm):
 
         Otherwise an old page would bring back a redirect URI that somebody has just removed.
         """
+        if self.kind.is_forward and self.instance._state.adding:
+            self._take_host(self.cleaned_data.get("redirect_uris", []))
         rows = Client.objects.select_for_update(no_key=True)
         current = rows.filter(pk=self.instance.pk).first()
         if current and _version(current) != self.seen:
@@ -270,6 +272,20 @@ class ClientForm(forms.ModelForm):
                 _("Somebody else has changed this app meanwhile. Open the page again.")
             )
         return self.cleaned_data
+
+    def _take_host(self, redirect_uris: list[str]) -> None:
+        """Make the host of the only redirect URI the client ID.
+
+        Raises:
+            ValidationError: there is another redirect URI, or the host is an app already.
+        """
+        host = uris.host_of(next(iter(redirect_uris), ""))
+        if not uris.is_host(host) or redirect_uris != [uris.forward_callback(host)]:
+            sentence = _("Enter one URI: %(uri)s, with your host.")
+            raise ValidationError(sentence % {"uri": uris.forward_callback("HOST")})
+        if Client.objects.filter(pk=host).exists():
+            raise ValidationError(_("This host is already registered."))
+        self.instance.pk = host
 
 
 class _CurrentLogo:

@@ -12,6 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common import secrets
+from accounts.oauth.clients import uris
 from accounts.oauth.clients.models import Client
 
 
@@ -24,6 +25,7 @@ class Kind:
     ``command``: what a developer runs first, in the shell that has the settings of the app.
     ``is_service``: whether the app signs nobody in, but asks about tokens.
     ``is_script``: whether its settings are JavaScript, because it runs in a browser.
+    ``is_forward``: whether proxies ask about each request to it (``oauth.forward``).
     """
 
     label: str | Promise
@@ -32,11 +34,15 @@ class Kind:
     command: str = ""
     is_service: bool = False
     is_script: bool = False
+    is_forward: bool = False
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields that the form shows before the advanced ones."""
-        return ("name", "resource") if self.is_service else ("name", "logo", "redirect_uris")
+        usual = ("name", "logo", "redirect_uris")
+        if self.is_forward:
+            return (*usual, "required_group", "factor")
+        return ("name", "resource") if self.is_service else usual
 
 
 KINDS = {
@@ -57,6 +63,16 @@ KINDS = {
         _("It shows a code, which people type in here in a browser."),
         {"is_public": True, "is_device": True},
         command='curl -d client_id=$CLIENT_ID -d "scope=openid" $ISSUER/oauth/device_authorization',
+    ),
+    "forward": Kind(
+        _("App behind a proxy that asks this site"),
+        _("It knows no sign-in. nginx, Caddy or Traefik asks this site about each request."),
+        {
+            "is_public": True,
+            "is_first_party": True,
+            "redirect_uris": [uris.forward_callback("HOST")],
+        },
+        is_forward=True,
     ),
     "service": Kind(
         _("Service that checks tokens"),
@@ -101,6 +117,8 @@ def trial(client: Client) -> str:
     The app has not begun this sign-in, so it must refuse the answer. Nobody knows the PKCE verifier
     of the code.
     """
+    if client.is_forward:
+        return f"https://{client.pk}/"
     if not client.redirect_uris:
         return reverse("device") if client.is_device else ""
     asked = {

@@ -221,6 +221,14 @@ class Client(models.Model):
         return uris.document_host(self.pk) or uris.host_of(first)
 
     @property
+    def is_forward(self) -> bool:
+        """Whether proxies may ask about the app: an operator has registered its host for that.
+
+        Only operators make an app first-party, so no app that describes itself can take a host.
+        """
+        return self.is_first_party and uris.forward_callback(self.pk) in self.redirect_uris
+
+    @property
     def has_secret(self) -> bool:
         """Whether the app authenticates by a secret."""
         return not (self.is_public or self.jwks_uri) and self.jwks is None

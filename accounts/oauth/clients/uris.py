@@ -140,6 +140,11 @@ def is_host(text: str) -> bool:
     return len(text) <= LONGEST_HOST and re.fullmatch(_HOST, text, re.ASCII) is not None
 
 
+def forward_callback(host: str) -> str:
+    """Return the redirect URI of the app at ``host`` that proxies protect (``oauth.forward``)."""
+    return f"https://{host}/auth/forward/callback"
+
+
 def names_private_host(uri: str) -> bool:
     """Return whether ``uri`` names a private IP address, or this machine.
 
