@@ -32,7 +32,11 @@ from tests.support.site import CHEAP_HASHES, Site, migrated
 from tests.support.social import configured
 from tests.support.steps import make_user
 
-pytest_plugins = ["tests.support.browser", "tests.support.document_host"]
+pytest_plugins = [
+    "tests.support.browser",
+    "tests.support.document_host",
+    "tests.support.forward",
+]
 
 BROWSER = "tests/browser/"
 # Names that a module imports, or fixtures that its tests use, if it starts servers.

@@ -21,9 +21,10 @@ from accounts.apikeys import services as apikeys
 from accounts.common import secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
-from accounts.oauth import app_sessions
+from accounts.oauth import app_sessions, forward
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import Client
+from accounts.oauth.clients.uris import forward_callback
 from accounts.passwords.services import hash_password
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
@@ -33,7 +34,7 @@ from accounts.tokens.access import AccessToken
 from accounts.users import services as users
 from accounts.users.models import User
 from tests.bench.loads import STRIDE
-from tests.bench.servers import PEOPLE, REDIRECT_URI
+from tests.bench.servers import PEOPLE, REDIRECT_URI, WIKI
 from tests.support.copies import copy
 
 CLIENT = ClientInfo("198.51.100.7", "bench")
@@ -100,6 +101,23 @@ def tokens_of_app(session: LoginSession, client_id: str) -> list[str]:
     return tokens
 
 
+def cookies_of_wiki() -> list[str]:
+    """Return the cookie of an app behind a proxy for each of some people."""
+    fields = {"is_public": True, "is_first_party": True, "scope": "openid profile email groups"}
+    clients.create(
+        Client(pk=WIKI, name="wiki", redirect_uris=[forward_callback(WIKI)], **fields), Actor()
+    )
+    cookies = []
+    for number in range(PEOPLE):
+        user = User.objects.get(pk=id_of("person", number))
+        proofs = (Proof.now(Method.PASSWORD),)
+        browser = sessions.create(user, proofs, ClientInfo("", "curl/8.14"), is_remembered=True)
+        new = app_sessions.new(browser, WIKI, "openid", settings.AUTHSITE.origin, is_offline=False)
+        app_sessions.insert(new)
+        cookies.append(f"{forward.COOKIE}={forward.cookie_for(new.session.pk)}")
+    return cookies
+
+
 def main(*, few: int, people: int, families: int, known: int, password: str, to: str) -> None:
     first = make_few(few, password)
     session = new_session(first)
@@ -109,6 +127,7 @@ def main(*, few: int, people: int, families: int, known: int, password: str, to:
     told = [tokens_of(number * (families // known)) for number in range(known)]
     client = new_client()
     answer = {"known": told, "key": key, "access": access_token(session), "client": client}
+    answer["of_wiki"] = cookies_of_wiki()
     answer["of_app"] = tokens_of_app(session, client.partition(":")[0])
     Path(to).write_text(json.dumps(answer))
 

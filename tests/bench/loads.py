@@ -18,6 +18,7 @@ from tests.bench.servers import (
     PASSWORD,
     PEOPLE,
     VISITOR,
+    WIKI,
     Answer,
     Request,
     Server,
@@ -138,6 +139,12 @@ def app_refreshes(server: Server) -> Load:
 
 def jwks(server: Server) -> Load:
     return again([server.get(server.jwks_path)])
+
+
+def checks(server: Server) -> Load:
+    """Return what a proxy asks about the requests of some people to an app."""
+    asked = {"X-Forwarded-Host": WIKI, "X-Forwarded-Uri": "/", "X-Forwarded-Method": "GET"}
+    return again([server.get("/auth/forward", Cookie=held, **asked) for held in server.of_wiki])
 
 
 def login_page(server: Server) -> Load:

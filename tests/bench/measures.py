@@ -67,6 +67,7 @@ def on_sqlite(effort: Effort) -> Iterator[Row]:
         yield from passwords(meter, site, limited)
         yield from calls(meter, site, django, oidc)
         yield from apps(meter, site)
+        yield proxied(meter, site, entered(stack, peers.YES, peers.yes))
         yield from pages(meter, site, django, flask)
         yield in_a_storm(meter, site)
         yield memory(site, django)
@@ -126,6 +127,18 @@ def apps(meter: Meter, site: Ours) -> Iterator[Row]:
         meter.side(site, loads.app_refreshes), meter.side(site, loads.refreshes, "API")
     )
     yield compared("refresh of an app or of the API", of_app, own)
+
+
+def proxied(meter: Meter, site: Ours, yes: Server | str) -> Row:
+    """Measure the answers to a proxy that asks about the requests to an app."""
+    checks, others = meter.interleaved(
+        meter.side(site, loads.checks, "cookie"), meter.side(yes, loads.checks, "")
+    )
+    rates = tuple(1 / cost for cost in checks.costs)
+    name = "forward authentication: a request to an app"
+    return Row(
+        name, checks.token, checks.cell, others.words, rates, 2_000, at_least=True, unit="/s"
+    )
 
 
 def pages(meter: Meter, site: Ours, django: Server | str, flask: Server | str) -> Iterator[Row]:

@@ -21,6 +21,7 @@ from tests.support.process import Process, free_port, run, serving
 from tests.support.virtualenvs import environment
 
 STOCK, FLASK, OIDC, BETTER = "stock Django", "Flask-Security-Too", "oidc-provider", "better-auth"
+YES = "an application that only says yes"
 YARDSTICKS = Path(__file__).parent / "yardsticks"
 # Enough for the loads: more threads do not make Django faster.
 THREADS = "16"
@@ -85,6 +86,19 @@ def flask_security() -> Iterator[Server]:
         command = granian(programs, port, "flask_site:application")
         with serving(command, data / "log", port, env=env, cwd=data) as process:
             yield Server(FLASK, process, port, HEADERS, login_path="/login")
+
+
+@contextmanager
+def yes() -> Iterator[Server]:
+    """Run an application that allows every request, on the server program of this site."""
+    programs = environment(YARDSTICKS / "requirements.txt")
+    with TemporaryDirectory(prefix="authsite-bench-") as folder:
+        data, port = Path(folder), free_port()
+        env = os.environ | {"PYTHONPATH": str(YARDSTICKS)}
+        with serving(
+            granian(programs, port, "yes:application"), data / "log", port, env=env, cwd=data
+        ) as process:
+            yield Server(YES, process, port, HEADERS)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ PASSWORD = "a long password for measuring"
 PEOPLE = 16
 VISITOR = PEOPLE
 LOGIN = "/accounts/login/"
-REDIRECT_URI = "https://app.example.org/"
+REDIRECT_URI, WIKI = "https://app.example.org/", "wiki.example.org"
 # The example of RFC 7636 appendix B.
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -99,7 +99,8 @@ class Server:
     """A running server.
 
     `algorithm` names what signs its tokens, `api` is the path prefix of its API, and `key` is an
-    `Authorization` header with an API key.
+    `Authorization` header with an API key. `of_wiki` are `Cookie` headers of people who have opened
+    an app behind a proxy.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Server:
     login_path: str = LOGIN
     key: str = ""
     app: App | None = None
+    of_wiki: Sequence[str] = ("",)
 
     def get(self, path: str, **headers: str) -> Request:
         return Request("GET", path, None, self.headers | headers)

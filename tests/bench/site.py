@@ -75,6 +75,7 @@ def ours(
                 app=App.at("/oauth/authorize", "/oauth/token", told["client"])._replace(
                     tokens=tuple(told["of_app"])
                 ),
+                of_wiki=told["of_wiki"],
                 people=people,
                 known=tuple(Tokens(**pair) for pair in told["known"]),
             )
