@@ -8,6 +8,7 @@ from django.urls import path
 from accounts.oauth import (
     app_views,
     discovery_views,
+    forward,
     logout_views,
     token_views,
     views,
@@ -29,6 +30,8 @@ urlpatterns = [
     path("oauth/revoke", token_views.revoke, name="oauth_revoke"),
     path("oauth/introspect", token_views.introspect, name="introspect"),
     path("oauth/userinfo", token_views.userinfo, name="userinfo"),
+    path("auth/forward", forward.check, name="forward"),
+    path("auth/forward/callback", forward.callback, name="forward_callback"),
     path(".well-known/openid-configuration", discovery_views.provider, name="openid_configuration"),
     path(".well-known/oauth-authorization-server", discovery_views.provider, name="oauth_metadata"),
     path(

@@ -76,7 +76,8 @@ GUARDED = {
     "signin.session.establish_session": SIGN_IN_PAGES,
     "signin.session.establish_api_session": SIGN_IN_ENDPOINTS,
     "sessions.services.new_api_session": SIGN_IN_ENDPOINTS,
-    "tokens.families.first_token": SIGN_IN_ENDPOINTS,
+    # The callback redeems a code as apps do, but without ``offline_access``.
+    "tokens.families.first_token": f"{SIGN_IN_ENDPOINTS} /auth/forward/callback",
     "tokens.token_challenges.issue": (
         "/api/v1/token/ /api/v1/token/challenge/ /api/v1/session/ /api/v1/login/code/confirm/ "
         "/api/v1/session/code/"

@@ -61,6 +61,8 @@ OPEN = {
     # With a registration token only: tests/attacks/test_registration.py.
     "oauth/register",
     "oauth/logout",
+    # For trusted proxies, which pass on what browsers send: tests/attacks/test_forward.py.
+    *("auth/forward", "auth/forward/callback"),
     ".well-known/openid-configuration",
     ".well-known/oauth-authorization-server",
     ".well-known/oauth-protected-resource",
