@@ -15,7 +15,4 @@ urlpatterns = [
 ]
 if apps.is_installed("accounts.oauth"):
     # Before the pages, because every sign-in to an app requests these URLs.
-    urlpatterns[1:1] = [
-        path("", include("accounts.oauth.urls")),
-        path("api/v1/", include("accounts.oauth.api_urls")),
-    ]
+    urlpatterns.insert(1, path("", include("accounts.oauth.urls")))

@@ -1,9 +1,9 @@
-"""URLs of the OpenID Provider, and of the pages about connected apps.
+"""URLs of the OpenID Provider, and of the pages and API calls about connected apps.
 
 Those that apps call or send people to have no final slash, as is usual for such endpoints.
 """
 
-from django.urls import path
+from django.urls import include, path
 
 from accounts.oauth import (
     app_views,
@@ -13,8 +13,13 @@ from accounts.oauth import (
     token_views,
     views,
 )
+from accounts.oauth.api import AppsView, AppView
 from accounts.oauth.clients import registration
 
+api_urlpatterns = [
+    path("apps/", AppsView.as_view(), name="api-apps"),
+    path("apps/<path:client_id>/", AppView.as_view(), name="api-app"),
+]
 urlpatterns = [
     path("oauth/authorize", views.authorize, name="authorize"),
     path("oauth/continue/<str:key>", views.proceed, name="proceed"),
@@ -37,4 +42,5 @@ urlpatterns = [
     path(
         ".well-known/oauth-protected-resource", discovery_views.resource, name="resource_metadata"
     ),
+    path("api/v1/", include(api_urlpatterns)),
 ]

@@ -1,6 +1,6 @@
 """The routes of the API, with those of the OpenID Provider."""
 
 from accounts import api_urls
-from accounts.oauth import api_urls as of_apps
+from accounts.oauth.urls import api_urlpatterns
 
-ROUTES = [*api_urls.urlpatterns, *of_apps.urlpatterns]
+ROUTES = [*api_urls.urlpatterns, *api_urlpatterns]
