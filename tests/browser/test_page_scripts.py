@@ -39,7 +39,10 @@ def test_the_resend_button_is_enabled_after_a_countdown(site, page):
 
 
 def test_the_api_reference_is_accessible_under_a_strict_content_security_policy(page):
-    """A violation of the policy would appear on the console and fail the test."""
+    """A violation of the policy would appear on the console and fail the test.
+
+    ``test_pages.py`` looks at the whole page, before a call is open.
+    """
     answer = page.goto("/api/v1/docs/")
     assert answer
     assert "unsafe-" not in answer.headers["content-security-policy"]
@@ -49,7 +52,7 @@ def test_the_api_reference_is_accessible_under_a_strict_content_security_policy(
     call.get_by_role("button", name="Try it out").click()
 
     expect(call.get_by_role("textbox", name="Request body")).to_be_visible()
-    assert axe(page) == []
+    assert axe(page, part=".opblock.is-open") == []
     page.get_by_role("button", name="Authorize", exact=True).click()
     expect(page.get_by_role("dialog")).to_be_visible()
-    assert axe(page) == []
+    assert axe(page, part="[role=dialog]") == []

@@ -181,12 +181,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     return result
 
 
-def axe(page: Page, *rules: str) -> list[str]:
-    """Return a line for each accessibility problem that axe-core finds on a page.
+def axe(page: Page, *rules: str, part: str = ":root") -> list[str]:
+    """Return a line for each accessibility problem that axe-core finds in a part of a page.
 
-    All rules apply unless some are named. They include the size of targets (WCAG 2.5.8), which axe
-    leaves out by default. The page must run scripts. The debugger evaluates axe, so that neither
-    the Content Security Policy nor Trusted Types block it.
+    ``part``: a CSS selector; by default the whole page. All rules apply unless some are named. They
+    include the size of targets (WCAG 2.5.8), which axe leaves out by default. The page must run
+    scripts. The debugger evaluates axe, so that neither the Content Security Policy nor Trusted
+    Types block it.
     """
     session = page.context.new_cdp_session(page)
 
@@ -206,7 +207,8 @@ def axe(page: Page, *rules: str) -> list[str]:
         which = {"runOnly": list(rules)} if rules else {"rules": {"target-size": {"enabled": True}}}
         # The frame of an email runs no scripts, so axe would wait for its answer in vain.
         options = {"resultTypes": ["violations"], "iframes": False, **which}
-        violations = evaluate(f"axe.run({json.dumps(options)}).then(r => r.violations)")
+        arguments = f"{json.dumps(part)}, {json.dumps(options)}"
+        violations = evaluate(f"axe.run({arguments}).then(r => r.violations)")
     finally:
         session.detach()
     return [
