@@ -502,7 +502,9 @@ def test_the_wait_begins_when_a_mail_server_accepts_a_notice_and_is_told_daily(a
     """A server that refuses the notice for good leaves a receipt, too."""
     clock.advance(days=8)
     lock(alice)
-    Client().post(reset_link(), {"lost": "ask"})
+    browser, link = Client(), reset_link()
+    browser.post(link, {"lost": "ask"})
+    assert "The wait begins once our email about it has been sent." in browser.get(link).text
     (refused,) = Recovery.objects.get().mails
     MailReceipt.objects.create(pk=refused, created_at=clock.now(), failure="refused")
     clock.advance(hours=73)
@@ -568,6 +570,8 @@ def test_guesses_of_strangers_at_the_former_password_are_counted_over_all_links(
     lock(alice)
 
     links = [reset_link() for _ in range(3)]
+    assert asks_to_wait(Client(), links.pop())
+    links.append(next(path_of(m.action_url) for m in outbox() if "asked to unlock" in m.subject))
 
     statuses = [Client().post(link, {"former": "a guess"}).status_code for link in links * 2]
 

@@ -2,6 +2,7 @@
 
 Python imports a ``sitecustomize`` module from its path at each start, in the server's workers
 too. The clock stands still until it is moved, so that tests do not depend on the machine's speed.
+The site hashes with the cheapest parameters.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ HOOK = """
 import datetime, pathlib, threading
 here = pathlib.Path(__file__).parent
 
+import tests.support.cheap_hashes.sitecustomize
 from accounts.common import clock
 
 def now():
