@@ -190,9 +190,11 @@ def _redeem(client: Client, code: str, verifier: str, info: ClientInfo) -> Login
 
     Raises:
         OAuthError: the code is not for this app and this browser, was used, or has expired.
+        CannotSign: a signing key cannot be decrypted. The code is not used up.
     """
     challenge = codes.code_challenge_of(verifier)
     held = codes.get(code, client, uris.forward_callback(client.pk), challenge)
+    id_tokens.be_ready(client)
     codes.redeem(held, info)
     assert held.given is not None  # noqa: S101 for the type checker: ``redeem`` has set it
     return held.given

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from accounts.oauth.forward import HEADERS
 from tests.support.docs_examples import blocks_of
 from tests.support.forward import CALLBACK, CHECK, WIKI
 from tests.support.https import TlsClient
@@ -40,7 +41,7 @@ class App(Server):
 class WithApp:
     """A proxy of the site that protects ``app``, too."""
 
-    seconds = 5
+    seconds = 10
 
     def __init__(self, folder, site, app):
         super().__init__(folder, site)
@@ -106,8 +107,9 @@ def proxy(request, tmp_path_factory, site):
 
 
 @pytest.fixture(autouse=True)
-def _nothing_got(proxy):
-    proxy.app.got.clear()
+def _nothing_got(request):
+    if "proxy" in request.fixturenames:
+        request.getfixturevalue("proxy").app.got.clear()
 
 
 def follow(answer, *browsers):
@@ -138,7 +140,7 @@ def signed_in(proxy):
     return browser, wiki
 
 
-def test_a_stranger_signs_in_and_lands_on_the_page_of_an_app_that_learns_who_it_is(proxy):
+def test_17_3_a_stranger_signs_in_and_lands_on_the_page_of_an_app_that_learns_who_it_is(proxy):
     browser, wiki = proxy.client(), proxy.wiki()
     first = wiki.get("/pages?id=1&x=%C3%A9")
     form = follow(first, browser, wiki)
@@ -222,6 +224,12 @@ def test_no_path_host_or_method_reaches_the_app_without_a_sign_in(proxy):
         assert EVIL not in "".join(re.findall(r"(?i)location: (\S+)", raw)), (method, path, hosts)
         assert not raw.startswith("HTTP/1.1 200"), (method, path, hosts)
     assert proxy.app.got == []
+
+
+def test_the_page_lists_for_traefik_every_header_that_the_site_answers():
+    listed = re.search(r"authResponseHeaders: \[(.*)\]", block("yaml", "forwardAuth"))
+
+    assert listed[1].split(", ") == list(HEADERS)
 
 
 def test_a_sign_out_ends_access_within_a_second(proxy):

@@ -114,6 +114,19 @@ def test_a_person_outside_the_group_or_without_the_factor_reads_why(alice, wiki)
     assert visitor.site.get(page.wsgi_request.path)["Location"].startswith("/accounts/2fa/totp/")
 
 
+def test_two_pages_that_are_opened_at_once_both_open(alice, wiki):
+    visitor, begins = Visitor(alice), f"https://{WIKI}{CALLBACK}?state=/"
+    first = visitor.code(f"{begins}first")
+    del visitor.cookies[WIKI]
+    second = visitor.code(f"{begins}second")
+
+    again = visitor.open(first)["Location"]
+    code = target(visitor.site.get(again[again.index("/oauth/") :]))
+
+    assert visitor.open(second)["Location"] == f"https://{WIKI}/second"
+    assert visitor.open(code)["Location"] == f"https://{WIKI}/first"
+
+
 def test_whoever_cancels_or_refuses_cookies_reads_it_on_the_host_of_the_app(wiki):
     visitor = Visitor()
     cancelled = visitor.open(f"https://{WIKI}{CALLBACK}?{urlencode({'error': 'access_denied'})}")
