@@ -109,6 +109,7 @@ class UserForm(RightsForm):
 class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
     """The admin page of groups. Groups give rights, so only superusers can change them."""
 
+    title = gettext_lazy("Groups")
     form = RightsForm
     filter_horizontal = ()
     actions = None
