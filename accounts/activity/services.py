@@ -210,9 +210,20 @@ def tell_superusers(user: User, actor: Actor) -> None:
 
     Of a bulk act they had one email when it began, so this only records the change.
     """
-    mail = not actor.is_announced
-    for superuser in superusers().exclude(pk=user.pk):
-        record(superuser, events.STAFF_CHANGED, actor, detail=user.username, mail=mail)
+    record_for_superusers(events.STAFF_CHANGED, actor, user.username, but=user)
+
+
+def record_for_superusers(
+    event: Event, actor: Actor, detail: str, but: User | None = None, also: uuid.UUID | None = None
+) -> None:
+    """Record ``event`` in the history of every superuser, except that of ``but``.
+
+    ``also``: the id of another user in whose history the event is recorded.
+    """
+    others = User.objects.filter(pk__in=[also] if also else [], is_active=True)
+    for user in superusers() | others:
+        if user != but:
+            record(user, event, actor, detail=detail, mail=not actor.is_announced)
 
 
 def are_shown() -> Q:

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.models import Activity
-from accounts.activity.services import Actor, record, tell_superusers
+from accounts.activity.services import Actor, record, record_for_superusers, tell_superusers
 from accounts.administration import roles, steps
 from accounts.administration.person import Account, Facts
 from accounts.administration.roles import (
@@ -44,7 +44,7 @@ from accounts.throttle.limits import MAIL_AGAIN, STAFF, STAFF_CLEAR, Limit
 from accounts.throttle.services import hit
 from accounts.users.emails import masked
 from accounts.users.models import PendingSignup, User
-from accounts.users.rights import Role, role_of, superusers
+from accounts.users.rights import Role, role_of
 from accounts.users.services import AccountChanged
 
 PRIMARY = _("Primary address")
@@ -462,8 +462,7 @@ def note(
 
 def tell_of_many(staff: User, actor: Actor, what: str | Promise, number: int) -> None:
     """Notify the other superusers that ``staff`` does ``what`` with ``number`` people."""
-    for superuser in superusers().exclude(pk=staff.pk):
-        record(superuser, events.BULK_STARTED, actor, detail=f"{what}: {number}")
+    record_for_superusers(events.BULK_STARTED, actor, f"{what}: {number}", but=staff)
 
 
 def _tell_if_many(staff: User, actor: Actor, what: str | Promise) -> None:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.events import Event
-from accounts.activity.services import Actor, record, tell_superusers
+from accounts.activity.services import Actor, record_for_superusers, tell_superusers
 from accounts.administration import acts, roles
 from accounts.administration.roles import NotInRole
 from accounts.common.errors import PublicError
@@ -18,7 +18,7 @@ from accounts.common.signals import credentials_changed
 from accounts.invitations.services import MoreThanOwnRights
 from accounts.profile import services as profiles
 from accounts.users.models import User
-from accounts.users.rights import groups_to_give, note_groups_changed, superusers
+from accounts.users.rights import groups_to_give, note_groups_changed
 
 
 class WillBeDeleted(PublicError):
@@ -113,8 +113,7 @@ def tell_group(group: Group, members: Iterable[User], staff: User | None, actor:
     for member in members:
         tell(member, {"user_permissions"}, staff, actor)
     by = actor.as_staff(staff) if staff else actor
-    for superuser in superusers():
-        record(superuser, events.GROUP_CHANGED, by, detail=group.name)
+    record_for_superusers(events.GROUP_CHANGED, by, group.name)
 
 
 @transaction.atomic

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.models import Activity
-from accounts.activity.services import Actor, record
+from accounts.activity.services import Actor, record, tell_superusers
 from accounts.calls import idempotency
 from accounts.codes import services as codes
 from accounts.codes.services import LinkEnded, Purpose
@@ -31,7 +31,7 @@ from accounts.throttle.limits import MAIL_AGAIN, STAFF_INVITE, Budget
 from accounts.throttle.services import hit as spend_budget
 from accounts.users import emails
 from accounts.users.models import User
-from accounts.users.rights import groups_to_give, note_groups_changed, superusers
+from accounts.users.rights import groups_to_give, note_groups_changed
 
 
 def invitation_message(invitation: Invitation, token: str) -> Message:
@@ -286,8 +286,7 @@ def _give_rights(user: User, invitation: Invitation, groups: list[Group]) -> Non
     by = Actor().as_staff(inviter, invitation.reason)
     names = ", ".join(group.name for group in given)
     record(user, events.RIGHTS_CHANGED, by, detail=names, mail=False)
-    for superuser in superusers():
-        record(superuser, events.STAFF_CHANGED, by, detail=user.username)
+    tell_superusers(user, by)
 
 
 def _new(inviter: User, email: str, *, is_staff: bool, life: timedelta) -> Invitation:

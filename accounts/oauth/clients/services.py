@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.events import Event
-from accounts.activity.services import Actor, record
+from accounts.activity.services import Actor, record_for_superusers
 from accounts.common import clock, secrets
 from accounts.common.config import Config
 from accounts.common.database import P, PreparedQueries, PreparedQuery, delete_in_batches
@@ -34,7 +34,6 @@ from accounts.oauth.models import AuthorizationCode
 from accounts.ops.doctor.findings import Finding, found
 from accounts.ops.doctor.inside import some
 from accounts.sessions.models import LoginSession
-from accounts.users.models import User
 
 # The app is enabled and authenticates by secrets.
 HAS_SECRET = Q(is_public=False, jwks__isnull=True, jwks_uri="", disabled_at__isnull=True)
@@ -247,9 +246,7 @@ def prune() -> int:
 
 def tell(event: Event, detail: str, actor: Actor) -> None:
     """Record ``event`` in the histories of ``actor``, if that is a user, and of every superuser."""
-    concerned = Q(is_superuser=True) | Q(username=actor.name)
-    for user in User.objects.filter(concerned, is_active=True):
-        record(user, event, actor, detail=detail)
+    record_for_superusers(event, actor, detail, also=actor.id)
 
 
 def _end_tokens(disabled: QuerySet[Client]) -> None:
