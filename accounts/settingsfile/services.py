@@ -17,7 +17,7 @@ from accounts.common.errors import PublicError
 from accounts.common.text import refuse_invisible
 from accounts.settingsfile import toml
 from accounts.settingsfile.groups import Groups
-from accounts.settingsfile.kinds import FURTHER, Kind, Values
+from accounts.settingsfile.kinds import FURTHER, Kind, Values, in_order
 from accounts.settingsfile.models import MadeByFile
 
 # What a value is called in an error, by the type of the default.
@@ -67,7 +67,7 @@ def apply(text: str, *, prune: bool = False, only_check: bool = False) -> list[C
     tables = _parsed(text)
     kinds = _kinds()
     with _naming(""):
-        _refuse_unknown(tables, [kind.name for kind in kinds])
+        in_order(tables, [kind.name for kind in kinds])
     with transaction.atomic():
         runs = [_Run(kind, tables.get(kind.name, {})) for kind in kinds]
         changes = [change for run in runs for change in run.save()]
@@ -157,7 +157,7 @@ def _checked(given: Any, kind: Kind[Any]) -> Values:
         ValidationError: a key is unknown, or a value has another type or is not allowed.
     """
     _check_type(given, {})
-    _refuse_unknown(given, kind.defaults)
+    in_order(given, kind.defaults)
     found = {}
     for name, value in given.items():
         try:
@@ -178,11 +178,6 @@ def _check_type(value: Any, default: Any) -> None:
         raise ValidationError(f"must be {_TYPES[type(default).__name__]}")
     for text in texts:
         refuse_invisible(text)
-
-
-def _refuse_unknown(given: Values, known: Any) -> None:
-    if unknown := sorted(given.keys() - set(known)):
-        raise ValidationError(f"{unknown[0]!r} is not one of: {', '.join(known)}")
 
 
 @contextmanager

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
-from hypothesis import given
-from hypothesis import strategies as st
 
 from accounts.activity.models import Activity
 from accounts.common.key_text import CLIENT_SECRET, REGISTRATION
@@ -126,17 +124,11 @@ def test_a_dump_of_a_full_site_applies_to_an_empty_one_without_a_difference(db, 
     assert token not in dumped
 
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
-VALUES = st.recursive(
-    TEXTS | st.booleans() | st.integers() | st.datetimes(timezones=st.just(UTC)),
-    lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner),
-    max_leaves=5,
-)
+def test_the_standard_library_reads_what_a_dump_writes():
+    odd, moment = '"\\\n\t\x00\x1f\x7f\u2028é😀', datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+    values = {"text": odd, "more": [True, -1, moment, [], {}, {odd: [odd, {"": ""}]}]}
 
-
-@given(VALUES)
-def test_the_standard_library_reads_what_a_dump_writes(value):
-    assert tomllib.loads(toml.table("kind", "é", {"key": value})) == {"kind": {"é": {"key": value}}}
+    assert tomllib.loads(toml.table("kind", odd, values)) == {"kind": {odd: values}}
 
 
 def test_the_example_in_the_docs_can_be_applied(db, monkeypatch, tmp_path):

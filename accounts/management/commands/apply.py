@@ -47,16 +47,14 @@ class Command(ResultCommand):
             sys.exit(1)
 
     def answer(self, **options: Any) -> dict[str, Any]:
+        file, how = options["file"], {"prune": options["prune"], "only_check": options["check"]}
         self.changes: list[services.Change] = []
         try:
-            text = Path(options["file"]).read_text() if options["file"] else ""
-            if options["file"]:
+            if file:
                 with turn(connection, self.stderr.write):
-                    self.changes = services.apply(
-                        text, prune=options["prune"], only_check=options["check"]
-                    )
+                    self.changes = services.apply(Path(file).read_text(), **how)
         except (OSError, ValueError) as error:
-            raise CommandError(f"{options['file']}: {error}") from None
+            raise CommandError(f"{file}: {error}") from None
         return {"changes": [asdict(change) for change in self.changes]}
 
     def words(self, facts: dict[str, Any]) -> str:
