@@ -214,13 +214,17 @@ def tell_superusers(user: User, actor: Actor) -> None:
 
 
 def record_for_superusers(
-    event: Event, actor: Actor, detail: str, but: User | None = None, also: uuid.UUID | None = None
+    event: Event,
+    actor: Actor,
+    detail: str,
+    but: User | None = None,
+    also: Iterable[uuid.UUID | None] = (),
 ) -> None:
     """Record ``event`` in the history of every superuser, except that of ``but``.
 
-    ``also``: the id of another user in whose history the event is recorded.
+    ``also``: the ids of other users in whose histories the event is recorded.
     """
-    others = User.objects.filter(pk__in=[also] if also else [], is_active=True)
+    others = User.objects.filter(pk__in=[id for id in also if id], is_active=True)
     for user in superusers() | others:
         if user != but:
             record(user, event, actor, detail=detail, mail=not actor.is_announced)

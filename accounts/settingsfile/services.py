@@ -4,10 +4,12 @@ The file decides about the rows that it names, whoever has made them. It removes
 settings file has made, and only if it is told to.
 """
 
+import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -15,7 +17,6 @@ from django.db import IntegrityError, transaction
 
 from accounts.common.errors import PublicError
 from accounts.common.text import refuse_invisible
-from accounts.settingsfile import toml
 from accounts.settingsfile.groups import Groups
 from accounts.settingsfile.kinds import FURTHER, Kind, Values, in_order
 from accounts.settingsfile.models import MadeByFile
@@ -85,8 +86,29 @@ def dump(origin: str) -> str:
         for identity, row in kind.rows().items():
             found = kind.values(row).items()
             values = {name: value for name, value in found if value != kind.defaults[name]}
-            parts.append(toml.table(kind.name, identity, values))
+            parts.append(table(kind.name, identity, values))
     return "\n".join(parts)
+
+
+def table(name: str, key: str, values: Mapping[str, Any]) -> str:
+    """Return the table ``[name.key]`` with ``values``."""
+    lines = (f"{name} = {as_toml(value)}\n" for name, value in values.items())
+    return f"[{name}.{as_toml(key)}]\n{''.join(lines)}"
+
+
+def as_toml(value: Any) -> str:
+    """Return ``value``: a text, a number, a boolean, an aware time, or a list or dict of these."""
+    match value:
+        case dict():
+            pairs = (f"{as_toml(key)} = {as_toml(item)}" for key, item in value.items())
+            return f"{{{', '.join(pairs)}}}"
+        case list():
+            return f"[{', '.join(map(as_toml, value))}]"
+        case datetime():
+            return value.isoformat()
+        case _:
+            # Basic strings are JSON's, but TOML does not allow surrogates, or DEL as it is.
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _kinds() -> list[Kind[Any]]:
@@ -128,7 +150,7 @@ class _Run:
             MadeByFile.objects.get_or_create(kind=kind.name, mark=mark)
             return Change("new", item)
         shown = sorted(changed - kind.withheld)
-        values = {name: (toml.text(current[name]), toml.text(wanted[name])) for name in shown}
+        values = {name: (as_toml(current[name]), as_toml(wanted[name])) for name in shown}
         values |= dict.fromkeys(sorted(changed & kind.withheld), ("…", "…"))
         return Change("changed", item, values) if changed else None
 

@@ -19,10 +19,13 @@ class WebhooksConfig(AppConfig):
         from accounts.activity import services as activity
         from accounts.administration import roles
         from accounts.common.queues import sender
+        from accounts.settingsfile import kinds
         from accounts.webhooks import services
+        from accounts.webhooks.settings_file import Webhooks
 
         activity.FOLLOWERS.append(services.write)
         sender.register(services.WORK)
+        kinds.FURTHER.append(Webhooks)
         roles.register(
             self.label,
             {

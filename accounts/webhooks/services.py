@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.models import Activity
-from accounts.activity.services import Actor, data_of, record, timestamp
+from accounts.activity.services import Actor, data_of, record_for_superusers, timestamp
 from accounts.common import clock, crypto, metrics, secrets
 from accounts.common.database import delete_in_batches
 from accounts.common.errors import PublicError
@@ -229,9 +229,8 @@ def _secret(given: str) -> str:
 
 def _tell(event: Event, endpoint: Endpoint, actor: Actor) -> None:
     """Record ``event`` in the histories of its maker, of ``actor`` and of every superuser."""
-    concerned = Q(is_superuser=True) | Q(pk__in={endpoint.made_by, actor.id} - {None})
-    for user in User.objects.filter(concerned, is_active=True):
-        record(user, event, actor, detail=endpoint.description)
+    also = (endpoint.made_by, actor.id)
+    record_for_superusers(event, actor, endpoint.description, also=also)
 
 
 log = logging.getLogger(__name__)

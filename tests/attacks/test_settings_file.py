@@ -7,18 +7,22 @@ from django.contrib.auth.models import Group
 
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor
+from accounts.common.crypto import unseal
 from accounts.common.key_text import CLIENT_SECRET, REGISTRATION
 from accounts.oauth.clients import registration
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import Client, ClientSecret, RegistrationToken
 from accounts.oauth.clients.registration import find_token
 from accounts.settingsfile.models import MadeByFile
-from accounts.settingsfile.services import WrongFile, apply
+from accounts.settingsfile.services import WrongFile, apply, dump
+from accounts.webhooks.models import Endpoint
+from accounts.webhooks.services import PURPOSE, rotate_secret, set_enabled
 from tests.support.apps import make_app
 from tests.support.nodes import POSTGRES_PROVED, database
 from tests.support.registration import new_token, self_register
 from tests.support.site import Site, together
 from tests.support.steps import make_user
+from tests.support.webhooks import told_at
 
 pytestmark = pytest.mark.django_db
 
@@ -26,6 +30,7 @@ URI = 'name = "Wiki"\nredirect_uris = ["https://wiki.example.org/"]\n'
 APP = f"[apps.wiki]\n{URI}"
 GROUP = "[groups.Editors]\n"
 TOKEN = '[registration_tokens.ci]\ntoken = "env:TOKEN"\nexpires = 2026-12-01T00:00:00Z\n'
+HOOK = '[webhooks.Billing]\nurl = "https://billing.example/"\nkinds = ["user.deleted"]\n'
 STAFF = Actor(name="carol")
 
 
@@ -34,21 +39,25 @@ def referred(monkeypatch, clock):
     """The secrets to which the files refer. The time is a month before the token expires."""
     clock.set(datetime(2026, 11, 1, tzinfo=UTC))
     found = {"SECRET": CLIENT_SECRET.make().text, "TOKEN": REGISTRATION.make().text}
+    found["HOOK"] = f"whsec_{'A' * 32}"
     for name, text in found.items():
         monkeypatch.setenv(name, text)
     return found
 
 
 def state():
-    models = (Group, Group.permissions.through, Client, ClientSecret, RegistrationToken, Activity)
-    return [list(model.objects.order_by("pk").values()) for model in (*models, MadeByFile)]
+    models = (Group, Group.permissions.through, Client, ClientSecret, RegistrationToken)
+    models = (*models, Endpoint, Activity, MadeByFile)
+    return [list(model.objects.order_by("pk").values()) for model in models]
 
 
 def test_prune_removes_nothing_that_staff_have_made():
     Group.objects.create(name="Editors")
     clients.create(Client(pk="wiki", name="W", redirect_uris=["https://w.example/"]), STAFF)
     new_token()
-    apply(f"{GROUP}[groups.Renamed]\n[groups.Gone]\n{APP}")
+    told_at("https://billing.example/", description="Billing")
+    apply(f"{GROUP}[groups.Renamed]\n[groups.Gone]\n{APP}{HOOK}[webhooks.Renamed]\n{HOOK[19:]}")
+    Endpoint.objects.filter(description="Renamed").update(description="Invoices")
     Group.objects.filter(name="Renamed").update(name="Writers")
     Group.objects.get(name="Gone").delete()
     Group.objects.create(name="Gone")
@@ -56,7 +65,22 @@ def test_prune_removes_nothing_that_staff_have_made():
     assert apply("", prune=True) == []
     assert Group.objects.filter(name__in=["Editors", "Writers", "Gone"]).count() == 3
     assert Client.objects.get().disabled_at is None
+    assert Endpoint.objects.filter(disabled_at=None).count() == 2
     assert RegistrationToken.objects.exists()
+
+
+def test_a_webhook_for_people_of_a_deleted_group_does_not_hear_of_everybody():
+    apply(f"{GROUP}{HOOK}groups = ['Editors']")
+    Group.objects.get(name="Editors").delete()
+    hook = Endpoint.objects.get()
+
+    dumped = dump("https://accounts.example.org")
+    assert apply(dumped) == []
+    Endpoint.objects.all().delete()
+    apply(dumped)
+
+    assert Endpoint.objects.get().groups == [0]
+    assert hook.groups != [0]
 
 
 def test_prune_keeps_a_group_that_an_app_needs():
@@ -69,7 +93,7 @@ def test_prune_keeps_a_group_that_an_app_needs():
 
 
 def test_what_staff_have_ended_stays_ended(referred):
-    text = f'{APP}secret = "env:SECRET"\n{TOKEN}'
+    text = f'{APP}secret = "env:SECRET"\n{TOKEN}{HOOK}secret = "env:HOOK"'
     apply(text)
     app = Client.objects.get()
     assert clients.authenticate("wiki", referred["SECRET"]) == app
@@ -78,8 +102,13 @@ def test_what_staff_have_ended_stays_ended(referred):
     clients.rotate_secret(app, STAFF, now=True)
     registration.revoke(RegistrationToken.objects.get(), STAFF)
     clients.set_enabled(app, STAFF, enabled=False)
+    hook = Endpoint.objects.get()
+    secret = rotate_secret(hook, STAFF, now=True)
+    set_enabled(hook, STAFF, enabled=False)
 
     assert apply(text) == []
+    hook.refresh_from_db()
+    assert (unseal(hook.secret, PURPOSE), hook.disabled_at is None) == (secret, False)
     assert Client.objects.get().disabled_at
     clients.set_enabled(app, STAFF, enabled=True)
     assert clients.authenticate("wiki", referred["SECRET"]) is None
@@ -108,6 +137,12 @@ WRONG = [
     (f"{APP}jwks = {{keys = []}}", "apps.wiki.jwks: Enter a JSON Web Key Set"),
     (f"{APP}required_group = 'None'", "apps.wiki.required_group: There is no such group"),
     (f"{APP}homepage = 'http://wiki.example.org'", "apps.wiki.homepage: Enter a valid URL"),
+    (f"{HOOK}secret = 'env:TOKEN'", "webhooks.Billing.secret: A secret is whsec_ and 24 to 64"),
+    (
+        f"{HOOK[:-25]}format = 'set'\nkinds = ['email.changed']",
+        "webhooks.Billing.kinds: This format can",
+    ),
+    (f"{HOOK}groups = ['None']", "webhooks.Billing.groups: 'None' is not one of: "),
     (f"[apps.'a/b']\n{URI}", "apps.a/b: A client ID consists"),
     (f"{TOKEN}scope = ['admin:write']", "registration_tokens.ci.scope: 'admin:write' is not"),
     (TOKEN.replace("2026", "2027"), "registration_tokens.ci: A token expires in at most 365 days."),

@@ -10,13 +10,16 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 
 from accounts.activity.models import Activity
+from accounts.common.crypto import unseal
 from accounts.common.key_text import CLIENT_SECRET, REGISTRATION
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import Client, RegistrationToken
 from accounts.oauth.clients.registration import find_token
-from accounts.settingsfile import services, toml
+from accounts.settingsfile import services
 from accounts.settingsfile.models import MadeByFile
 from accounts.settingsfile.services import apply
+from accounts.webhooks.models import Endpoint
+from accounts.webhooks.services import PURPOSE
 from tests.support.apps import run
 from tests.support.client_keys import public_of
 from tests.support.forgeries import key_of
@@ -25,6 +28,7 @@ from tests.support.site import ROOT
 from tests.support.steps import make_user
 
 SERVICE = "https://wiki.example.org"
+HOOK_SECRET = f"whsec_{'A' * 32}"
 URI = 'name = "Wiki"\nredirect_uris = ["https://wiki.example.org/"]'
 EDITORS = '[groups.Editors]\nrights = ["accounts.view_user"]\n'
 # Together, the rows have each key of each kind with another value than its default.
@@ -74,6 +78,15 @@ name = "Terminal \\u2603"
 is_public = true
 is_device = true
 
+[webhooks.Billing]
+url = "https://10.0.0.1/hook"
+is_private = true
+format = "set"
+kinds = ["user.deleted"]
+groups = ['Ed "itors"']
+secret = "env:HOOK_SECRET"
+enabled = false
+
 [registration_tokens.ci]
 token = "file:TOKEN"
 clients = 5
@@ -90,11 +103,12 @@ def full(settings, monkeypatch, tmp_path, clock):
     clock.set(datetime(2026, 11, 1, tzinfo=UTC))
     secret, token = CLIENT_SECRET.make().text, REGISTRATION.make().text
     monkeypatch.setenv("WIKI_SECRET", secret)
+    monkeypatch.setenv("HOOK_SECRET", HOOK_SECRET)
     (tmp_path / "token").write_text(f"{token}\n")
     (tmp_path / "logo").write_bytes(clients.START + (64).to_bytes(4) * 2)
     text = FULL.replace("LOGO", f"{tmp_path}/logo").replace("TOKEN", f"{tmp_path}/token")
     jwks = public_of(key_of("ES256"), key_of("RS256"))
-    return text.replace("JWKS", toml.text(jwks)), secret, token
+    return text.replace("JWKS", services.as_toml(jwks)), secret, token
 
 
 def dump():
@@ -107,28 +121,31 @@ def test_a_dump_of_a_full_site_applies_to_an_empty_one_without_a_difference(db, 
     text, secret, token = full
     apply(text)
     dumped = dump()
-    for model in (Client, RegistrationToken, MadeByFile, Group):
+    for model in (Client, RegistrationToken, MadeByFile, Endpoint, Group):
         model.objects.all().delete()
 
     apply(dumped)
 
     assert dump() == dumped
-    assert apply(dumped) == apply(text) == []
+    assert apply(dumped) == []
+    assert [change.item for change in apply(text)] == ["webhooks.Billing"]
+    assert unseal(Endpoint.objects.get().secret, PURPOSE) == HOOK_SECRET
+    assert apply(text) == []
     tables = tomllib.loads(dumped)
     for kind in services._kinds():
-        assert {k for row in tables[kind.name].values() for k in row} == kind.defaults.keys()
+        keys = {key for row in tables[kind.name].values() for key in row}
+        assert keys == kind.defaults.keys() - ({"secret"} if kind.name == "webhooks" else set())
     Client.objects.update(disabled_at=None)
     assert clients.authenticate("wiki", secret)
     assert find_token(token).clients_left == 5
-    assert secret not in dumped
-    assert token not in dumped
+    assert not any(text in dumped for text in (secret, token, HOOK_SECRET))
 
 
 def test_the_standard_library_reads_what_a_dump_writes():
     odd, moment = '"\\\n\t\x00\x1f\x7f\u2028é😀', datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
     values = {"text": odd, "more": [True, -1, moment, [], {}, {odd: [odd, {"": ""}]}]}
 
-    assert tomllib.loads(toml.table("kind", odd, values)) == {"kind": {odd: values}}
+    assert tomllib.loads(services.table("kind", odd, values)) == {"kind": {odd: values}}
 
 
 def test_the_example_in_the_docs_can_be_applied(db, monkeypatch, tmp_path):
@@ -187,5 +204,6 @@ def test_superusers_and_members_read_that_a_settings_file_has_made_a_change(full
     assert set(rows.values_list("user__username", "kind")) == {
         *(("bob", "rights_changed"), ("carol", "staff_changed"), ("carol", "group_changed")),
         *(("carol", "app_registered"), ("carol", "app_disabled")),
+        *(("carol", "webhook_added"), ("carol", "webhook_disabled")),
         ("carol", "registration_token_made"),
     }

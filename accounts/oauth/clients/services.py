@@ -246,7 +246,7 @@ def prune() -> int:
 
 def tell(event: Event, detail: str, actor: Actor) -> None:
     """Record ``event`` in the histories of ``actor``, if that is a user, and of every superuser."""
-    record_for_superusers(event, actor, detail, also=actor.id)
+    record_for_superusers(event, actor, detail, also=(actor.id,))
 
 
 def _end_tokens(disabled: QuerySet[Client]) -> None:
