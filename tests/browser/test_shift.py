@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.administration import REASON
+from tests.support.administration import LIST, REASON
 from tests.support.browser import axe
 from tests.support.browser_steps import administrator, become, newcomer, says
 from tests.support.invitations import INVITE
@@ -138,6 +138,15 @@ def test_the_key_that_leads_to_the_search_can_be_switched_off(desk):
     desk.page.goto("/admin/accounts/dailycount/")
     desk.press("/")
     expect(desk.page.get_by_label("Find a person")).not_to_be_focused()
+
+
+def test_with_large_text_no_page_scrolls_sideways_on_a_phone(desk):
+    desk.page.set_viewport_size({"width": 390, "height": 844})
+    for path in ("/admin/", f"{LIST}?q=example.org"):
+        desk.page.goto(path)
+        # 200 % of the usual size (WCAG 1.4.4).
+        desk.page.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert desk.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
 @pytest.mark.parametrize("task", TASKS)
