@@ -396,7 +396,7 @@ def test_staff_leave_a_trace_of_all_the_people_whom_lists_show(clock):
     assert "4 people shown" in browser.get("/accounts/activity/").text
 
 
-def test_the_limit_counts_the_people_who_are_shown_and_not_the_pages():
+def test_the_limit_counts_the_people_who_are_shown_and_not_the_pages(clock):
     for name in ("alice", "bob"):
         make_user(name)
     browser, carol = desk(), User.objects.get(username="carol")
