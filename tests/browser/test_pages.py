@@ -348,5 +348,5 @@ def as_staff(site):
     app_id = re.search(r'id="client-id" dir="ltr">(\w+)<', shown)
     assert app_id
     page = f"{apps.LIST}{app_id[1]}/"
-    carol.post(f"{page}secret/", {}, csrf=carol.csrf(apps.LIST))
+    carol.post(f"{page}secret/", {"reason": "It leaked"}, csrf=carol.csrf(apps.LIST))
     yield carol, f"{page}change/", f"{WIDE} \N{EN DASH} Change app"
