@@ -408,7 +408,8 @@ def sender(is_stopping: Callable[[], bool] = bool) -> Sender[Delivery]:
 
 def is_needed() -> bool:
     """Return whether there is an enabled endpoint, or anything waits."""
-    return Endpoint.objects.filter(disabled_at=None).exists() or QUEUE.waiting()[0] > 0
+    waiting = Delivery.objects.filter(sent_at=None)
+    return Endpoint.objects.filter(disabled_at=None).exists() or waiting.exists()
 
 
 def give_up() -> int:

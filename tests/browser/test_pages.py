@@ -350,3 +350,12 @@ def as_staff(site):
     page = f"{apps.LIST}{app_id[1]}/"
     carol.post(f"{page}secret/", {"reason": "It leaked"}, csrf=carol.csrf(apps.LIST))
     yield carol, f"{page}change/", f"{WIDE} \N{EN DASH} Change app"
+    hook = {"description": WIDE, "url": f"https://example.org/{WIDE}", "format": "webhook"}
+    hook |= {"kinds": "user.created", "reason": "Payroll"}
+    hooks = "/admin/webhooks/endpoint/"
+    shown = carol.post(f"{hooks}add/", hook, csrf=carol.csrf(f"{hooks}add/")).text
+    yield carol, hooks, "Webhooks"
+    page = re.search(rf"{hooks}[\w-]{{36}}/", shown)
+    assert page
+    carol.post(f"{page[0]}test/", {}, csrf=carol.csrf(hooks))
+    yield carol, f"{page[0]}change/", f"{WIDE} \N{EN DASH} Change webhook"
