@@ -32,7 +32,8 @@ func main() {
 }
 
 func signUp() string {
-	body := *authsite.NewNewUserRequest(name, name+"@example.org", given[0])
+	body := *authsite.NewNewUserRequest(name, name+"@example.org")
+	body.SetPassword(given[0])
 	user, _, err := api.UsersAPI.SignUp(ctx).NewUserRequest(body).Execute()
 	check(err)
 	return user.Username
