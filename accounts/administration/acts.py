@@ -411,12 +411,13 @@ def perform(
     target: str = "",
     mode: str = Mode.NOW,
     is_limited: bool = True,
+    is_single: bool = True,
     check: Callable[[Account], None] | None = None,
 ) -> None:
     """Do the act ``name`` with ``account`` for ``staff``, and record it in both histories.
 
     ``actor``: the client and the session of ``staff``.
-    ``is_limited``: whether the budgets of acts count the act; a bulk act has a budget of its own.
+    ``is_limited``: whether the budgets of acts count the act. ``is_single``: as of :func:`note`.
     ``check``: raises an exception if the account, as read under a lock, must not be changed.
 
     Raises:
@@ -437,8 +438,7 @@ def perform(
                 check(account)
             chosen = _check(act, staff, account, target, mode)
             act.run(Order(account, by_staff, chosen, Mode(mode)))
-            by_self = replace(actor, reason=reason)
-            note(staff, by_self, account, act.label, is_single=is_limited)
+            note(staff, replace(actor, reason=reason), account, act.label, is_single=is_single)
     except (AccountChanged, EmailChangeRefused, SignupEnded, WrongCode):
         raise ChangedMeanwhile from None
 

@@ -212,7 +212,12 @@ def _perform_on(row: BulkPerson, bulk: BulkAct, staff: User, actor: Actor) -> No
         with transaction.atomic(), mass_mail(bulk.pk):
             # Of two requests, one waits here for the other, and then finds no row.
             if waiting.update(outcome=DONE):
-                acts.perform(bulk.act, staff, actor, row.user, reason=bulk.reason, is_limited=False)
+                acts.perform(
+                    *(bulk.act, staff, actor, row.user),
+                    reason=bulk.reason,
+                    is_limited=False,
+                    is_single=False,
+                )
     except NotInRole as error:
         stop(bulk, error.code)
     except PublicError as error:

@@ -41,9 +41,10 @@ def refuse_controls(value: str) -> None:
     """Refuse text with invisible characters, or with control characters other than newlines.
 
     Raises:
-        ValidationError: ``value`` contains such a character.
+        ValidationError: ``value`` contains such a character, or nothing but joiners and spaces.
     """
-    refuse_invisible(value.translate(_ALLOWED))
+    # Staff could give a reason that nobody sees.
+    refuse_blank(value.translate(_ALLOWED).strip(" ") or "\0")
 
 
 class UsernameField(forms.CharField):

@@ -1,6 +1,7 @@
 """The receivers of webhooks, and what is delivered to them."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
@@ -94,11 +95,14 @@ class Endpoint(models.Model):
         return self.format == self.Format.TOKEN
 
     def clean(self) -> None:
-        """Check the types of events.
+        """Check the types of events and the URL.
 
         Raises:
-            ValidationError: a type is unknown, or no Security Event Token tells of it.
+            ValidationError: a type is unknown, or no Security Event Token tells of it; or the URL
+                has a password, which staff would see and a dump would print.
         """
+        if "@" in urlsplit(self.url).netloc:
+            raise ValidationError({"url": URLValidator.message})
         offered = SECURITY_EVENTS if self.is_of_tokens else TYPES.keys()
         if unknown := set(self.kinds) - set(offered):
             sentence = _("This format can’t tell of “%(name)s”.")

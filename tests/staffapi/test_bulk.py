@@ -13,6 +13,7 @@ from accounts.activity.models import Activity
 from accounts.invitations.models import Invitation
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import Queue
+from accounts.staffapi import bulk
 from accounts.throttle.limits import STAFF
 from accounts.throttle.services import hit
 from accounts.users.models import User
@@ -56,6 +57,8 @@ def test_each_line_has_its_own_result_and_a_bad_line_harms_no_other():
         (line("delete", carol), 403, "not_allowed_on_staff"),
         (line("delete", owner), 403, "not_allowed_on_staff"),
         (line("delete", dora, reason=""), 400, "reason"),
+        (line("delete", dora, reason="\u3164"), 400, "reason"),
+        (line("delete", dora, reason="\u200d"), 400, "reason"),
         (line("delete", dora, target="x"), 400, "target"),
         (line("deactivate", alice), 409, "already_done"),
         (fresh | {"id": str(bob.pk)}, 400, "id"),
@@ -129,6 +132,19 @@ def test_many_small_bulk_calls_are_noticed_as_a_large_one():
 
     [begun] = owner.activity.filter(kind="bulk_started")
     assert begun.detail == "deactivate: 2"
+
+
+def test_bulk_calls_at_once_are_noticed_although_each_of_them_is_small(monkeypatch):
+    """Each looks at the acts of the last hour before the others act."""
+    key, owner = carols_key(), User.objects.get(username="owner")
+    users = [make_user(f"person{n}") for n in range(22)]
+    monkeypatch.setattr(bulk, "_announced", lambda _staff, actor, _lines: actor)
+
+    for n in (0, 11):
+        in_bulk(key, *(line("deactivate", user) for user in users[n : n + 11]))
+
+    [begun] = owner.activity.filter(kind="bulk_started")
+    assert begun.detail == "Deactivate the account: 21"
 
 
 def test_a_repeated_bulk_call_creates_nothing_twice():

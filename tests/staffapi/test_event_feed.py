@@ -1,5 +1,8 @@
 """The event feed."""
 
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
 from accounts.activity import events
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
@@ -63,6 +66,21 @@ def test_the_feed_goes_on_after_an_id(alice, clock):
     assert second["next"] is None
     for wrong in ("x", "-1", "1e3", "9" * 20, "1&after=2"):
         assert call(f"{FEED}?after={wrong}", token=token).status == 400
+
+
+def test_the_feed_reads_no_more_of_a_long_history_than_it_shows(alice, clock):
+    """Otherwise each call would search years of events."""
+    token = a_token()
+    Activity.objects.all()._raw_delete("default")
+    rows = [record(alice, events.PASSWORD_SET, Actor()) for _ in range(52)]
+    clock.advance(minutes=2)
+
+    with CaptureQueriesContext(connection) as queries:
+        call(f"{FEED}?after={rows[0].pk - 1}", token=token)
+
+    [looked] = [query["sql"] for query in queries if "MIN(" in query["sql"]]
+    assert f'"id" > {rows[0].pk - 1}' in looked
+    assert f'"id" <= {rows[50].pk}' in looked
 
 
 def test_only_staff_with_a_recent_factor_read_the_feed(alice, token):

@@ -112,6 +112,12 @@ def test_a_secret_from_elsewhere_has_24_bytes_at_least(db, weak):
     assert services.save_endpoint(endpoint, Actor(), good) == good
 
 
+def test_the_url_of_a_webhook_has_no_password_which_staff_would_see(db):
+    with pytest.raises(ValidationError):
+        told_at("https://user:password@example.org/hook")
+    assert told_at("https://example.org/@hook")
+
+
 def test_a_change_that_is_rolled_back_writes_nothing(alice):
     told_at(URL)
 
