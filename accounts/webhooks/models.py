@@ -1,7 +1,7 @@
 """The receivers of webhooks, and what is delivered to them."""
 
+import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
@@ -101,7 +101,7 @@ class Endpoint(models.Model):
             ValidationError: a type is unknown, or no Security Event Token tells of it; or the URL
                 has a password, which staff would see and a dump would print.
         """
-        if "@" in urlsplit(self.url).netloc:
+        if re.match("https://[^/?#]*@", self.url):
             raise ValidationError({"url": URLValidator.message})
         offered = SECURITY_EVENTS if self.is_of_tokens else TYPES.keys()
         if unknown := set(self.kinds) - set(offered):

@@ -113,8 +113,9 @@ def test_a_secret_from_elsewhere_has_24_bytes_at_least(db, weak):
 
 
 def test_the_url_of_a_webhook_has_no_password_which_staff_would_see(db):
-    with pytest.raises(ValidationError):
-        told_at("https://user:password@example.org/hook")
+    for url in ("https://user:password@example.org/hook", "https://["):
+        with pytest.raises(ValidationError):
+            told_at(url)
     assert told_at("https://example.org/@hook")
 
 
