@@ -233,5 +233,5 @@ def _is_news(user: User, row: Activity) -> bool:
     """Return whether the hourly limit allows another notice about this kind of event."""
     hour = clock.now() - timedelta(hours=1)
     rows = Activity.objects.filter(user=user, kind=row.kind, at__gt=hour)
-    # A program of staff causes thousands.
+    # Without the slice, the database would count the thousands that a program of staff causes.
     return rows[: MOST_AN_HOUR + 1].count() <= MOST_AN_HOUR

@@ -44,7 +44,7 @@ _EMAIL_CHANGES = events.names(events.ADDRESS_ADDED, events.ADDRESS_REMOVED, even
 _INSERT = PreparedInsert(Activity)
 
 # Where the lines of ``EVENT_LOG`` go if it is ``stdout``. The server process sets this to its
-# standard output. That of a command has the answer of the command.
+# standard output. Commands print their answers there, so their lines go to standard error.
 stream: TextIO = sys.stderr
 
 # Called with the events of which other systems hear, in the transaction of their change.
@@ -178,7 +178,7 @@ def timestamp(row: Activity) -> str:
 def log_events(rows: Iterable[Activity]) -> None:
     """Append a line of JSON for each of ``rows`` to ``EVENT_LOG``.
 
-    The reason is that of a failed sign-in.
+    Only a failed sign-in has a reason. Reasons that people typed are left out.
     """
     text = "".join(f"{_line(row)}\n" for row in rows)
     if settings.AUTHSITE.event_log == "stdout":
@@ -208,7 +208,7 @@ def _line(row: Activity) -> str:
 def tell_superusers(user: User, actor: Actor) -> None:
     """Notify every other superuser that the rights or the state of ``user`` have changed.
 
-    Of a bulk act they had one email when it began, so this only records the change.
+    If ``actor`` is announced, this only records the change: one email was about all the acts.
     """
     record_for_superusers(events.STAFF_CHANGED, actor, user.username, but=user)
 

@@ -417,7 +417,7 @@ def perform(
     """Do the act ``name`` with ``account`` for ``staff``, and record it in both histories.
 
     ``actor``: the client and the session of ``staff``.
-    ``is_limited``: whether the budgets of acts count the act. ``is_single``: as of :func:`note`.
+    ``is_limited``: whether the budgets of acts count the act. ``is_single``: see :func:`note`.
     ``check``: raises an exception if the account, as read under a lock, must not be changed.
 
     Raises:
@@ -443,7 +443,7 @@ def perform(
         raise ChangedMeanwhile from None
 
 
-# Superusers hear of acts on more people, also if staff do one act after the other.
+# Superusers are notified of acts on more people, even if staff do one act after the other.
 UNNOTICED = 20
 HOUR = timedelta(hours=1)
 
@@ -453,7 +453,7 @@ def note(
 ) -> None:
     """Record in the history of ``staff`` that they did ``what`` with ``account``.
 
-    ``is_single``: whether this is no part of a bulk act, of which superusers hear when it starts.
+    ``is_single``: False for a part of a bulk act: superusers are notified when a bulk act starts.
     """
     record(staff, events.STAFF_ACTED, actor, detail=f"{account.username}: {what}")
     if is_single and not actor.is_announced:
@@ -466,7 +466,7 @@ def tell_of_many(staff: User, actor: Actor, what: str | Promise, number: int) ->
 
 
 def _tell_if_many(staff: User, actor: Actor, what: str | Promise) -> None:
-    """Notify superusers, once an hour, if ``staff`` has done ``what`` many times within it."""
+    """Notify superusers, once an hour, if ``staff`` did ``what`` often in the last hour."""
     ends, starts = Q(), Q()
     for language, _name in settings.LANGUAGES:
         with localization.speaking(language):

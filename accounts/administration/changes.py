@@ -44,7 +44,7 @@ def change(
     ``actor``: the client of ``staff``, with the reason.
     ``profile``: fields with validated values. ``groups``: all groups of the user from now on; None
         if they stay.
-    ``check``, ``is_limited``: as of :func:`acts.perform`.
+    ``check``, ``is_limited``: see :func:`acts.perform`.
 
     Raises:
         NotInRole, NotAllowedOnStaff: see :func:`roles.check`; ``staff`` may change no groups.
@@ -68,7 +68,7 @@ def change(
 
 
 def set_groups(user: User, groups: Collection[Group], staff: User, actor: Actor) -> None:
-    """Replace the groups of ``user``, and tell those whom it concerns.
+    """Replace the groups of ``user``, record it, and notify ``user`` and the superusers.
 
     Raises:
         NotInRole, MoreThanOwnRights, WillBeDeleted: see :func:`change`.
@@ -107,7 +107,7 @@ def tell(user: User, changed: Collection[str], staff: User | None, actor: Actor)
 def tell_group(group: Group, members: Iterable[User], staff: User | None, actor: Actor) -> None:
     """Record for all superusers that ``staff`` has changed ``group`` or its rights.
 
-    ``members``: those whose rights this changes. They are notified, and signed out.
+    ``members``: the users whose rights the change concerns. They are notified and signed out.
     ``staff``, ``actor``: as for :func:`tell`.
     """
     for member in members:

@@ -112,7 +112,7 @@ def once(
 ) -> Response:
     """Return what ``create`` returns, or ``again`` if the same call has created something before.
 
-    ``again``, ``status``: as of :func:`idempotent`.
+    ``again``, ``status``: see :func:`idempotent`.
     ``part``: the number and the text of the part of the body that describes the object, if one call
         creates several.
     """

@@ -31,7 +31,7 @@ _gauge = partial(Gauge, registry=_registry)
 
 
 class QueueMetrics:
-    """The metrics of a queue of what is sent to other servers."""
+    """The metrics of a queue whose rows are sent to other servers."""
 
     def __init__(self, name: str, what: str) -> None:
         full, outcomes = f"authsite_{name}", "sent, failed and to be repeated, or given up."

@@ -53,9 +53,9 @@ HEADERS = (
 PEER = "authsite.peer"
 # In characters. The sign-in begins and ends with the path, and proxies accept headers of 8 KiB.
 LONGEST_PATH = 2048
-# An answer repeats the last ID token for so long. ID tokens are valid for 30 seconds or more.
+# Answers repeat an ID token for this time. ID tokens are valid for 30 seconds or more.
 REPEAT_SECONDS = 10
-# Each takes about 4 KB.
+# How many decisions are cached. Each takes about 4 KB.
 MOST_DECISIONS = 2048
 
 _SCOPES = ("openid", *id_tokens.BY_SCOPE)
@@ -63,6 +63,7 @@ _VERIFIER = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 # A comma separates groups, and a percent sign begins an encoded character.
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in "%,")
 _PURPOSE = "forward"
+# The length of the id of a session in hexadecimal digits.
 _ID = 32
 
 _PARENT = LoginSession.objects.filter(is_live(P("now")), pk=OuterRef("app_session__parent"))
@@ -79,7 +80,7 @@ def headers_for(meta: Mapping[str, Any], info: ClientInfo) -> dict[str, str] | N
     """Return the headers to add to a request to an app, or None if the request must not pass.
 
     ``Cookie`` is the request's own header without the cookie of this module, which the app must
-    not see. What the app does not get is empty: Caddy would replace a missing header by its name.
+    not see. A header without a value is empty: Caddy would replace a missing header by its name.
 
     ``meta``: the WSGI environment, or Django's ``META``, of the request of a proxy.
     ``info``: the client whose request the proxy asks about.
@@ -98,8 +99,8 @@ def headers_for(meta: Mapping[str, Any], info: ClientInfo) -> dict[str, str] | N
     return None if headers is None else headers | {"Cookie": others}
 
 
-# Without it, an answer takes four times as long. ``rows`` and ``of_host`` are all columns of the
-# session, the user, the groups and the app, so a change of them is seen at once.
+# Without the cache, an answer takes four times as long. Its key has all columns of the session, the
+# user, the groups and the app, so a change of them takes effect at once.
 @lru_cache(MOST_DECISIONS)
 def _decided(
     rows: tuple[Row, ...], _of_host: tuple[Row, ...], host: str, info: ClientInfo, _time: int
@@ -133,8 +134,9 @@ def host_of(meta: Mapping[str, Any]) -> str:
 def check(request: HttpRequest) -> HttpResponse:
     """Answer a proxy: 200 if the request that it asks about may pass, otherwise 401 or 403.
 
-    A 401 has a ``Location`` at which to sign in if the browser opens a page. A form that was sent
-    has none, because a redirect would lose it, and neither has what a page loads.
+    A 401 has a ``Location`` at which to sign in if the browser opens a page. The answer to a sent
+    form has none, because a redirect would lose the form. Neither has the answer to a request for
+    an image or a script, or by a script.
     """
     headers = headers_for(request.META, client_of(request))
     if headers is not None:
@@ -158,7 +160,7 @@ def callback(request: HttpRequest) -> HttpResponse:
     """Begin a sign-in on the host of the app, or complete it with the code.
 
     A code that does not belong to this browser begins another sign-in: the person may have opened
-    several pages at once. Without a cookie there is none, so that nothing repeats without end.
+    several pages at once. Without a cookie, it begins none: the redirects would never end.
     """
     client = _find(host_of(request.META))
     if client is None:
@@ -243,7 +245,7 @@ def _path(text: str) -> str:
 def _cookies(meta: Mapping[str, Any]) -> tuple[str, str]:
     """Return the value of the cookie, and the header ``Cookie`` without it.
 
-    The value is empty if the cookie comes several times: only an attacker sends it so.
+    The value is empty if there are several such cookies: only an attacker can have set one of them.
     """
     pairs = [pair.strip() for pair in meta.get("HTTP_COOKIE", "").split(";")]
     own = [pair for pair in pairs if pair.partition("=")[0].rstrip() == COOKIE]

@@ -93,7 +93,7 @@ class Apps(Kind[Client]):
         secret = values["secret"] if "secret" in changed else ""
         new = _new_key(secret) if secret else None
         # This refuses the ID of an app that has described itself.
-        client = services.find_operators(identity) or Client(pk=identity, **columns)
+        client = services.find_operator_app(identity) or Client(pk=identity, **columns)
         client.new_logo = logo
         if row is None:
             services.create(client, ACTOR, new)
@@ -120,7 +120,7 @@ class RegistrationTokens(Kind[RegistrationToken]):
     @cached_property
     def defaults(self) -> Values:
         given = {"scope": scopes.DEFAULT.split(), "audiences": []}
-        # Without the key ``expires``, the token is for too long.
+        # A token may not last that long, so a file must set the key ``expires``.
         return {"token": "", "clients": 1, "expires": datetime.max.replace(tzinfo=UTC), **given}
 
     def rows(self) -> dict[str, RegistrationToken]:
@@ -146,7 +146,7 @@ class RegistrationTokens(Kind[RegistrationToken]):
         return _new_key(given["token"]).id
 
     def differing(self, row: RegistrationToken, current: Values, wanted: Values) -> set[str]:
-        """Return nothing, as ``clients`` decreases with each app, and nothing else can change."""
+        """Return no key: ``clients`` decreases with each app, and the others cannot change."""
         if changed := super().differing(row, current, wanted) - {"clients"}:
             raise ValidationError({min(changed): "A token never changes: refer to a new one."})
         return set()
@@ -178,7 +178,7 @@ def _referred(reference: str, form: KeyText, word: str) -> str:
     """Return the digest of the secret to which ``reference`` refers.
 
     Raises:
-        ValidationError: it has not the ``form`` of the secrets of this site.
+        ValidationError: the secret does not have the ``form`` of secrets of this site.
     """
     if _DIGEST.fullmatch(reference):
         return reference
@@ -201,12 +201,13 @@ def _logo(reference: str) -> str:
     """Return the data URI of the PNG file that ``reference`` names or contains.
 
     Raises:
-        ValidationError: it is not a logo, as :func:`services.version_of` decides.
+        ValidationError: the file is not a logo, as :func:`services.version_of` decides.
+        OSError: the file cannot be read.
     """
     if reference.startswith("file:"):
         content = Path(reference.removeprefix("file:")).read_bytes()
     else:
-        # Whatever else it is, its decoded form is no PNG file.
+        # Any other text decodes to bytes that are no PNG file.
         content = base64.b64decode(reference.removeprefix(LOGO))
     services.version_of(content)
     return _data_uri(content)

@@ -60,14 +60,14 @@ class Kind[T: Model](ABC):
 
     @abstractmethod
     def remove(self, row: T) -> bool:
-        """Remove ``row``; return False if there is nothing to do."""
+        """Remove ``row``, or disable it; return False if that changes nothing."""
 
     def normal(self, _name: str, value: Any) -> Any:
         """Return the ``value`` of a key of the file in the form of :meth:`values`.
 
         Raises:
-            ValidationError, ValueError: it is not allowed.
-            OSError: a file that it refers to cannot be read.
+            ValidationError, ValueError: the value is not allowed.
+            OSError: a file to which the value refers cannot be read.
         """
         return value
 
@@ -92,7 +92,7 @@ class Kind[T: Model](ABC):
         return False
 
     def mark(self, row: T) -> str:
-        """Return what identifies ``row`` for ever."""
+        """Return a text that identifies ``row``, and no other row of this kind ever."""
         return str(row.pk)
 
     @cached_property

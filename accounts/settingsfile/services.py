@@ -1,7 +1,7 @@
 """Makes the database as a settings file describes it, and writes the file of a database.
 
 The file decides about the rows that it names, whoever has made them. It removes only rows that a
-settings file has made, and only if it is told to.
+settings file has made, and only with ``prune``.
 """
 
 import json
@@ -46,7 +46,7 @@ class Change:
 
     ``what``: ``new``, ``changed`` or ``removed``.
     ``item``: the row, such as ``apps.wiki``.
-    ``values``: the values that change: as they were, and as they are then.
+    ``values``: the old and the new value of each changed key.
     """
 
     what: str
@@ -204,7 +204,7 @@ def _check_type(value: Any, default: Any) -> None:
 
 @contextmanager
 def _naming(item: str) -> Iterator[None]:
-    """Name ``item`` in errors.
+    """Begin the messages of errors with ``item``.
 
     Raises:
         WrongFile: in place of any error that the file has caused.

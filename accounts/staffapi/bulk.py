@@ -127,7 +127,7 @@ class BulkView(views.APIView):
         return Response({"results": results})
 
     def _tried[T](self, do: Callable[[], T]) -> T | Response:
-        """Return what ``do`` returns, or the response to the error of the client that it raises."""
+        """Return what ``do`` returns, or the response to the client error that it raises."""
         try:
             return do()
         except (APIException, PublicError, Http404, IntegrityError) as error:
@@ -176,7 +176,7 @@ def _read(number: int, text: bytes) -> Line:
 
     Raises:
         ParseError: it is not a JSON object.
-        ValidationError: it names no act, or nobody whom the act concerns.
+        ValidationError: ``act`` is missing or unknown, or ``id`` is missing or malformed.
     """
     fields = JSONParser().parse(BytesIO(text))
     if not isinstance(fields, dict):

@@ -80,11 +80,12 @@ class CreatedSerializer(serializers.Serializer[Any]):
 def create(request: Request, actor: Actor, data: Any, *, is_limited: bool = True) -> Response:
     """Create the account or the invitation that ``data`` describes, and return the response.
 
-    ``actor``: that of ``request``.
-    ``is_limited``: as of :func:`services.create`.
+    ``actor``: the member of staff, API key and client of ``request``.
+    ``is_limited``: see :func:`services.create`.
 
     Raises:
-        ValidationError, PublicError: ``data`` is not valid; the service refuses it.
+        ValidationError: ``data`` is not valid.
+        PublicError: the service refuses it.
     """
     staff = cast(User, request.user)
     asked = valid(NewAccountSerializer(data=data, context={"staff": staff}))

@@ -38,7 +38,7 @@ def create(
 
     ``actor``: the API key and the client of ``staff``, with the reason.
     ``password``: the hash, in the form in which it is stored.
-    ``is_limited``: as of :func:`acts.perform`.
+    ``is_limited``: see :func:`acts.perform`.
 
     Raises:
         NotInRole: no API key is used, or ``staff`` may not invite, not act, or not change groups.

@@ -180,7 +180,9 @@ class EndpointAdmin(ListAdmin):
         """Return False: webhooks are disabled instead."""
         return False
 
-    def _sent(self, request: HttpRequest, endpoint: Endpoint, send: Any) -> HttpResponse:
+    def _sent(
+        self, request: HttpRequest, endpoint: Endpoint, send: Callable[[], None]
+    ) -> HttpResponse:
         try:
             send()
         except PublicError as error:
@@ -217,10 +219,8 @@ def secrets_known_to(user: User) -> Iterator[Known]:
     """Return the secrets that ``user`` has made, for the page about a departure."""
     for row in Endpoint.objects.filter(made_by=user.pk, disabled_at=None).order_by("-created_at"):
         url = reverse("admin:webhooks_endpoint_secret", args=[row.pk])
-        action, kind = (
-            gettext_lazy("End it and make a new one"),
-            gettext_lazy("Secret of a webhook"),
-        )
+        action = gettext_lazy("End it and make a new one")
+        kind = gettext_lazy("Secret of a webhook")
         fields = {"now": "1", "reason": _("Somebody who knows the secret leaves the team.")}
         yield Known(kind, str(row), row.created_at, action, url, fields)
 

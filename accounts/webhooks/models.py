@@ -19,7 +19,6 @@ LONGEST_ANSWER = 60
 # The encrypted text of a secret is longer than the secret.
 LONGEST_SEALED = 255
 
-
 CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
 RISC = "https://schemas.openid.net/secevent/risc/event-type/"
 CAEP_CHANGE = f"{CAEP}credential-change"
@@ -38,14 +37,15 @@ SECURITY_EVENTS = {
 
 
 class Endpoint(models.Model):
-    """A receiver of webhooks. It is disabled, not deleted, while changes are written for it.
+    """A receiver of webhooks. It is disabled, not deleted: a concurrent change may write for it.
 
     ``description``: names the endpoint to staff.
     ``is_private``: whether requests to private IP addresses are allowed.
     ``format``: webhooks (Standard Webhooks), or Security Event Tokens (RFC 8935).
     ``kinds``: the types of events, of :data:`TYPES`, that it gets.
-    ``groups``: the ids of the groups whose people it hears of; of everybody if it is empty. A group
-        that was deleted stays in the list, so that nobody else takes its place.
+    ``groups``: ids of groups. It gets events of their members and all changes of rights, or events
+        of everybody if there is no group. A deleted group stays in the list, because an empty list
+        would mean everybody.
     ``secret``, ``former_secret``: encrypted. Webhooks are signed with both until ``former_until``.
     ``made_by``: the id of the member of staff who made the secret and saw it; null otherwise.
     """
@@ -110,7 +110,7 @@ class Endpoint(models.Model):
 
 
 class Delivery(Leased):
-    """Something that an endpoint has or has not accepted yet.
+    """An event for an endpoint, or a test, whether or not the endpoint has accepted it.
 
     ``event``: the id of the event in the history; null for a test.
     ``subject``: the id of the account that the event is about; that of the endpoint for a test.
@@ -156,5 +156,5 @@ class Delivery(Leased):
 
     @property
     def message_id(self) -> str:
-        """The id that all attempts have in common, also those that staff ask for again."""
+        """The id that all attempts share, including those that staff repeat."""
         return f"evt_{self.event}" if self.event else f"test_{self.pk}"

@@ -43,18 +43,20 @@ from accounts.webhooks.models import (
     Endpoint,
 )
 
+log = logging.getLogger(__name__)
+
 # The purpose of the encryption of secrets.
 PURPOSE = "webhook"
 # How long deliveries are also signed with the former secret.
 OVERLAP = timedelta(days=7)
-# How long deliveries that were accepted are listed.
+# How long accepted deliveries are kept.
 KEPT = timedelta(days=7)
 # The fields that staff decide.
 FIELDS = ("description", "url", "is_private", "format", "kinds", "groups")
 TEST, PREFIX = "test", "whsec_"
 
 
-class NotTold(PublicError):
+class EndpointDisabled(PublicError):
     """The endpoint is disabled."""
 
     code = "invalid_target"
@@ -132,7 +134,7 @@ def set_enabled(endpoint: Endpoint, actor: Actor, *, enabled: bool) -> bool:
 def write(rows: Sequence[Activity]) -> None:
     """Write what each endpoint will get for the events ``rows``, in the transaction of the change.
 
-    Without an endpoint, this takes one short query. Sign-ins are no such events.
+    Without an endpoint, this takes one short query, and a sign-in none: it has no type.
     """
     endpoints = list(Endpoint.objects.filter(disabled_at=None, format__in=Endpoint.Format.values))
     if not endpoints:
@@ -150,7 +152,7 @@ def send_again(delivery: Delivery) -> None:
     """Deliver ``delivery`` once more, with the same id.
 
     Raises:
-        NotTold: the endpoint is disabled.
+        EndpointDisabled: the endpoint is disabled.
     """
     same = {name: getattr(delivery, name) for name in ("event", "subject", "type", "body")}
     _post(delivery.endpoint, **same)
@@ -160,7 +162,7 @@ def send_test(endpoint: Endpoint) -> None:
     """Deliver a test to ``endpoint``.
 
     Raises:
-        NotTold: the endpoint is disabled.
+        EndpointDisabled: the endpoint is disabled.
     """
     body = {"type": TEST, "timestamp": f"{clock.now():%Y-%m-%dT%H:%M:%S.000Z}", "data": {}}
     _post(endpoint, subject=endpoint.pk, type=TEST, body=json.dumps(body))
@@ -173,7 +175,7 @@ def prune() -> int:
 
 def _post(endpoint: Endpoint, **fields: object) -> None:
     if endpoint.disabled_at:
-        raise NotTold
+        raise EndpointDisabled
     Delivery.objects.create(endpoint=endpoint, **fields)
 
 
@@ -232,8 +234,6 @@ def _tell(event: Event, endpoint: Endpoint, actor: Actor) -> None:
     also = (endpoint.made_by, actor.id)
     record_for_superusers(event, actor, endpoint.description, also=also)
 
-
-log = logging.getLogger(__name__)
 
 # The seconds for one delivery, name lookup included.
 SECONDS = 5.0
@@ -402,12 +402,12 @@ def _send(endpoint: Endpoint, row: Delivery) -> str:
 
 
 def sender(is_stopping: Callable[[], bool] = bool) -> Sender[Delivery]:
-    """Return what sends deliveries. ``is_stopping``: returns whether to send no more of them."""
+    """Return the sender of deliveries. ``is_stopping``: returns whether it must stop."""
     return Sender(QUEUE, "endpoint", _prepare, _send, is_stopping)
 
 
 def is_needed() -> bool:
-    """Return whether there is an enabled endpoint, or anything waits."""
+    """Return whether there is an enabled endpoint, or a delivery waits."""
     waiting = Delivery.objects.filter(sent_at=None)
     return Endpoint.objects.filter(disabled_at=None).exists() or waiting.exists()
 
@@ -415,8 +415,8 @@ def is_needed() -> bool:
 def give_up() -> int:
     """Delete what was refused for three days or waits for a disabled endpoint; return how many.
 
-    An endpoint that has accepted nothing in that time is disabled, and its maker is notified, also
-    if too much waits for it.
+    An endpoint is disabled, and its maker is notified, if it has accepted nothing in that time, or
+    if more than :data:`MOST_WAITING` deliveries wait for it.
     """
     before = clock.now() - QUEUE.life
     waiting = Delivery.objects.filter(sent_at=None)

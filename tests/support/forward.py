@@ -1,6 +1,5 @@
 """Apps behind a proxy that asks this site about each request, in process."""
 
-import re
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,10 +81,3 @@ class Visitor:
         """Open a page of ``host``, sign in, and return the URL that follows."""
         denied = self.ask(host, HTTP_X_FORWARDED_URI=path)
         return str(self.open(self.code(denied["Location"]))["Location"])
-
-
-def page_url(answer: Any) -> str:
-    """Return where the link of a page leads."""
-    found = re.search(r'<a href="([^"]+)"', answer.text)
-    assert found
-    return found[1].replace("&amp;", "&")

@@ -157,11 +157,11 @@ REPORT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Work:
-    """A queue of what the process sends.
+    """A queue whose rows the process sends.
 
-    ``sender``: returns the sender, which asks its argument whether to send no more.
-    ``is_needed``: returns whether anything waits, or could wait soon.
-    ``give_up``: deletes what is too old, and returns how many rows.
+    ``sender``: returns the sender. Its argument returns whether the sender must stop.
+    ``is_needed``: returns whether rows wait, or could wait soon.
+    ``give_up``: deletes the rows that are too old, and returns their number.
     """
 
     name: str
@@ -177,7 +177,7 @@ WORK: dict[str, Work] = {}
 
 
 def register(work: Work) -> None:
-    """Let the process do ``work``, too."""
+    """Let the process send the rows of ``work``."""
     WORK[work.name] = work
 
 

@@ -9,7 +9,7 @@ from accounts.settingsfile import services
 
 
 class Command(BaseCommand):
-    """Prints no secret: see ``HEAD`` of the module."""
+    """Prints the digests of the secrets of apps, and no secret of a webhook."""
 
     help = "Print apps, groups and the like, as a file for `apply`. It has no secrets."
 

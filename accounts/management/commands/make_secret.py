@@ -16,7 +16,7 @@ FORMS: dict[str, tuple[Callable[[int], str | bytes], int]] = {
     "bytes": (secrets.raw, 32),
     "password": (secrets.password, 5),
 }
-# What the references in a settings file lead to.
+# The secrets to which a settings file can refer.
 KEYS = {"client-secret": CLIENT_SECRET, "registration-token": REGISTRATION}
 
 

@@ -89,7 +89,7 @@ def create(client: Client, actor: Actor, new: NewKey | None = None) -> str:
     return _add_secret(client, actor, new) if client.has_secret else ""
 
 
-def find_operators(client_id: str) -> Client | None:
+def find_operator_app(client_id: str) -> Client | None:
     """Return the app with this client ID, which an operator has registered, or None.
 
     Raises:

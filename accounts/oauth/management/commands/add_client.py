@@ -98,7 +98,7 @@ class Command(ClientCommand):
         fields, client_id = _fields(**options), options["client_id"]
         secret = ""
         try:
-            former = clients.find_operators(client_id) if client_id else None
+            former = clients.find_operator_app(client_id) if client_id else None
             client = former or Client(**fields)
             client.pk = client_id or client.pk
             if options["logo"]:
