@@ -18,7 +18,7 @@ from accounts.recovery import locks
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.authorize import AUTHORIZE
-from tests.support.forward import CALLBACK, CHECK, MALLORY, SHOP, WIKI, Visitor, protect
+from tests.support.forward import CALLBACK, CHECK, MALLORY, PEER, SHOP, WIKI, Visitor, protect
 from tests.support.oauth_client import FORM, VERIFIER
 from tests.support.signin import set_up
 from tests.support.steps import make_user
@@ -124,7 +124,7 @@ def test_only_a_registered_host_in_its_one_spelling_is_answered(visitor, client,
 
 def test_headers_of_peers_that_are_no_proxies_say_nothing(visitor):
     """Neither does a proxy's own address that mallory claims."""
-    for more in ({"REMOTE_ADDR": MALLORY}, {"REMOTE_ADDR": MALLORY, "HTTP_X_FORWARDED_FOR": WIKI}):
+    for more in ({"REMOTE_ADDR": MALLORY}, {"REMOTE_ADDR": MALLORY, "HTTP_X_FORWARDED_FOR": PEER}):
         assert visitor.ask(**more).status_code == 403
         assert answer(Applications().short, visitor.environ(**more)).status.startswith("403")
 
