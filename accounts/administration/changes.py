@@ -1,6 +1,7 @@
 """Changes the profiles and the rights of others for staff, and tells those whom it concerns."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import cast
 
 from django.contrib.auth.models import Group
@@ -15,7 +16,7 @@ from accounts.administration import acts, roles
 from accounts.administration.roles import NotInRole
 from accounts.common.errors import PublicError
 from accounts.common.signals import credentials_changed
-from accounts.invitations.services import MoreThanOwnRights
+from accounts.invitations.services import MoreThanOwnRights, gives_rights
 from accounts.profile import services as profiles
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give, note_groups_changed
@@ -79,6 +80,9 @@ def set_groups(user: User, groups: Collection[Group], staff: User, actor: Actor)
         raise WillBeDeleted
     if not {*groups} ^ {*user.groups.all()} <= {*groups_to_give(staff)}:
         raise MoreThanOwnRights
+    if gives_rights({*groups} - {*user.groups.all()}, is_staff=False):
+        # Otherwise, one such change could hide among the others of a bulk call.
+        actor = replace(actor, is_announced=False)
     user.groups.set(groups)
     tell(user, {"groups"}, staff, actor)
 

@@ -105,7 +105,7 @@ def may_revoke(user: User, invitation: Invitation) -> bool:
 
 
 def gives_rights(groups: Collection[Group], *, is_staff: bool) -> bool:
-    """Return whether an invitation to ``groups`` gives rights, which needs a reason."""
+    """Return whether members of ``groups``, who are staff if ``is_staff``, have rights."""
     return is_staff or Permission.objects.filter(group__in=groups).exists()
 
 

@@ -105,7 +105,7 @@ class BulkView(views.APIView):
         `act` is `create`, `change`, `deactivate`, `reactivate`, `delete`, `undo-deletion` or
         `end-sessions`, and `id` the account. The other members are those of the call that does the
         same alone. Each line has its own result. At most 1,000 lines; 100 count as one act. If they
-        concern more than 20 people, superusers get one email about all of them.
+        concern more than 20 people, superusers get one email about all of them, and one about each change that gives rights.
         """
         texts = cast(list[bytes], request.data)
         staff, actor = cast(User, request.user), actor_of(request._request)
@@ -158,7 +158,7 @@ class BulkView(views.APIView):
 def _announced(staff: User, actor: Actor, lines: list[Line]) -> Actor:
     """Notify the other superusers if ``lines`` concern many people; return the actor of the acts.
 
-    They get this email only, instead of one for each change of rights. The acts of the last hour
+    They get this email, and one for each change that gives rights. The acts of the last hour
     count, too, so that nobody avoids this by many small calls.
     """
     recent = activity.all_of(staff).filter(at__gt=clock.now() - timedelta(hours=1))

@@ -87,7 +87,7 @@ def two_staff_make_secrets_of_one_app(nodes, name):
     found = re.search(r'id="client-id" dir="ltr">(\w+)<', page.text)
     assert found
 
-    made = statuses(staff, f"{apps.LIST}{found[1]}/secret/", {})
+    made = statuses(staff, f"{apps.LIST}{found[1]}/secret/", {"reason": REASON})
 
     assert made == [200] * AT_ONCE
     query = "SELECT COUNT(*), COUNT(expires_at) FROM oauth_clientsecret WHERE client_id = ?"

@@ -14,6 +14,7 @@ from accounts.oauth import connections
 from accounts.oauth.clients.models import Client
 from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Connection
 from accounts.users.models import User
+from tests.support.administration import REASON
 from tests.support.api import claims_of
 from tests.support.apps import WEB, asked_for, make_app, page_of
 from tests.support.authorize import (
@@ -587,6 +588,6 @@ def test_a_scope_that_a_service_no_longer_defines_stops_no_change_of_the_app(
     assert "orders:read" in host.app.scope
     set_up(settings, audience_scopes={})
 
-    superuser()[1].post(page_of(host.app), {"is_verified": "on"})
+    superuser()[1].post(page_of(host.app), {"is_verified": "on", "reason": REASON})
 
     assert host.app.is_verified

@@ -13,6 +13,7 @@ from accounts.common import http_client
 from accounts.oauth.clients import documents, uris
 from accounts.oauth.clients.models import Client
 from accounts.oauth.models import Connection
+from tests.support.administration import REASON
 from tests.support.api import call, claims_of, get_tokens
 from tests.support.apps import LIST, document
 from tests.support.authorize import VERIFIER, address, allow, begin, page_of_request, result
@@ -200,12 +201,14 @@ def test_an_operator_disables_the_app_for_good_and_decides_a_few_fields_only(hos
     quoted = host.client_id.replace(":", "_3A").replace("/", "_2F")
     assert host.client_id in carol.get(f"{LIST}{quoted}/change/").text
     form = {"name": "Bank", "redirect_uris": "https://mallory.example/", "is_first_party": "on"}
-    answer = carol.post(f"{LIST}{quoted}/change/", form | {"is_verified": "on", "scope": "openid"})
+    form |= {"is_verified": "on", "scope": "openid", "reason": REASON}
+    answer = carol.post(f"{LIST}{quoted}/change/", form)
     assert answer.status_code == 302
     app = host.app
     assert (app.name, app.is_verified, app.is_first_party) == ("Reader", True, False)
 
-    assert carol.post(f"{LIST}{quoted}/enabled/", {"enabled": "no"}).status_code == 302
+    disable = {"enabled": "no", "reason": REASON}
+    assert carol.post(f"{LIST}{quoted}/enabled/", disable).status_code == 302
     clock.advance(days=2)
     answer = begin(signed_in(alice), host.app, **ASK)
 

@@ -18,7 +18,6 @@ from redis import Redis
 
 from accounts.codes.models import Code
 from accounts.common import clock
-from accounts.common.personal_data import TABLES
 from accounts.common.secrets import encryption_key
 from accounts.mail.models import OutgoingMail
 from accounts.ops import health
@@ -129,7 +128,7 @@ PLANTED: dict[str, Callable[[Any, pytest.MonkeyPatch], object]] = {
     "development": lambda settings, _patch: set_up(settings, environment="development"),
     "limits_scaled": lambda settings, _patch: set_up(settings, limits_scale=1000.0),
     "setting_unknown": lambda _s, patch: patch.setenv("TRUSTED_PROXY", "10.0.0.1"),
-    "data_undeclared": lambda _s, patch: patch.delitem(TABLES, "accounts.Passkey"),
+    "data_undeclared": lambda _s, patch: patch.setattr("accounts.ops.doctor.inside.NOT_PERSONAL", {}),
     "secret_file_open": plant_open_secret,
     "migrations_missing": plant_missing_migration,
     "provider_left": lambda _s, patch: patch.setattr(health, "has_left_provider", bool),

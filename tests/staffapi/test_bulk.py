@@ -114,13 +114,26 @@ def test_superusers_get_one_email_about_a_bulk_call_on_more_than_20_people(peopl
     users = [make_user(f"person{n}") for n in range(people)]
     before = len([mail for mail in outbox() if mail.to == owner.email])
 
-    in_bulk(key, *(line("change", user, groups=["Support"]) for user in users))
+    User.objects.get(username="carol").groups.add(Group.objects.create(name="Readers"))
+
+    in_bulk(key, *(line("change", user, groups=["Readers"]) for user in users))
 
     mails = [mail for mail in outbox() if mail.to == owner.email][before:]
     assert owner.activity.filter(kind="staff_changed").count() >= people
     begun = owner.activity.filter(kind="bulk_started", actor="carol", detail=f"change: {people}")
     assert begun.exists() is (people > 20)
     assert len(mails) == 1
+
+
+def test_a_change_that_gives_rights_is_emailed_also_among_many_others():
+    key, owner = carols_key(role="Manager"), User.objects.get(username="owner")
+    users = [make_user(f"person{n}") for n in range(21)]
+    others = (line("end-sessions", user) for user in users[1:])
+
+    in_bulk(key, *others, line("change", users[0], groups=["Support"]))
+
+    [*_, mail] = [mail for mail in outbox() if mail.to == owner.email]
+    assert "person0" in str(mail)
 
 
 def test_many_small_bulk_calls_are_noticed_as_a_large_one():
