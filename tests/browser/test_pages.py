@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.support import apps
 from tests.support.authorize import AUTHORIZE
 from tests.support.authorize import CHALLENGE as CHALLENGE_OF_APP
-from tests.support.browser import axe
+from tests.support.browser import axe, axe_source
 from tests.support.browser_rows import KEYS, NEW_KEY, WIDE
 from tests.support.browser_steps import (
     LONG_AGO,
@@ -130,14 +130,12 @@ OBJECTION = "/accounts/2fa/recovery/"
 type Stop = tuple[Client, str, str]
 
 
-def test_every_page_is_accessible_and_fits_its_screen(site, open_page):
-    """axe looks at each page in turn on a wide light and a narrow dark screen."""
+def look_at_each(site, open_page, *stories):
+    """Look at each page in turn with axe, on a wide light and a narrow dark screen."""
     page, faults = open_page(site, expect=(400, 403, 404)), []
-
-    stops = (as_anonymous, by_mailed_links, as_a_member, with_second_factors, in_a_dispute)
-    stops += (as_staff,)
-    stories = chain.from_iterable(make(site) for make in stops)
-    for (who, path, title), (colours, size) in zip(stories, cycle(LOOKS), strict=False):
+    page.add_init_script(axe_source())
+    stops = chain.from_iterable(story(site) for story in stories)
+    for (who, path, title), (colours, size) in zip(stops, cycle(LOOKS), strict=False):
         page.emulate_media(color_scheme=colours)
         page.set_viewport_size(size)
         become(page, who)
@@ -359,3 +357,15 @@ def as_staff(site):
     assert page
     carol.post(f"{page[0]}test/", {}, csrf=carol.csrf(hooks))
     yield carol, f"{page[0]}change/", f"{WIDE} \N{EN DASH} Change webhook"
+
+
+def test_pages_of_strangers_are_accessible_and_fit_their_screens(site, open_page):
+    look_at_each(site, open_page, as_anonymous, by_mailed_links)
+
+
+def test_pages_of_members_and_staff_are_accessible_and_fit_their_screens(site, open_page):
+    look_at_each(site, open_page, as_a_member, as_staff)
+
+
+def test_pages_of_second_factors_and_disputes_are_accessible_and_fit_their_screens(site, open_page):
+    look_at_each(site, open_page, with_second_factors, in_a_dispute)

@@ -128,7 +128,9 @@ PLANTED: dict[str, Callable[[Any, pytest.MonkeyPatch], object]] = {
     "development": lambda settings, _patch: set_up(settings, environment="development"),
     "limits_scaled": lambda settings, _patch: set_up(settings, limits_scale=1000.0),
     "setting_unknown": lambda _s, patch: patch.setenv("TRUSTED_PROXY", "10.0.0.1"),
-    "data_undeclared": lambda _s, patch: patch.setattr("accounts.ops.doctor.inside.NOT_PERSONAL", {}),
+    "data_undeclared": lambda _s, patch: patch.setattr(
+        "accounts.ops.doctor.inside.NOT_PERSONAL", {}
+    ),
     "secret_file_open": plant_open_secret,
     "migrations_missing": plant_missing_migration,
     "provider_left": lambda _s, patch: patch.setattr(health, "has_left_provider", bool),

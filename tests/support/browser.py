@@ -203,7 +203,7 @@ def axe(page: Page, *rules: str, part: str = ":root") -> list[str]:
         # Timers do not run on a page without scripts, so axe would never answer.
         assert not evaluate("matchMedia('(scripting: none)').matches"), "axe needs scripts"
         if not evaluate("'axe' in window"):
-            evaluate(f"{_axe_source()}; undefined")
+            evaluate(f"{axe_source()}; undefined")
         which = {"runOnly": list(rules)} if rules else {"rules": {"target-size": {"enabled": True}}}
         # The frame of an email runs no scripts, so axe would wait for its answer in vain.
         options = {"resultTypes": ["violations"], "iframes": False, **which}
@@ -219,6 +219,7 @@ def axe(page: Page, *rules: str, part: str = ":root") -> list[str]:
 
 
 @functools.cache
-def _axe_source() -> str:
+def axe_source() -> str:
+    """Return the script of axe-core."""
     file = importlib.resources.files("axe_playwright_python") / "axe.min.js"
     return Path(str(file)).read_text(encoding="utf-8")
