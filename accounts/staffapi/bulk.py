@@ -105,7 +105,8 @@ class BulkView(views.APIView):
         `act` is `create`, `change`, `deactivate`, `reactivate`, `delete`, `undo-deletion` or
         `end-sessions`, and `id` the account. The other members are those of the call that does the
         same alone. Each line has its own result. At most 1,000 lines; 100 count as one act. If they
-        concern more than 20 people, superusers get one email about all of them, and one about each change that gives rights.
+        concern more than 20 people, superusers get one email about all of them, and one about each
+        change that gives rights.
         """
         texts = cast(list[bytes], request.data)
         staff, actor = cast(User, request.user), actor_of(request._request)

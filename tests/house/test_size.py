@@ -2,11 +2,11 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 39_200
+MOST_LINES = 39_000
 MOST_FILES = 388
-LARGEST_PACKAGE = 3_700
+LARGEST_PACKAGE = 3_190
 # Lines of tests for each line of code.
-MOST_TESTS = 1.28
+MOST_TESTS = 1.25
 
 
 def test_the_tree_does_not_grow():
