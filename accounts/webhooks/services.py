@@ -398,7 +398,7 @@ def _send(endpoint: Endpoint, row: Delivery) -> str:
         row.answer = type(error).__name__[:LONGEST_ANSWER]
         return row.answer
     row.answer = f"status {answer.status_code}"
-    return "" if answer.ok else row.answer
+    return "" if answer.status_code < 300 else row.answer
 
 
 def sender(is_stopping: Callable[[], bool] = bool) -> Sender[Delivery]:

@@ -38,6 +38,7 @@ def test_a_receiver_that_hangs_drips_redirects_or_floods_stops_no_other(
     receiver.answers = {
         **{"/hangs": hang, "/drips": drip, "/floods": flood},
         "/redirects": say(307, Location=receiver.url("/stolen")),
+        "/redirects-nowhere": say(302),
     }
     for path in ("/works", *receiver.answers):
         told_at(receiver.url(path), description=path)
