@@ -1,6 +1,7 @@
 """The pages by which staff act on the accounts of others."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,13 +17,14 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.activity import history
 from accounts.activity.models import LONGEST_REASON
+from accounts.activity.services import Actor
 from accounts.administration import acts, person, search, steps
 from accounts.administration.acts import ACTS, Act
 from accounts.administration.person import Account, Facts
 from accounts.administration.roles import NotInRole
 from accounts.administration.steps import Mode
 from accounts.common.errors import PublicError
-from accounts.sessions.current import actor_of
+from accounts.sessions.current import actor_of, staff_of
 from accounts.users.forms import refuse_controls
 from accounts.users.models import User
 from accounts.users.rights import role_of
@@ -48,6 +50,19 @@ class ReasonForm(forms.Form):
         validators=[MaxLengthValidator(LONGEST_REASON), refuse_controls],
         widget=forms.Textarea({"class": "input", "rows": 2}),
     )
+
+
+def with_reason(
+    request: HttpRequest, act: Callable[[Actor], HttpResponse | None]
+) -> HttpResponse | None:
+    """Call ``act`` with the member of staff and the reason in the form, and return its response.
+
+    If the reason is missing or not allowed, say so in a message, and return None.
+    """
+    if (form := ReasonForm(request.POST)).is_valid():
+        return act(staff_of(request, form.cleaned_data["reason"]))
+    messages.error(request, str(form.errors["reason"][0]))
+    return None
 
 
 class ActForm(ReasonForm):
@@ -95,11 +110,7 @@ def context_of(staff: User, facts: Facts) -> dict[str, Any]:
         refusal = _("You can read this page, but not change the account.")
     except PublicError as error:
         refusal = str(error)
-    return {
-        "role": history.ROLES[role] if role else "",
-        "offers": offers,
-        "refusal": refusal,
-    }
+    return {"role": history.ROLES[role] if role else "", "offers": offers, "refusal": refusal}
 
 
 def _url_of(act: Act, account: Account) -> str:

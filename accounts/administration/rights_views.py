@@ -135,8 +135,7 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
         group = self.get_object(request, object_id)
         if group is None or not self.has_delete_permission(request):
             raise PermissionDenied
-        form = ReasonForm(request.POST if request.method == "POST" else None)
-        if form.is_valid():
+        if (form := ReasonForm(request.POST if request.method == "POST" else None)).is_valid():
             if changes.delete_group(group, *_staff_of(request, form)):
                 messages.success(request, _("You’ve deleted the group %(name)s.") % {"name": group})
             else:

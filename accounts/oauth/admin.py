@@ -20,7 +20,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.activity.services import Actor
 from accounts.administration import known
-from accounts.administration.act_views import ReasonForm
+from accounts.administration.act_views import ReasonForm, with_reason
 from accounts.administration.known import Known
 from accounts.common import clock
 from accounts.oauth.clients import registration
@@ -202,12 +202,8 @@ class ClientAdmin(ListAdmin):
         id: str,
     ) -> HttpResponse:
         """Do ``act`` with the app; then, or if the reason is missing, show the page of the app."""
-        client, form = self._find(request, id), ReasonForm(request.POST)
-        shown = None
-        if form.is_valid():
-            shown = act(request, client, _actor_of(request, form))
-        for error in form.errors.get("reason", ()):
-            messages.error(request, str(error))
+        client = self._find(request, id)
+        shown = with_reason(request, partial(act, request, client))
         return shown or redirect("admin:oauth_client_change", quote(client.pk))
 
     def secret_view(

@@ -10,11 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 
 from accounts.activity.models import OPERATOR
 from accounts.activity.services import Actor
+from accounts.administration import changes, roles
 from accounts.settingsfile.models import MadeByFile
 
 ACTOR = Actor(name=OPERATOR, reason="settings file")
@@ -106,6 +108,50 @@ class Kind[T: Model](ABC):
         return _marks(SECRETS)
 
 
+class Groups(Kind[Group]):
+    """The groups, by name. A role is a group with the right that gives it.
+
+    ``rights``: permissions, such as ``accounts.view_user``.
+    """
+
+    name = "groups"
+
+    @property
+    def defaults(self) -> Values:
+        return {"rights": []}
+
+    @cached_property
+    def rights(self) -> dict[str, Permission]:
+        """The permissions that a superuser can give to a group in the admin, by name."""
+        return {_name_of(right): right for right in roles.rights_to_give()}
+
+    def rows(self) -> dict[str, Group]:
+        rows = Group.objects.prefetch_related("permissions__content_type").order_by("name")
+        return {group.name: group for group in rows}
+
+    def values(self, row: Group) -> Values:
+        held = {_name_of(right) for right in row.permissions.all()}
+        return {"rights": [name for name in self.rights if name in held]}
+
+    def normal(self, _name: str, value: list[str]) -> list[str]:
+        return in_order(value, self.rights)
+
+    def save(self, identity: str, row: Group | None, values: Values, _changed: set[str]) -> Group:
+        group = row or Group(name=identity)
+        group.full_clean()
+        group.save()
+        group.permissions.set(self.rights[name] for name in values["rights"])
+        changes.tell_group(group, group.user_set.all(), None, ACTOR)
+        return group
+
+    def remove(self, row: Group) -> bool:
+        return changes.delete_group(row, None, ACTOR)
+
+    def mark(self, row: Group) -> str:
+        """Return the id and the name: a group that staff have renamed is theirs."""
+        return f"{row.pk} {row.name}"
+
+
 # The kinds of apps that may not be installed. They are applied after the others.
 FURTHER: list[type[Kind[Any]]] = []
 # The kind under which the secrets that a settings file has made are remembered.
@@ -148,3 +194,7 @@ def read_secret(reference: str) -> str:
     if name not in os.environ:
         raise ValidationError(f"There is no environment variable {name!r}.")
     return os.environ[name].strip()
+
+
+def _name_of(right: Permission) -> str:
+    return f"{right.content_type.app_label}.{right.codename}"

@@ -17,8 +17,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.common.errors import PublicError
 from accounts.common.text import refuse_invisible
-from accounts.settingsfile.groups import Groups
-from accounts.settingsfile.kinds import FURTHER, Kind, Values, in_order
+from accounts.settingsfile.kinds import FURTHER, Groups, Kind, Values, in_order
 from accounts.settingsfile.models import MadeByFile
 
 # What a value is called in an error, by the type of the default.
@@ -170,6 +169,8 @@ def _parsed(text: str) -> Values:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise WrongFile(str(error)) from None
+    except RecursionError:
+        raise WrongFile("lists or tables are nested too deeply") from None
 
 
 def _checked(given: Any, kind: Kind[Any]) -> Values:

@@ -220,7 +220,7 @@ class _AfterSerializer(serializers.Serializer[Any]):
 
 
 class EventsView(views.APIView):
-    """List events."""
+    """The event feed, for systems that poll instead of receiving webhooks."""
 
     area = "admin"
     permission_classes = (ForStaff,)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -18,12 +18,12 @@ from django.views.decorators.http import require_POST
 
 from accounts.activity.events import TYPES
 from accounts.activity.services import Actor
-from accounts.administration import known
-from accounts.administration.act_views import ReasonForm
+from accounts.administration import acts, known
+from accounts.administration.act_views import ReasonForm, with_reason
 from accounts.administration.known import Known
 from accounts.common.errors import PublicError
 from accounts.common.text import row_id
-from accounts.sessions.current import staff_of
+from accounts.sessions.current import actor_of, staff_of
 from accounts.signin.adminsite import ListAdmin, RowsField, chips
 from accounts.users.models import User
 from accounts.webhooks import services
@@ -96,7 +96,7 @@ class EndpointAdmin(ListAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs of the list, the form and the acts."""
-        acts: dict[str, Callable[..., HttpResponse]] = {
+        views: dict[str, Callable[..., HttpResponse]] = {
             "secret": require_POST(partial(self._act, self._make_secret)),
             "enabled": require_POST(partial(self._act, self._set_enabled)),
             "test": require_POST(self.test_view),
@@ -109,7 +109,7 @@ class EndpointAdmin(ListAdmin):
                     self.admin_site.admin_view(view),
                     name=f"webhooks_endpoint_{name}",
                 )
-                for name, view in acts.items()
+                for name, view in views.items()
             ),
             *super().get_urls(),
         ]
@@ -141,11 +141,8 @@ class EndpointAdmin(ListAdmin):
         id: Any,
     ) -> HttpResponse:
         """Do ``act``; then, or if the reason is missing, show the page of the endpoint."""
-        endpoint, form, shown = self._find(request, id), ReasonForm(request.POST), None
-        if form.is_valid():
-            shown = act(request, endpoint, staff_of(request, form.cleaned_data["reason"]))
-        for error in form.errors.get("reason", ()):
-            messages.error(request, str(error))
+        endpoint = self._find(request, id)
+        shown = with_reason(request, partial(act, request, endpoint))
         return shown or self._back(endpoint)
 
     def _make_secret(
@@ -165,12 +162,12 @@ class EndpointAdmin(ListAdmin):
         messages.success(request, done)
 
     def test_view(self, request: HttpRequest, id: Any) -> HttpResponse:
-        """Send a test."""
+        """Post a test event for the endpoint, and return to its page."""
         endpoint = self._find(request, id)
         return self._sent(request, endpoint, lambda: services.send_test(endpoint))
 
     def again_view(self, request: HttpRequest, id: Any) -> HttpResponse:
-        """Send a delivery again."""
+        """Post the chosen delivery once more, and return to the page of the endpoint."""
         endpoint = self._find(request, id)
         rows = Delivery.objects.filter(endpoint=endpoint)
         delivery = get_object_or_404(rows, pk=row_id(request.POST.get("delivery", "")))
@@ -184,6 +181,7 @@ class EndpointAdmin(ListAdmin):
         self, request: HttpRequest, endpoint: Endpoint, send: Callable[[], None]
     ) -> HttpResponse:
         try:
+            acts.count(cast(User, request.user), actor_of(request))
             send()
         except PublicError as error:
             messages.error(request, str(error))

@@ -51,7 +51,7 @@ class Endpoint(models.Model):
     """
 
     class Format(models.TextChoices):
-        """What is sent."""
+        """The format in which an endpoint gets events; it decides how they are signed."""
 
         WEBHOOK = "webhook", gettext_lazy("Webhooks (Standard Webhooks)")
         TOKEN = "set", gettext_lazy("Security Event Tokens (RFC 8417)")

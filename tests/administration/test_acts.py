@@ -8,6 +8,7 @@ from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.test import Client
 
+from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.administration import bulk, roles
 from accounts.administration.acts import ACTS, API_ACTS
@@ -544,3 +545,16 @@ def test_old_bulk_acts_are_deleted(three, clock):
         kept.append(list(BulkAct.objects.all()))
 
     assert kept == [[started], [started], []]
+
+
+def test_superusers_hear_once_of_many_acts_one_after_the_other_whatever_their_language():
+    member("erin", "Superuser")
+    carol, people = desk("Manager"), [make_user(f"user{n}") for n in range(23)]
+    for number, person in enumerate(people, 1):
+        language = {"Accept-Language": ("en", "de")[number % 2]}
+        carol.post(f"{page_of(person)}deactivate/", {"reason": REASON}, headers=language)
+        assert Activity.objects.filter(kind="bulk_started").count() == (number > 20)
+
+    row = Activity.objects.get(kind="bulk_started")
+    assert (str(row.user), row.actor, row.reason) == ("erin", "carol", REASON)
+    assert row.detail == "Das Konto deaktivieren: 21"

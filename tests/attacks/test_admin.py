@@ -480,19 +480,6 @@ def test_superusers_hear_of_many_small_bulk_acts_as_of_a_large_one(clock):
     assert [mail.to for mail in told] == [address_of("erin")]
 
 
-def test_superusers_hear_once_of_many_acts_one_after_the_other_whatever_their_language():
-    member("erin", "Superuser")
-    carol, people = desk("Manager"), [make_user(f"user{n}") for n in range(23)]
-    for number, person in enumerate(people, 1):
-        language = {"Accept-Language": ("en", "de")[number % 2]}
-        carol.post(f"{page_of(person)}deactivate/", {"reason": REASON}, headers=language)
-        assert Activity.objects.filter(kind="bulk_started").count() == (number > 20)
-
-    row = Activity.objects.get(kind="bulk_started")
-    assert (str(row.user), row.actor, row.reason) == ("erin", "carol", REASON)
-    assert row.detail == "Das Konto deaktivieren: 21"
-
-
 def test_staff_who_only_read_prepare_no_bulk_act():
     alice, auditor = make_user("alice"), member("carol", "Auditor")
 

@@ -119,6 +119,7 @@ WRONG = [
     ("x", "line 2"),
     ("[people.alice]", "'people' is not one of: groups"),
     ("apps = 1", "apps: must be a table"),
+    (f"apps = {'[' * 3000}", "nested too deeply"),
     ("groups.Editors = 1", "groups.Editors: must be a table"),
     (f"{GROUP}superuser = true", "groups.Editors: 'superuser' is not one of: rights"),
     (f"{GROUP}rights = 'accounts.view_user'", "groups.Editors.rights: must be a list of texts"),

@@ -39,7 +39,7 @@ def hang(request: Any) -> None:
 
 
 def flood(request: Any) -> None:
-    """Answer 300 MB."""
+    """Answer with a body of 300 MB, more than any client of the site may read."""
     request.send_response(200)
     request.send_header("Content-Length", str(300_000_000))
     request.end_headers()

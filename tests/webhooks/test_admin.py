@@ -9,6 +9,8 @@ from accounts.activity import events
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.administration import known
+from accounts.throttle.limits import STAFF
+from accounts.throttle.services import hit
 from accounts.users.models import User
 from accounts.webhooks.models import Delivery, Endpoint
 from tests.support.administration import REASON, desk
@@ -121,6 +123,16 @@ def test_the_page_lists_the_last_answers_and_sends_again(carol, receiver):
     assert once == again
     for delivery in ("x", "", "0", "9" * 30):
         assert act(carol, endpoint, "again", delivery=delivery).status_code == 404
+
+
+def test_staff_send_a_limited_number_of_tests_and_repetitions(carol):
+    endpoint, budget = told_at(URL), STAFF.of("act", User.objects.get(username="carol").pk)
+    hit(budget._replace(cost=budget.depth - 2 * budget.cost))
+
+    for _ in range(4):
+        act(carol, endpoint, "test")
+
+    assert Delivery.objects.count() == 2
 
 
 def test_a_disabled_webhook_is_told_nothing_until_it_is_enabled(carol):
