@@ -2,8 +2,8 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 39_000
-MOST_FILES = 388
+MOST_LINES = 41_000
+MOST_FILES = 402
 LARGEST_PACKAGE = 3_190
 # Lines of tests for each line of code.
 MOST_TESTS = 1.25
