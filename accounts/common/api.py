@@ -158,18 +158,23 @@ class ChoiceField(_Copied, serializers.ChoiceField):
 class TextField(_Copied, serializers.CharField):
     """A field that accepts strings only. The base class would accept 12345 as a password, too."""
 
+    # Length of accepted text, as a multiple of ``max_length``, before spaces around it are removed.
+    longest = 1
+
     def run_validation(self, data: Any = serializers.empty) -> Any:
         if data is not serializers.empty and not isinstance(data, str | None):
             self.fail("invalid")
-        # Refuse overlong text early, because the later steps are slow. The limit applies to the
-        # canonical form, which may be shorter, so allow up to four times the limit here.
-        if self.max_length and isinstance(data, str) and len(data) > 4 * self.max_length:
+        # Refuse overlong text early, because the later steps are slow.
+        if self.max_length and isinstance(data, str) and len(data) > self.longest * self.max_length:
             self.fail("max_length", max_length=self.max_length)
         return super().run_validation(data)
 
 
 class CanonicalField(TextField):
     """Text that the function ``clean`` converts to its stored form before its length is checked."""
+
+    # The stored form may be shorter than the text.
+    longest = 4
 
     def __init__(self, clean: Callable[[str], str], **options: Any) -> None:
         super().__init__(**options)
