@@ -17,7 +17,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 
 from accounts.calls import conditions, idempotency
-from accounts.ops.schema import CODES, EXAMPLES, Example
+from accounts.ops.schema import CODES, REQUESTS, example_of
 from accounts.signin.second_step import SecondMethod
 from accounts.tokens.authentication import ForPerson, HasOwnSession, required_scope
 
@@ -255,12 +255,12 @@ def complete(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
     }
     for operations in result["paths"].values():
         for operation in operations.values():
-            _complete(operation)
+            _complete(operation, components["schemas"])
     return result
 
 
-def _complete(operation: dict[str, Any]) -> None:
-    """Add summary, security, example and errors to an operation.
+def _complete(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Add summary, security, examples and errors to an operation.
 
     An operation without a docstring, which may come from another app, gets its id as the summary.
     """
@@ -271,22 +271,21 @@ def _complete(operation: dict[str, Any]) -> None:
     if name in BODIES:
         content = {"application/json": {"schema": BODIES[name]}}
         operation["requestBody"] = {"content": content, "required": True}
-    if name in EXAMPLES:
-        _add_example(operation, EXAMPLES[name])
+    _add_examples(operation, schemas)
     add_to(operation)
 
 
-def _add_example(operation: dict[str, Any], example: Example) -> None:
+def _add_examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    chosen = REQUESTS.get(operation["operationId"])
     for media in operation.get("requestBody", {}).get("content", {}).values():
-        media["example"] = example.request
+        example = example_of(media["schema"], schemas)
+        media["example"] = example | chosen if chosen else example
     for response in operation["responses"].values():
         if media := response.get("content", {}).get("application/json"):
-            media["example"] = example.answer
+            media["example"] = example_of(media["schema"], schemas)
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path":
-            found = parameter["schema"].get("enum", [example.id])[-1]
-            is_number = parameter["schema"].get("type") == "integer"
-            parameter["example"] = int(found) if is_number else found
+            parameter["example"] = example_of(parameter["schema"], schemas, parameter["name"])
 
 
 @lru_cache(maxsize=1)

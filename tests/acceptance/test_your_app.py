@@ -99,7 +99,7 @@ def test_the_notes_app_of_the_guide_works_by_page_and_by_api(site):
 
 @pytest.mark.proof
 def test_the_rules_of_the_site_ask_nothing_of_another_app(site, copy):
-    """It has English texts only, and no examples of its calls."""
+    """It has English texts only, and calls without descriptions."""
     programs = (
         ["ruff", "format", "--quiet", "notes"],
         ["ruff", "check", "--quiet", "notes"],
