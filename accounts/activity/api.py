@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from accounts.activity import services
 from accounts.activity.events import EVENTS, Group
 from accounts.activity.models import OPERATOR, STAFF, Activity
+from accounts.common.api import operation
 
 
 class ActivitySerializer(serializers.ModelSerializer[Activity]):
@@ -81,7 +82,7 @@ class ActivityView(generics.ListAPIView[Activity]):
             raise serializers.ValidationError({"group": [_("That event group doesn’t exist.")]})
         return services.of(user, group or "")
 
-    @extend_schema(operation_id="list_activity", parameters=[*parameters])
+    @operation("list_activity", parameters=[*parameters])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List what happened to the account, newest first."""
         return super().get(request, *args, **kwargs)

@@ -9,7 +9,6 @@ from typing import Any, cast
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers, views
 from rest_framework.parsers import FormParser
 from rest_framework.request import Request
@@ -20,7 +19,7 @@ from accounts.apikeys import services
 from accounts.apikeys.models import LONGEST_NAME, APIKey
 from accounts.calls.idempotency import idempotent
 from accounts.common import clock
-from accounts.common.api import JSONParser, Open, TextField, valid
+from accounts.common.api import JSONParser, Open, TextField, operation, valid
 from accounts.common.client_info import client_of
 from accounts.common.pages import absolute
 from accounts.common.text import refuse_invisible
@@ -108,7 +107,7 @@ class KeysView(generics.ListAPIView[APIKey]):
     def get_queryset(self) -> Any:
         return services.of(cast(User, self.request.user))
 
-    @extend_schema(operation_id="list_keys")
+    @operation("list_keys")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the API keys, newest first. Requires authentication in the last ten minutes."""
         return super().get(request, *args, **kwargs)
@@ -116,9 +115,7 @@ class KeysView(generics.ListAPIView[APIKey]):
     def _again(self, _request: Request, key_id: str) -> Response:
         return _made(get_object_or_404(self.get_queryset(), pk=key_id), None)
 
-    @extend_schema(
-        operation_id="create_key", request=NewKeySerializer, responses={201: MadeKeySerializer}
-    )
+    @operation("create_key", NewKeySerializer, MadeKeySerializer, status=201)
     @idempotent(_again)
     def post(self, request: Request) -> Response:
         """Create an API key. Only this response contains its secret.
@@ -157,13 +154,13 @@ class KeyView(views.APIView):
     area = "keys"
     permission_classes = (IsFresh,)
 
-    @extend_schema(operation_id="get_key", responses=KeySerializer)
+    @operation("get_key", response=KeySerializer)
     def get(self, request: Request, id: str) -> Response:
         """Return an API key. Requires authentication in the last ten minutes."""
         key = get_object_or_404(services.of(cast(User, request.user)), pk=id)
         return Response(KeySerializer(key).data)
 
-    @extend_schema(operation_id="revoke_key", responses={204: None})
+    @operation("revoke_key", response=None)
     def delete(self, request: Request, id: str) -> Response:
         """Revoke an API key."""
         if not services.revoke(cast(User, request.user), id, actor_of(request._request)):
@@ -178,11 +175,7 @@ class RevokeView(Open, views.APIView):
 
     # Without the form, which RFC 7009 requires: with two media types, openapi-python-client makes
     # a module that cannot be imported.
-    @extend_schema(
-        operation_id="revoke_token",
-        request={"application/json": RevokeSerializer},
-        responses={200: None},
-    )
+    @operation("revoke_token", {"application/json": RevokeSerializer}, {200: None})
     def post(self, request: Request) -> Response:
         """Revoke an API key, or the session of an access token or refresh token.
 

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from drf_spectacular.utils import extend_schema
 from rest_framework import negotiation, parsers, serializers
 from rest_framework.exceptions import ErrorDetail, ParseError
 from rest_framework.renderers import BaseRenderer
@@ -58,6 +59,28 @@ class Open:
 
     authentication_classes: Any = ()
     permission_classes: Any = ()
+
+
+def operation[F: Callable[..., Any]](
+    id: str,
+    request: Any = None,
+    response: Any = serializers.empty,
+    *,
+    status: int = 0,
+    **more: Any,
+) -> Callable[[F], F]:
+    """Describe a method of an API view, for the description and for generated clients.
+
+    ``id``: what the method is called there.
+    ``request``, ``response``: the serializers of the bodies; None if there is no body. A list of
+        REST framework describes its responses itself.
+    ``status``: that of the response, if it is neither 200 nor, without a body, 204.
+    """
+    if response is None or status:
+        response = {status or 204: response}
+    if response is not serializers.empty:
+        more["responses"] = response
+    return extend_schema(operation_id=id, request=request, **more)
 
 
 def valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 from typing import Any, cast
 
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.calls.conditions import IF_MATCH
-from accounts.common.api import TextField, valid
+from accounts.common.api import TextField, operation, valid
 from accounts.deletion import services
 from accounts.sessions.current import actor_of
 from accounts.tokens.authentication import Credentials, IsRecent
@@ -50,12 +49,7 @@ class DeletionMixin:
         """Raise an exception if the client has read another state of ``user``."""
         raise NotImplementedError
 
-    @extend_schema(
-        operation_id="delete_me",
-        parameters=[IF_MATCH],
-        request=None,
-        responses={202: DeletionRequestedSerializer},
-    )
+    @operation("delete_me", response=DeletionRequestedSerializer, status=202, parameters=[IF_MATCH])
     def delete(self, request: Request) -> Response:
         """Ask for the deletion of your account. Requires authentication in the last ten minutes.
 

@@ -3,13 +3,12 @@
 from typing import Any, cast
 
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.calls.idempotency import idempotent
-from accounts.common.api import CanonicalField, valid
+from accounts.common.api import CanonicalField, operation, valid
 from accounts.common.client_info import client_of
 from accounts.common.text import canonical_code
 from accounts.emails import services
@@ -65,7 +64,7 @@ class EmailsView(generics.ListAPIView[Any]):
         user = cast(User, self.request.user)
         return [*services.confirmed(user), *services.pending(user)]
 
-    @extend_schema(operation_id="list_emails")
+    @operation("list_emails")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the email addresses: first the confirmed ones, then those that are not yet."""
         return super().get(request, *args, **kwargs)
@@ -77,11 +76,7 @@ class EmailsView(generics.ListAPIView[Any]):
             return Response(EmailAddressSerializer(row).data)
         raise Http404
 
-    @extend_schema(
-        operation_id="add_email",
-        request=NewEmailSerializer,
-        responses={201: EmailAddressSerializer},
-    )
+    @operation("add_email", NewEmailSerializer, EmailAddressSerializer, status=201)
     @idempotent(_again)
     def post(self, request: Request) -> Response:
         """Email a code to a new address. Requires authentication in the last ten minutes.
@@ -101,7 +96,7 @@ class EmailView(views.APIView):
     permission_classes = (ForOwnProgram,)
     page = "account_email"
 
-    @extend_schema(operation_id="remove_email", responses={204: None})
+    @operation("remove_email", response=None)
     def delete(self, request: Request, id: str) -> Response:
         """Remove an address. Requires authentication in the last ten minutes.
 
@@ -124,11 +119,7 @@ class ConfirmView(views.APIView):
     # Recent authentication was required to get the code.
     is_quick = True
 
-    @extend_schema(
-        operation_id="confirm_email",
-        request=EmailCodeSerializer,
-        responses={200: EmailAddressSerializer},
-    )
+    @operation("confirm_email", EmailCodeSerializer, EmailAddressSerializer)
     def post(self, request: Request, id: str) -> Response:
         """Add an address to the account with the emailed code, which allows five attempts."""
         code = valid(EmailCodeSerializer(data=request.data))["code"]
@@ -146,9 +137,7 @@ class PrimaryView(views.APIView):
     permission_classes = (ForOwnProgram,)
     page = "account_email"
 
-    @extend_schema(
-        operation_id="make_email_primary", request=None, responses={200: EmailAddressSerializer}
-    )
+    @operation("make_email_primary", response=EmailAddressSerializer)
     def post(self, request: Request, id: str) -> Response:
         """Make a confirmed address the primary one, within ten minutes of authentication."""
         user = cast(User, request.user)

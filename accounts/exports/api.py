@@ -9,13 +9,13 @@ from uuid import UUID
 
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.calls.idempotency import idempotent
+from accounts.common.api import operation
 from accounts.common.pages import absolute
 from accounts.exports import services
 from accounts.exports.models import Export
@@ -68,7 +68,7 @@ class ExportsView(APIView):
     def _again(self, request: Request, export_id: str) -> Response:
         return _is_made(services.find(cast(User, request.user), export_id))
 
-    @extend_schema(operation_id="request_export", request=None, responses={202: ExportSerializer})
+    @operation("request_export", response=ExportSerializer, status=202)
     @idempotent(_again, status=202)
     def post(self, request: Request) -> Response:
         """Ask for a copy of all data about you, at most three times a day.
@@ -88,9 +88,9 @@ class ExportView(APIView):
     # A HEAD request would use up the file.
     http_method_names = ("get", "options")
 
-    @extend_schema(
-        operation_id="get_export",
-        responses={(200, "application/zip"): OpenApiTypes.BINARY, 202: ExportSerializer},
+    @operation(
+        "get_export",
+        response={(200, "application/zip"): OpenApiTypes.BINARY, 202: ExportSerializer},
     )
     def get(self, request: Request, id: UUID) -> HttpResponseBase:
         """Return the ZIP file, which can be fetched once and for a day.

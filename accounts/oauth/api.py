@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from django.db.models import QuerySet
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.common.api import operation
 from accounts.oauth import connections
 from accounts.oauth.clients.models import Client
 from accounts.oauth.models import Connection
@@ -50,7 +50,7 @@ class AppsView(generics.ListAPIView[Client]):
     def get_queryset(self) -> QuerySet[Any]:
         return connections.of(cast(User, self.request.user))
 
-    @extend_schema(operation_id="list_apps")
+    @operation("list_apps")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the connected apps, most recently used first. Connected apps cannot call this."""
         return super().get(request, *args, **kwargs)
@@ -61,7 +61,7 @@ class AppView(views.APIView):
 
     area = "apps"
 
-    @extend_schema(operation_id="disconnect_app", responses={204: None})
+    @operation("disconnect_app", response=None)
     def delete(self, request: Request, client_id: str) -> Response:
         """Disconnect an app, which ends its tokens at once. Connected apps cannot call this."""
         user = cast(User, request.user)

@@ -3,13 +3,12 @@
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.common.api import Open
+from accounts.common.api import Open, operation
 from accounts.common.pages import absolute
 from accounts.passwords.hashers import MAX_LENGTH
 from accounts.passwords.services import MIN_LENGTH
@@ -80,7 +79,7 @@ class ConfigSerializer(serializers.Serializer[Any]):
 class ConfigView(Open, APIView):
     """Show what this site offers."""
 
-    @extend_schema(operation_id="get_config", responses=ConfigSerializer)
+    @operation("get_config", response=ConfigSerializer)
     def get(self, _request: Request) -> Response:
         """Return what this site offers: who can sign up, how to sign in, and its rules."""
         config = settings.AUTHSITE

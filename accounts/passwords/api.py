@@ -7,7 +7,6 @@ from typing import Any, cast
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.fields import get_error_detail
 from rest_framework.request import Request
@@ -16,7 +15,7 @@ from rest_framework.views import APIView
 
 from accounts.calls.serializers import require
 from accounts.codes.services import LinkEnded, WrongCode
-from accounts.common.api import CanonicalField, Open, TextField, TextListField, valid
+from accounts.common.api import CanonicalField, Open, TextField, TextListField, operation, valid
 from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
 from accounts.common.text import canonical_code
@@ -95,9 +94,7 @@ class ChangeView(APIView):
     page = "account_change_password"
     has_password = True
 
-    @extend_schema(
-        operation_id="change_password", request=NewPasswordSerializer, responses={204: None}
-    )
+    @operation("change_password", NewPasswordSerializer, None)
     def post(self, request: Request) -> Response:
         """Change the password. Requires authentication in the last ten minutes.
 
@@ -123,9 +120,7 @@ class SetView(ChangeView):
     page = "account_set_password"
     has_password = False
 
-    @extend_schema(
-        operation_id="set_password", request=NewPasswordSerializer, responses={204: None}
-    )
+    @operation("set_password", NewPasswordSerializer, None)
     def post(self, request: Request) -> Response:
         """Set a first password. Requires authentication in the last ten minutes.
 
@@ -137,10 +132,8 @@ class SetView(ChangeView):
 class ResetView(Open, APIView):
     """Email a link and a code to set a new password."""
 
-    @extend_schema(
-        operation_id="request_password_reset",
-        request=NamedLoginSerializer,
-        responses={202: MailedChallengeSerializer},
+    @operation(
+        "request_password_reset", NamedLoginSerializer, MailedChallengeSerializer, status=202
     )
     def post(self, request: Request) -> Response:
         """Email a link and a code to an account, if there is one with this username or email.
@@ -194,11 +187,7 @@ class NewPasswordByResetSerializer(FactorSerializer, ResetProofSerializer):
 class CheckResetView(Open, APIView):
     """Check the emailed code or link before a new password is typed."""
 
-    @extend_schema(
-        operation_id="check_password_reset",
-        request=ResetProofSerializer,
-        responses={200: ResetUserSerializer},
-    )
+    @operation("check_password_reset", ResetProofSerializer, ResetUserSerializer)
     def post(self, request: Request) -> Response:
         """Return whose password the emailed code or link resets. It stays valid.
 
@@ -215,11 +204,7 @@ class CheckResetView(Open, APIView):
 class ConfirmResetView(Open, APIView):
     """Set a new password with the emailed code or link."""
 
-    @extend_schema(
-        operation_id="reset_password",
-        request=NewPasswordByResetSerializer,
-        responses={200: ResetUserSerializer},
-    )
+    @operation("reset_password", NewPasswordByResetSerializer, ResetUserSerializer)
     def post(self, request: Request) -> Response:
         """Set a new password, and revoke every session of the account.
 
@@ -269,11 +254,7 @@ class StrengthSerializer(serializers.Serializer[Any]):
 class StrengthView(Open, APIView):
     """Measure a password."""
 
-    @extend_schema(
-        operation_id="measure_password",
-        request=StrengthRequestSerializer,
-        responses={200: StrengthSerializer},
-    )
+    @operation("measure_password", StrengthRequestSerializer, StrengthSerializer)
     def post(self, request: Request) -> Response:
         """Return how hard a password is to guess. Nothing is stored."""
         data = valid(StrengthRequestSerializer(data=request.data))

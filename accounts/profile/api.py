@@ -7,7 +7,6 @@ from typing import Any, cast
 from django.conf import settings
 from django.http import Http404
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, views
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -15,7 +14,7 @@ from rest_framework.response import Response
 
 from accounts.calls import conditions
 from accounts.common import clock, localization
-from accounts.common.api import CanonicalField, ChoiceField, TextField, valid
+from accounts.common.api import CanonicalField, ChoiceField, TextField, operation, valid
 from accounts.common.database import Row
 from accounts.deletion.api import DeletionMixin, MayDelete
 from accounts.profile import services
@@ -182,20 +181,16 @@ class MeView(DeletionMixin, views.APIView):
         """Refuse a request with ``If-Match`` if ``user`` has changed since the client has read."""
         conditions.check(request, shown(user, request.auth))
 
-    @extend_schema(
-        operation_id="get_me",
-        parameters=[conditions.ETAG],
-        responses={200: PersonSerializer, 304: None},
-    )
+    @operation("get_me", response={200: PersonSerializer, 304: None}, parameters=[conditions.ETAG])
     def get(self, request: Request) -> Response:
         """Return your own account."""
         return conditions.tagged(request, shown(cast(User, request.user), request.auth))
 
-    @extend_schema(
-        operation_id="update_me",
+    @operation(
+        "update_me",
+        ProfileSerializer,
+        {200: PersonSerializer, 204: None},
         parameters=[conditions.IF_MATCH, conditions.ETAG],
-        request=ProfileSerializer,
-        responses={200: PersonSerializer, 204: None},
     )
     def patch(self, request: Request) -> Response:
         """Change your own profile. Requires authentication in the last ten minutes.
@@ -223,11 +218,7 @@ class UsernameView(views.APIView):
     permission_classes = (ForOwnProgram,)
     page = "profile"
 
-    @extend_schema(
-        operation_id="change_username",
-        request=UsernameSerializer,
-        responses={200: PersonSerializer},
-    )
+    @operation("change_username", UsernameSerializer, PersonSerializer)
     def post(self, request: Request) -> Response:
         """Change your username, at most once a day.
 
@@ -280,7 +271,7 @@ class PersonView(views.APIView):
     area = "profile"
     permission_classes = (MayRead,)
 
-    @extend_schema(operation_id="get_user", responses=PersonSerializer)
+    @operation("get_user", response=PersonSerializer)
     def get(self, request: Request, id: uuid.UUID) -> Response:
         """Return your own account, or any account if you are staff who may view users.
 

@@ -5,12 +5,11 @@ from typing import Any, cast
 
 from django.db.models import QuerySet
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.common.api import TextListField, valid
+from accounts.common.api import TextListField, operation, valid
 from accounts.common.proofs import Assurance, Method
 from accounts.sessions import connected, known_browsers, services
 from accounts.sessions.current import actor_of, request_auth_of
@@ -79,7 +78,7 @@ class SessionsView(generics.ListAPIView[LoginSession]):
         connected.fetch(page or ())
         return page
 
-    @extend_schema(operation_id="list_sessions")
+    @operation("list_sessions")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the sessions of browsers, API clients and apps, most recently used first."""
         return super().get(request, *args, **kwargs)
@@ -90,7 +89,7 @@ class SessionView(views.APIView):
 
     area = "sessions"
 
-    @extend_schema(operation_id="revoke_session", responses={204: None})
+    @operation("revoke_session", response=None)
     def delete(self, request: Request, id: uuid.UUID) -> Response:
         """Revoke a session, which may be the session of the request itself.
 
@@ -126,11 +125,7 @@ class OthersView(views.APIView):
     area = "credentials"
     permission_classes = (IsRecent,)
 
-    @extend_schema(
-        operation_id="sign_out_elsewhere",
-        request=OthersSerializer,
-        responses={200: EndedSerializer},
-    )
+    @operation("sign_out_elsewhere", OthersSerializer, EndedSerializer)
     def post(self, request: Request) -> Response:
         """Revoke all other sessions. Requires authentication in the last ten minutes.
 
@@ -166,7 +161,7 @@ class BrowsersView(generics.ListAPIView[KnownBrowser]):
     def get_queryset(self) -> QuerySet[KnownBrowser]:
         return known_browsers.known(cast(User, self.request.user))
 
-    @extend_schema(operation_id="list_browsers")
+    @operation("list_browsers")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the browsers whose sign-ins are not emailed, most recently used first."""
         return super().get(request, *args, **kwargs)
@@ -177,7 +172,7 @@ class BrowserView(views.APIView):
 
     area = "sessions"
 
-    @extend_schema(operation_id="forget_browser", responses={204: None})
+    @operation("forget_browser", response=None)
     def delete(self, request: Request, id: int) -> Response:
         """Forget a browser, so that the next sign-in there is emailed."""
         if not known_browsers.forget(cast(User, request.user), id, actor_of(request._request)):

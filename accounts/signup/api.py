@@ -3,7 +3,6 @@
 from typing import Any, cast
 
 from django.conf import settings
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,7 +11,7 @@ from rest_framework.views import APIView
 from accounts.calls.idempotency import idempotent
 from accounts.calls.serializers import require
 from accounts.codes.services import LinkEnded
-from accounts.common.api import CanonicalField, Open, TextField, valid
+from accounts.common.api import CanonicalField, Open, TextField, operation, valid
 from accounts.common.client_info import client_of
 from accounts.common.errors import InvitationRequired, SignupClosed
 from accounts.common.pages import absolute
@@ -94,9 +93,7 @@ def again(_view: APIView, request: Request, signup_id: str) -> Response:
 class UsersView(Open, APIView):
     """Create a pending sign-up."""
 
-    @extend_schema(
-        operation_id="sign_up", request=NewUserSerializer, responses={201: SignupSerializer}
-    )
+    @operation("sign_up", NewUserSerializer, SignupSerializer, status=201)
     @idempotent(again)
     def post(self, request: Request) -> Response:
         """Create a pending sign-up, and email a code. Confirming the code creates the user.
@@ -167,11 +164,7 @@ class AcceptSerializer(InvitationTokenSerializer, TermsSerializer):
 class InvitationView(Open, APIView):
     """Return whom an invitation was sent to, before it is accepted."""
 
-    @extend_schema(
-        operation_id="check_invitation",
-        request=InvitationTokenSerializer,
-        responses={200: InvitedSerializer},
-    )
+    @operation("check_invitation", InvitationTokenSerializer, InvitedSerializer)
     def post(self, request: Request) -> Response:
         """Return the email address that an invitation was sent to."""
         return Response({"email": InvitationTokenSerializer(data=request.data).invitation().email})
@@ -180,11 +173,7 @@ class InvitationView(Open, APIView):
 class AcceptView(Open, APIView):
     """Sign up by invitation."""
 
-    @extend_schema(
-        operation_id="accept_invitation",
-        request=AcceptSerializer,
-        responses={201: SignupSerializer},
-    )
+    @operation("accept_invitation", AcceptSerializer, SignupSerializer, status=201)
     @idempotent(again)
     def post(self, request: Request) -> Response:
         """Create the account of an invited person, whose email address needs no other proof."""
@@ -227,9 +216,7 @@ class CorrectionSerializer(serializers.Serializer[Any]):
 class CorrectView(Open, APIView):
     """Correct the email address of a pending sign-up."""
 
-    @extend_schema(
-        operation_id="correct_email", request=CorrectionSerializer, responses={200: None}
-    )
+    @operation("correct_email", CorrectionSerializer, {200: None})
     def post(self, request: Request) -> Response:
         """Replace the email address of a pending sign-up, and email a code to the new one.
 
@@ -248,9 +235,7 @@ class CorrectView(Open, APIView):
 class VerifyView(Open, APIView):
     """Confirm the email address of a sign-up."""
 
-    @extend_schema(
-        operation_id="verify_email", request=VerifySerializer, responses={200: SignupSerializer}
-    )
+    @operation("verify_email", VerifySerializer, SignupSerializer)
     def post(self, request: Request) -> Response:
         """Confirm the email address of a sign-up with the emailed code. This creates the user."""
         data = valid(VerifySerializer(data=request.data))
@@ -263,7 +248,7 @@ class VerifyView(Open, APIView):
 class ResendView(Open, APIView):
     """Email another code."""
 
-    @extend_schema(operation_id="resend_email", request=ResendSerializer, responses={200: None})
+    @operation("resend_email", ResendSerializer, {200: None})
     def post(self, request: Request) -> Response:
         """Email another code if a sign-up with that email address is pending.
 

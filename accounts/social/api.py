@@ -4,12 +4,12 @@ from typing import Any
 
 from django.conf import settings
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.common.api import operation
 from accounts.common.pages import absolute
 from accounts.sessions.current import session_of
 from accounts.social import services
@@ -51,7 +51,7 @@ class ProvidersView(APIView):
     permission_classes = (ForOwnProgram,)
     page = "connections"
 
-    @extend_schema(operation_id="get_providers", responses=ProvidersSerializer)
+    @operation("get_providers", response=ProvidersSerializer)
     def get(self, request: Request) -> Response:
         """Return your accounts at providers, and where to connect others."""
         user = session_of(request._request).user
@@ -75,7 +75,7 @@ class ProviderView(APIView):
     page = "connections"
     is_quick = False
 
-    @extend_schema(operation_id="disconnect_provider", responses={204: None})
+    @operation("disconnect_provider", response=None)
     def delete(self, request: Request, id: int) -> Response:
         """Disconnect an account at a provider. Your other sessions end."""
         user = session_of(request._request).user

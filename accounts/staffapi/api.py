@@ -11,7 +11,7 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework import generics, serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,7 +26,7 @@ from accounts.administration.search import MOST, ORDERS, STATES, UNCONFIRMED, Fi
 from accounts.administration.steps import Mode
 from accounts.calls import conditions
 from accounts.calls.lists import AFTER, PAGE
-from accounts.common.api import ChoiceField, TextField, TextListField, valid
+from accounts.common.api import ChoiceField, TextField, TextListField, operation, valid
 from accounts.common.errors import PublicError
 from accounts.common.proofs import Assurance
 from accounts.deletion.api import DeletionRequestedSerializer
@@ -305,7 +305,7 @@ class FoundUsersView(generics.ListAPIView[User]):
         person.record_shown(staff, actor_of(self.request._request), len(page or ()))
         return page
 
-    @extend_schema(operation_id="find_users", parameters=[*parameters])
+    @operation("find_users", parameters=[*parameters])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Find users and sign-ups for staff, at most 200 of each; by cursor all users, no sign-ups.
 
@@ -326,10 +326,8 @@ class AccountView(views.APIView):
     area = "admin"
     permission_classes = (ForStaff,)
 
-    @extend_schema(
-        operation_id="get_account",
-        parameters=[conditions.ETAG],
-        responses={200: AccountSerializer, 304: None},
+    @operation(
+        "get_account", response={200: AccountSerializer, 304: None}, parameters=[conditions.ETAG]
     )
     def get(self, request: Request, id: uuid.UUID) -> Response:
         """Return an account, why its person cannot sign in, and what staff can do now.
@@ -340,11 +338,11 @@ class AccountView(views.APIView):
         note_reading(request, account)
         return _shown(account, request)
 
-    @extend_schema(
-        operation_id="update_account",
+    @operation(
+        "update_account",
+        ChangeSerializer,
+        AccountSerializer,
         parameters=[conditions.IF_MATCH, conditions.ETAG],
-        request=ChangeSerializer,
-        responses=AccountSerializer,
     )
     def patch(self, request: Request, id: uuid.UUID) -> Response:
         """Change the profile of a user and, for managers and superusers, the groups.
@@ -365,11 +363,12 @@ class AccountView(views.APIView):
         changes.change(user, staff, actor, profile=data, groups=groups, check=check)
         return _shown(user_with(id), request)
 
-    @extend_schema(
-        operation_id="delete_account",
+    @operation(
+        "delete_account",
+        ReasonSerializer,
+        DeletionRequestedSerializer,
+        status=202,
         parameters=[conditions.IF_MATCH],
-        request=ReasonSerializer,
-        responses={202: DeletionRequestedSerializer},
     )
     def delete(self, request: Request, id: uuid.UUID) -> Response:
         """Ask for the deletion of an account, as the act `delete` does.
@@ -419,14 +418,14 @@ class ActView(views.APIView):
     area = "admin"
     permission_classes = (ForStaff,)
 
-    @extend_schema(
-        operation_id="act_on_account",
+    @operation(
+        "act_on_account",
+        ActSerializer,
+        AccountSerializer,
         parameters=[
             OpenApiParameter("act", location=OpenApiParameter.PATH, enum=API_ACTS),
             *(conditions.IF_MATCH, conditions.ETAG),
         ],
-        request=ActSerializer,
-        responses=AccountSerializer,
     )
     def post(self, request: Request, id: uuid.UUID, act: str) -> Response:
         """Do one act of staff with an account, and return the account.

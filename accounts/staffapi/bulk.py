@@ -11,7 +11,6 @@ from typing import Any, cast
 from django.db import IntegrityError, transaction
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, views
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
@@ -26,7 +25,7 @@ from accounts.administration.roles import NotInRole
 from accounts.calls import idempotency
 from accounts.calls.serializers import require
 from accounts.common import clock
-from accounts.common.api import ChoiceField, JSONParser, valid
+from accounts.common.api import ChoiceField, JSONParser, operation, valid
 from accounts.common.errors import PublicError
 from accounts.mail.services import mass_mail
 from accounts.sessions.current import actor_of
@@ -93,11 +92,11 @@ class BulkView(views.APIView):
     permission_classes = (ForStaff,)
     parser_classes = (LinesParser,)
 
-    @extend_schema(
-        operation_id="act_on_accounts",
+    @operation(
+        "act_on_accounts",
+        {LinesParser.media_type: OpenApiTypes.BINARY},
+        BulkResultsSerializer,
         parameters=[idempotency.KEY],
-        request={LinesParser.media_type: OpenApiTypes.BINARY},
-        responses=BulkResultsSerializer,
     )
     def post(self, request: Request) -> Response:
         """Create, change, deactivate or delete many accounts; each line is a JSON object.

@@ -5,7 +5,6 @@ from typing import Any, cast
 
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,7 +12,7 @@ from rest_framework.response import Response
 from accounts.activity.services import Actor
 from accounts.calls.idempotency import idempotent
 from accounts.calls.serializers import require
-from accounts.common.api import CanonicalField, TextField, valid
+from accounts.common.api import CanonicalField, TextField, operation, valid
 from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
 from accounts.passwords import foreign
@@ -124,11 +123,7 @@ class UsersView(FoundUsersView):
     def _again(self, request: Request, pk: str) -> Response:
         return again(request, pk)
 
-    @extend_schema(
-        operation_id="create_account",
-        request=NewAccountSerializer,
-        responses={201: CreatedSerializer},
-    )
+    @operation("create_account", NewAccountSerializer, CreatedSerializer, status=201)
     @idempotent(_again)
     def post(self, request: Request) -> Response:
         """Invite a person by email, or create an account with a password hash.

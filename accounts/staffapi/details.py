@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django.db.models import Min, QuerySet
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import generics, serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,7 +18,7 @@ from accounts.activity.models import Activity
 from accounts.administration.person import MOST, Facts
 from accounts.apikeys.api import KeySerializer
 from accounts.common import clock
-from accounts.common.api import PAGE_SIZE, valid
+from accounts.common.api import PAGE_SIZE, operation, valid
 from accounts.common.pages import absolute
 from accounts.mail import services as mail
 from accounts.sessions.api import LoginSessionSerializer
@@ -107,7 +107,7 @@ class DetailsView(views.APIView):
     area = "admin"
     permission_classes = (ForStaff,)
 
-    @extend_schema(operation_id="get_account_details", responses=DetailsSerializer)
+    @operation("get_account_details", response=DetailsSerializer)
     def get(self, request: Request, id: uuid.UUID) -> Response:
         """Return the sessions, second factors, API keys, providers, apps and emails of a user.
 
@@ -166,7 +166,7 @@ class AccountActivityView(generics.ListAPIView[Activity]):
         note_reading(self.request, user)
         return activity.all_of(user)
 
-    @extend_schema(operation_id="list_account_activity")
+    @operation("list_account_activity")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List what happened to an account, newest first, and which member of staff caused it.
 
@@ -228,7 +228,7 @@ class EventsView(views.APIView):
         OpenApiParameter("after", OpenApiTypes.INT, description="The id of the last known event."),
     )
 
-    @extend_schema(operation_id="list_events", parameters=[*parameters], responses=FeedSerializer)
+    @operation("list_events", response=FeedSerializer, parameters=[*parameters])
     def get(self, request: Request) -> Response:
         """List events of all users, oldest first, a minute after they happened.
 

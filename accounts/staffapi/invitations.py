@@ -7,7 +7,6 @@ from typing import Any, cast
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,7 +14,7 @@ from rest_framework.response import Response
 from accounts.activity.models import LONGEST_REASON
 from accounts.administration.roles import NotInRole
 from accounts.calls.idempotency import idempotent
-from accounts.common.api import CanonicalField, TextField, TextListField, valid
+from accounts.common.api import CanonicalField, TextField, TextListField, operation, valid
 from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
 from accounts.sessions.current import actor_of
@@ -105,7 +104,7 @@ class InvitationsView(generics.ListAPIView[Invitation]):
         .order_by("-created_at", "pk")
     )
 
-    @extend_schema(operation_id="list_invitations")
+    @operation("list_invitations")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the invitations that were neither accepted nor revoked, newest first."""
         return super().get(request, *args, **kwargs)
@@ -114,11 +113,7 @@ class InvitationsView(generics.ListAPIView[Invitation]):
         invitation = get_object_or_404(Invitation, pk=invitation_id)
         return Response(InvitationSerializer(invitation).data)
 
-    @extend_schema(
-        operation_id="invite",
-        request=NewInvitationSerializer,
-        responses={201: InvitationSerializer},
-    )
+    @operation("invite", NewInvitationSerializer, InvitationSerializer, status=201)
     @idempotent(_again)
     def post(self, request: Request) -> Response:
         """Email an invitation to create an account.
@@ -139,7 +134,7 @@ class InvitationView(views.APIView):
     area = "admin"
     permission_classes = (MayInvite,)
 
-    @extend_schema(operation_id="revoke_invitation", responses={204: None})
+    @operation("revoke_invitation", response=None)
     def delete(self, request: Request, id: uuid.UUID) -> Response:
         """Revoke an invitation, so that its link does not work any more."""
         staff = cast(User, request.user)

@@ -8,13 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.codes.services import Purpose
-from accounts.common.api import Open, valid
+from accounts.common.api import Open, operation, valid
 from accounts.common.client_info import ClientInfo, client_of
 from accounts.sessions.current import session_of
 from accounts.signin import mailed_codes
@@ -61,9 +60,7 @@ def jwks(request: HttpRequest) -> HttpResponseBase:
 class TokenView(Open, APIView):
     """Sign in to the API with a password or a passkey."""
 
-    @extend_schema(
-        operation_id="sign_in", request=SignInSerializer, responses={200: TokensSerializer}
-    )
+    @operation("sign_in", SignInSerializer, TokensSerializer)
     def post(self, request: Request) -> Response:
         """Sign in with a password, in the body or by HTTP Basic, or with a passkey (`credential`).
 
@@ -90,11 +87,7 @@ class TokenView(Open, APIView):
 class ChallengeView(Open, APIView):
     """Complete a sign-in to the API with a second factor."""
 
-    @extend_schema(
-        operation_id="complete_sign_in",
-        request=SecondStepSerializer,
-        responses={200: TokensSerializer, 202: None},
-    )
+    @operation("complete_sign_in", SecondStepSerializer, {200: TokensSerializer, 202: None})
     def post(self, request: Request) -> Response:
         """Complete a sign-in with a code or a passkey, or request a code by email (status 202)."""
         serializer, client = SecondStepSerializer(data=request.data), client_of(request)
@@ -111,11 +104,7 @@ class ChallengeView(Open, APIView):
 class LoginCodeView(Open, APIView):
     """Email a code to sign in with."""
 
-    @extend_schema(
-        operation_id="request_sign_in_code",
-        request=NamedLoginSerializer,
-        responses={202: MailedChallengeSerializer},
-    )
+    @operation("request_sign_in_code", NamedLoginSerializer, MailedChallengeSerializer, status=202)
     def post(self, request: Request) -> Response:
         """Email a sign-in code to an account, if there is one with this username or email address.
 
@@ -143,11 +132,7 @@ def mailed_challenge(
 class CodeSignInView(Open, APIView):
     """Sign in to the API with an emailed code."""
 
-    @extend_schema(
-        operation_id="sign_in_by_code",
-        request=CodeSignInSerializer,
-        responses={200: TokensSerializer},
-    )
+    @operation("sign_in_by_code", CodeSignInSerializer, TokensSerializer)
     def post(self, request: Request) -> Response:
         """Sign in with an emailed code, which allows five attempts.
 
@@ -164,11 +149,7 @@ class CodeSignInView(Open, APIView):
 class RefreshView(Open, APIView):
     """Exchange a refresh token for new tokens."""
 
-    @extend_schema(
-        operation_id="renew_token",
-        request=RefreshSerializer,
-        responses={200: TokensSerializer},
-    )
+    @operation("renew_token", RefreshSerializer, TokensSerializer)
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for a new access token and a new refresh token.
 
@@ -189,7 +170,7 @@ class ReauthenticateView(APIView):
     permission_classes = (HasOwnSession,)
     page = "account_reauthenticate"
 
-    @extend_schema(operation_id="get_reauthentication", responses=ReauthenticationMethodsSerializer)
+    @operation("get_reauthentication", response=ReauthenticationMethodsSerializer)
     def get(self, request: Request) -> Response:
         """Return how the person can reauthenticate, with new options for a passkey."""
         session = session_of(request._request)
@@ -199,11 +180,7 @@ class ReauthenticateView(APIView):
         options = passkeys.options_for_second_step(session.user) if "passkey" in methods else None
         return Response({"methods": methods} | ({"options": options} if options else {}))
 
-    @extend_schema(
-        operation_id="reauthenticate",
-        request=ReauthenticationSerializer,
-        responses={200: ReauthenticatedSerializer},
-    )
+    @operation("reauthenticate", ReauthenticationSerializer, ReauthenticatedSerializer)
     def post(self, request: Request) -> Response:
         """Renew the authentication time of the session, in place of a new sign-in.
 
@@ -219,9 +196,7 @@ class ReauthenticateView(APIView):
 class VerifyView(Open, APIView):
     """Verify an access token for a client that cannot check signatures itself."""
 
-    @extend_schema(
-        operation_id="verify_token", request=TokenSerializer, responses={200: ClaimsSerializer}
-    )
+    @operation("verify_token", TokenSerializer, ClaimsSerializer)
     def post(self, request: Request) -> Response:
         """Return the claims of a valid access token that this site issued for any audience."""
         data = valid(TokenSerializer(data=request.data))

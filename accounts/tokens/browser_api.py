@@ -10,13 +10,13 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.common import clock
-from accounts.common.api import Open, valid
+from accounts.common.api import Open, operation, valid
 from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
 from accounts.common.pages import set_cookie
@@ -68,10 +68,10 @@ class BrowserView(Open, APIView):
 class SessionView(BrowserView):
     """Create and revoke the session of a page in a browser."""
 
-    @extend_schema(
-        operation_id="sign_in_browser",
-        request=AppSignInSerializer,
-        responses={200: AccessSerializer, 202: None},
+    @operation(
+        "sign_in_browser",
+        AppSignInSerializer,
+        {200: AccessSerializer, 202: None},
         parameters=HEADERS,
     )
     def post(self, request: Request) -> Response:
@@ -95,7 +95,7 @@ class SessionView(BrowserView):
             tokens = services.sign_in(*login_of(request, serializer), asked, client)
         return _replaced(request, tokens)
 
-    @extend_schema(operation_id="end_browser_session", responses={204: None}, parameters=HEADERS)
+    @operation("end_browser_session", response=None, parameters=HEADERS)
     def delete(self, request: Request) -> Response:
         """Revoke the session that the cookie belongs to, and delete the cookie."""
         services.revoke(_token_of(request), client_of(request))
@@ -105,11 +105,8 @@ class SessionView(BrowserView):
 class SessionCodeView(BrowserView):
     """Sign in from a page in a browser with an emailed code."""
 
-    @extend_schema(
-        operation_id="sign_in_browser_by_code",
-        request=CodeSignInSerializer,
-        responses={200: AccessSerializer},
-        parameters=HEADERS,
+    @operation(
+        "sign_in_browser_by_code", CodeSignInSerializer, AccessSerializer, parameters=HEADERS
     )
     def post(self, request: Request) -> Response:
         """Sign in with the code that `login/code/` has emailed.
@@ -127,11 +124,8 @@ class SessionCodeView(BrowserView):
 class SessionRefreshView(BrowserView):
     """Renew the tokens of a page in a browser."""
 
-    @extend_schema(
-        operation_id="renew_browser_session",
-        request=TokenRequestSerializer,
-        responses={200: AccessSerializer},
-        parameters=HEADERS,
+    @operation(
+        "renew_browser_session", TokenRequestSerializer, AccessSerializer, parameters=HEADERS
     )
     def post(self, request: Request) -> Response:
         """Return a new access token, and replace the refresh token in the cookie."""

@@ -10,7 +10,6 @@ from typing import Any
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,7 +18,7 @@ from rest_framework.views import APIView
 from accounts.activity.services import Actor
 from accounts.calls.idempotency import idempotent
 from accounts.calls.serializers import require
-from accounts.common.api import Open, TextField, valid
+from accounts.common.api import Open, TextField, operation, valid
 from accounts.common.client_info import client_of
 from accounts.common.pages import absolute
 from accounts.common.proofs import Method, Proof
@@ -219,9 +218,7 @@ class CodeSerializer(serializers.Serializer[Any]):
 class SignInOptionsView(Open, APIView):
     """Return what a passkey needs to sign in."""
 
-    @extend_schema(
-        operation_id="passkey_sign_in_options", request=None, responses={200: OptionsSerializer}
-    )
+    @operation("passkey_sign_in_options", response=OptionsSerializer)
     def post(self, request: Request) -> Response:
         """Return the options with which any passkey of this site signs in.
 
@@ -303,7 +300,7 @@ def _shown(codes: list[str]) -> dict[str, list[str]]:
 class FactorsView(FactorsOfPerson):
     """Show the second factors, or turn emailed codes on or off."""
 
-    @extend_schema(operation_id="get_factors", responses=FactorsSerializer)
+    @operation("get_factors", response=FactorsSerializer)
     def get(self, request: Request) -> Response:
         """Return your passkeys, authenticator apps, recovery codes and trusted browsers."""
         user, has = self.session.user, services.held(self.session.user)
@@ -320,11 +317,7 @@ class FactorsView(FactorsOfPerson):
         }
         return Response(FactorsSerializer(shown).data)
 
-    @extend_schema(
-        operation_id="set_emailed_codes",
-        request=EmailedCodesSerializer,
-        responses=EmailedCodesSerializer,
-    )
+    @operation("set_emailed_codes", EmailedCodesSerializer, EmailedCodesSerializer)
     def patch(self, request: Request) -> Response:
         """Set whether a code by email may follow your password, beside your second factor."""
         data, user = valid(EmailedCodesSerializer(data=request.data)), self.session.user
@@ -338,9 +331,7 @@ class FactorsView(FactorsOfPerson):
 class SetupView(FactorsOfPerson):
     """Begin to add an authenticator app."""
 
-    @extend_schema(
-        operation_id="set_up_authenticator_app", request=None, responses={200: SetupSerializer}
-    )
+    @operation("set_up_authenticator_app", response=SetupSerializer)
     def post(self, request: Request) -> Response:
         """Return a new secret for an authenticator app. Nothing is stored yet."""
         user = self.require_right_to_add()
@@ -375,11 +366,7 @@ class AuthenticatorsView(FactorsOfKind):
 
     model = Authenticator
 
-    @extend_schema(
-        operation_id="add_authenticator_app",
-        request=NewAuthenticatorSerializer,
-        responses={201: AddedSerializer},
-    )
+    @operation("add_authenticator_app", NewAuthenticatorSerializer, AddedSerializer, status=201)
     @idempotent(FactorsOfKind.again)
     def post(self, request: Request) -> Response:
         """Add an authenticator app, with its first code. Your other sessions end."""
@@ -391,11 +378,7 @@ class AuthenticatorsView(FactorsOfKind):
 class RegistrationView(FactorsOfPerson):
     """Return the options with which a passkey is made."""
 
-    @extend_schema(
-        operation_id="passkey_registration_options",
-        request=None,
-        responses={200: RegistrationSerializer},
-    )
+    @operation("passkey_registration_options", response=RegistrationSerializer)
     def post(self, request: Request) -> Response:
         """Return the options with which an app or a browser makes a passkey."""
         return Response(passkeys.options_to_add(self.require_right_to_add()))
@@ -406,11 +389,7 @@ class PasskeysView(FactorsOfKind):
 
     model = Passkey
 
-    @extend_schema(
-        operation_id="add_passkey",
-        request=NewPasskeySerializer,
-        responses={201: AddedSerializer},
-    )
+    @operation("add_passkey", NewPasskeySerializer, AddedSerializer, status=201)
     @idempotent(FactorsOfKind.again)
     def post(self, request: Request) -> Response:
         """Add a passkey. Your other sessions end."""
@@ -422,11 +401,7 @@ class PasskeysView(FactorsOfKind):
 class EnrolmentSetupView(Open, APIView):
     """Begin to add the second factor that a sign-in requires."""
 
-    @extend_schema(
-        operation_id="set_up_enrolment",
-        request=EnrolmentChallengeSerializer,
-        responses={200: EnrolmentSetupSerializer},
-    )
+    @operation("set_up_enrolment", EnrolmentChallengeSerializer, EnrolmentSetupSerializer)
     def post(self, request: Request) -> Response:
         """Return what an authenticator app and a passkey need. Add one by `token/enrolment/`."""
         secret = valid(EnrolmentChallengeSerializer(data=request.data))["challenge"]
@@ -446,11 +421,7 @@ def _add_factor(user: User, *, data: dict[str, Any], actor: Actor, codes: list[s
 class EnrolmentView(Open, APIView):
     """Add the second factor that a sign-in requires."""
 
-    @extend_schema(
-        operation_id="complete_enrolment",
-        request=EnrolmentSerializer,
-        responses={200: EnrolledSerializer},
-    )
+    @operation("complete_enrolment", EnrolmentSerializer, EnrolledSerializer)
     def post(self, request: Request) -> Response:
         """Add a second factor with the challenge of `enrolment_required`, and sign in.
 
@@ -470,14 +441,12 @@ class AuthenticatorView(FactorOfKind):
 
     model = Authenticator
 
-    @extend_schema(
-        operation_id="rename_authenticator_app", request=NameSerializer, responses=NameSerializer
-    )
+    @operation("rename_authenticator_app", NameSerializer, NameSerializer)
     def patch(self, request: Request, id: int) -> Response:
         """Rename an authenticator app."""
         return self.rename(request, id)
 
-    @extend_schema(operation_id="remove_authenticator_app", responses={204: None})
+    @operation("remove_authenticator_app", response=None)
     def delete(self, request: Request, id: int) -> Response:
         """Remove an authenticator app. Your other sessions end."""
         return self.remove(id)
@@ -488,12 +457,12 @@ class PasskeyView(FactorOfKind):
 
     model = Passkey
 
-    @extend_schema(operation_id="rename_passkey", request=NameSerializer, responses=NameSerializer)
+    @operation("rename_passkey", NameSerializer, NameSerializer)
     def patch(self, request: Request, id: int) -> Response:
         """Rename a passkey."""
         return self.rename(request, id)
 
-    @extend_schema(operation_id="remove_passkey", responses={204: None})
+    @operation("remove_passkey", response=None)
     def delete(self, request: Request, id: int) -> Response:
         """Remove a passkey. Your other sessions end."""
         return self.remove(id)
@@ -506,9 +475,7 @@ class CodesView(FactorsOfPerson):
         """Return null instead of the codes that an earlier request with the same key has made."""
         return Response({"recovery_codes": None})
 
-    @extend_schema(
-        operation_id="make_recovery_codes", request=None, responses={201: RecoveryCodesSerializer}
-    )
+    @operation("make_recovery_codes", response=RecoveryCodesSerializer, status=201)
     @idempotent(again)
     def post(self, request: Request) -> Response:
         """Replace your recovery codes. Your other sessions end."""
@@ -521,9 +488,7 @@ class SavedView(FactorsOfPerson):
 
     is_quick = True
 
-    @extend_schema(
-        operation_id="confirm_recovery_codes", request=CodeSerializer, responses={204: None}
-    )
+    @operation("confirm_recovery_codes", CodeSerializer, None)
     def post(self, request: Request) -> Response:
         """Confirm that you have saved your recovery codes, with one of them. It stays valid."""
         code = valid(CodeSerializer(data=request.data))["code"]
@@ -538,7 +503,7 @@ class TrustedBrowsersView(FactorsOfPerson):
 
     is_quick = True
 
-    @extend_schema(operation_id="end_trust", responses={204: None})
+    @operation("end_trust", response=None)
     def delete(self, request: Request) -> Response:
         """Require the second step again in all browsers."""
         trusted_browsers.end(self.session.user, self.actor)
@@ -550,7 +515,7 @@ class TrustedView(FactorsOfPerson):
 
     is_quick = True
 
-    @extend_schema(operation_id="end_trust_in_browser", responses={204: None})
+    @operation("end_trust_in_browser", response=None)
     def delete(self, request: Request, id: int) -> Response:
         """Require the second step again in one browser."""
         if not trusted_browsers.end(self.session.user, self.actor, id):
