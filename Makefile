@@ -109,6 +109,7 @@ $(RUN_STAMP): requirements.txt
 	echo "Setting up .venv with $$("$$python" --version)"; \
 	"$$python" -m venv --clear .venv
 	@$(PIP) install --require-hashes -r requirements.txt
+	@deploy/argon2/build >/dev/null 2>&1 || true
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.txt $(RUN_STAMP)

@@ -26,6 +26,8 @@ _registry = CollectorRegistry()
 ProcessCollector(registry=_registry)
 _info = Info("authsite", "The version of the site.", registry=_registry)
 
+ARGON2 = Info("authsite_argon2", "The build of Argon2 that hashes passwords.", registry=_registry)
+
 _counter = partial(Counter, registry=_registry)
 _gauge = partial(Gauge, registry=_registry)
 

@@ -8,17 +8,24 @@ Hashing is the most expensive work of the site, and anonymous visitors can cause
 number of hashes that are computed at the same time is limited to the number of cores. A request
 that has waited for two seconds is refused with status 429, so that other pages stay fast. Django's
 default parameters would need 100 MiB for each hash.
+
+``deploy/argon2/build`` compiles the installed version of Argon2 for processors with AVX2. A hash
+then takes 13 ms where it takes 23 with the published build.
 """
 
 import base64
 import ctypes
+import logging
 import os
 import sys
+import sysconfig
 import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore
 from typing import Any
@@ -28,6 +35,8 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 from accounts.common import metrics
 from accounts.common.errors import Busy
 from accounts.passwords.schemes import argon2_fits
+
+log = logging.getLogger(__name__)
 
 # While 12 clients sign in, the slowest percent of other API calls takes a third of the time that it
 # takes without it.
@@ -39,6 +48,43 @@ M_TRIM_THRESHOLD = -1
 LARGE = 1 << 16
 # What glibc sets by itself at most.
 MOST_KEPT = 64 << 20
+
+V3 = "x86-64-v3"
+PUBLISHED = "published"
+# As Linux names what distinguishes x86-64-v3 (System V ABI, AMD64 supplement, table 3.1). No system
+# offers AVX2 without AVX and XSAVE.
+V3_FLAGS = {"abm", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}
+
+
+def load_argon2(folder: Path, cpuinfo: Path) -> str:
+    """Load Argon2 from ``folder`` if the processor supports that build; return the build's name.
+
+    A build of another version than the installed one is not loaded.
+    """
+    versions = [info.name for info in folder.glob("*.dist-info")]
+    is_current = any(Path(sysconfig.get_path("platlib"), name).is_dir() for name in versions)
+    sys.path.insert(0, str(folder))
+    try:
+        if is_current and _flags(cpuinfo) >= V3_FLAGS:
+            loaded = import_module("_argon2_cffi_bindings")
+            return V3 if Path(str(loaded.__file__)).is_relative_to(folder) else PUBLISHED
+    except ImportError:
+        log.warning("the build of Argon2 for this processor cannot be loaded", exc_info=True)
+    finally:
+        sys.path.remove(str(folder))
+    return PUBLISHED
+
+
+def _flags(cpuinfo: Path) -> set[str]:
+    """Return what the first processor supports. Only Linux and x86 say it in this form."""
+    with suppress(OSError), cpuinfo.open() as lines:
+        return set(next((line for line in lines if line.startswith("flags")), "").split())
+    return set()
+
+
+# No other module may import Argon2 before this one.
+BUILD = load_argon2(Path(sys.prefix, "argon2-v3"), Path("/proc/cpuinfo"))
+metrics.ARGON2.info({"build": BUILD})
 
 _libc = ctypes.CDLL(None)
 _libc.malloc.restype = ctypes.c_void_p

@@ -20,7 +20,7 @@ from tests.bench.loads import drive
 from tests.bench.meter import Effort, Meter, Side, number, ratios
 from tests.bench.report import Row, compared
 from tests.bench.servers import Server
-from tests.bench.site import Ours, fast_argon2, ours, site_in
+from tests.bench.site import Ours, ours, site_in
 from tests.support.processes import pss_mib
 from tests.support.services import Postgres
 
@@ -194,24 +194,18 @@ def memory(site: Server, django: Server | str) -> Row:
 def on_postgres(effort: Effort, postgres: Postgres) -> Iterator[Row]:
     """Measure with PostgreSQL, whose processor time counts, too."""
     meter = Meter(effort, (postgres.process.pid,))
-
-    def fast() -> AbstractContextManager[Ours]:
-        return ours(postgres.database(), PYTHONPATH=fast_argon2())
-
     with ExitStack() as stack:
         site = stack.enter_context(ours(postgres.database()))
-        avx2 = entered(stack, "this site", fast)
         equal, default = (
             entered(stack, peers.STOCK, partial(peers.stock, algorithm, postgres.database()))
             for algorithm in (site.algorithm, peers.SIMPLEJWT_DEFAULT)
         )
         better = entered(stack, peers.BETTER, partial(peers.better_auth, postgres.database()))
-        login, faster, stocks, betters = meter.interleaved(
-            *(meter.side(server, loads.logins) for server in (site, avx2, equal, better))
+        login, stocks, betters = meter.interleaved(
+            *(meter.side(server, loads.logins) for server in (site, equal, better))
         )
         yield compared("login, PostgreSQL", login, stocks)
-        yield compared("login, PostgreSQL", login, betters, 0.8)
-        yield compared("login, PostgreSQL, Argon2 built for AVX2", faster, betters, 1.1)
+        yield compared("login, PostgreSQL", login, betters, 1.1)
         me, stocks = meter.interleaved(*(meter.side(s, loads.calls) for s in (site, equal)))
         yield compared("`GET me/` by access token, PostgreSQL", me, stocks)
         refresh, *others = meter.interleaved(

@@ -1,9 +1,6 @@
 """Run this site as in production, with people and sessions, to measure it."""
 
 import json
-import os
-import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,17 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.bench.servers import PASSWORD, PEOPLE, App, Server, Tokens, algorithm_of
-from tests.support.env import installed
-from tests.support.missing import find, missing
 from tests.support.process import run
 from tests.support.site import ROOT, Site, production
 
 # A name that always stands for this machine (RFC 6761 section 6.3).
 HOST = "authsite.localhost"
 GROW_SECONDS = 1800.0
-PACKAGE = "argon2-cffi-bindings"
-# The pinned version of Argon2 with its hashes: lines that end with a backslash, and one more.
-PIN = re.compile(rf"^{PACKAGE}==(?:.*\\\n)*.*$", re.MULTILINE)
 # The headers of a proxy that forwards a request.
 HEADERS = {
     "Host": HOST,
@@ -81,32 +73,3 @@ def ours(
             )
         finally:
             site.stop()
-
-
-def fast_argon2() -> str:
-    """Return a folder with Argon2 for processors of the last ten years; build it at the first call.
-
-    The build is the one that ``docs/speed.md`` recommends.
-    """
-    if " avx2 " not in Path("/proc/cpuinfo").read_text():
-        missing("A processor with AVX2")
-    if not find("cc"):
-        missing("A C compiler")
-    found = PIN.search((ROOT / "requirements.txt").read_text())
-    assert found, "requirements.txt pins Argon2"
-    pinned = found[0]
-
-    def build(folder: Path) -> None:
-        (folder / "pin.txt").write_text(pinned)
-        words = f"install --quiet --require-hashes --no-deps --no-binary {PACKAGE} -r pin.txt"
-        done = subprocess.run(
-            [sys.executable, "-m", "pip", *words.split(), "--target", folder],
-            check=False,
-            cwd=folder,
-            env=os.environ | {"CFLAGS": "-O3 -march=x86-64-v3"},
-            timeout=GROW_SECONDS,
-        )
-        if done.returncode:
-            missing("The source of Argon2")
-
-    return str(installed("argon2", pinned.encode(), build))

@@ -15,6 +15,7 @@ import pytest
 from accounts.common.environment import read
 from accounts.ops.doctor import outside
 from accounts.ops.doctor.outside import Reach
+from accounts.passwords.hashers import BUILD
 from authsite import __version__
 from tests.support.doctor import FAULTS
 from tests.support.process import free_port
@@ -199,7 +200,8 @@ def test_the_doctor_finds_nothing_wrong_with_the_files_of_deploy(tmp_path, postg
             reach = ["--connect", f"127.0.0.1:{proxy.https}", "--plain-port", str(proxy.http)]
             told = site.manage("doctor", *reach, "--ca", str(proxy.authority), "--json")
 
-    assert json.loads(told) == {"version": __version__, "healthy": True, "findings": []}
+    about = {"version": __version__, "argon2": BUILD}
+    assert json.loads(told) == about | {"healthy": True, "findings": []}
 
 
 def test_the_doctor_names_faults_of_postgresql(postgres):

@@ -109,7 +109,8 @@ def test_the_images_build_and_run(tmp_path, debian):
         words = containers(found[name])[0]["command"]
         done = buildah.running(site, tmp_path / "log", *words, **settings)
         assert done.wait() == 0, done.log()
-    assert buildah.running(site, tmp_path / "log", "pg_dump", "--version").wait() == 0
+    for words in ("pg_dump", "--version"), ("test", "-d", ".venv/argon2-v3"):
+        assert buildah.running(site, tmp_path / "log", *words).wait() == 0
     served = [".venv/bin/python", "-m", "authsite"]
     process = buildah.running(site, tmp_path / "log", *served, **settings)
     try:

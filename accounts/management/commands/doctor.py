@@ -13,6 +13,7 @@ from accounts.management.answers import ResultCommand
 from accounts.ops.doctor import inside, outside
 from accounts.ops.doctor.findings import Finding
 from accounts.ops.doctor.outside import Reach
+from accounts.passwords import hashers
 
 
 class Command(ResultCommand):
@@ -38,11 +39,13 @@ class Command(ResultCommand):
     def answer(self, **options: Any) -> dict[str, Any]:
         self.findings = list(_findings(options))
         rows = [{"code": f.code, "sentence": f.sentence, "advice": f.advice} for f in self.findings]
-        return {"version": settings.VERSION, "healthy": not rows, "findings": rows}
+        facts = {"version": settings.VERSION, "argon2": hashers.BUILD}
+        return facts | {"healthy": not rows, "findings": rows}
 
     def words(self, facts: dict[str, Any]) -> str:
         lines = ["{sentence}\n  {advice}".format(**row) for row in facts["findings"]]
-        return "\n".join([f"authsite {facts['version']}", *(lines or ["Nothing is wrong."])])
+        about = "authsite {version}, Argon2: build {argon2}".format(**facts)
+        return "\n".join([about, *(lines or ["Nothing is wrong."])])
 
 
 def _findings(options: dict[str, Any]) -> Iterator[Finding]:
