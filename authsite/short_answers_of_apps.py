@@ -42,7 +42,8 @@ def _token_of_app(environ: Environ, client_ip: str) -> ShortResponse | None:
 
 
 def _of_proxy(environ: Environ, client_ip: str) -> ShortResponse | None:
-    headers = forward.headers_for(environ, client_of_request(environ, client_ip))
+    info = client_of_request(environ, client_ip)
+    headers = forward.headers_for(environ, info, may_repeat=True)
     return None if headers is None else ShortResponse(b"", [*headers.items()])
 
 

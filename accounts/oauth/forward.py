@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
+from time import monotonic
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -30,9 +31,10 @@ from django.utils.translation import gettext as _
 
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo, client_of, parse_ip, trusts
-from accounts.common.database import P, PreparedQuery, Row
+from accounts.common.database import P, PreparedQuery
 from accounts.common.pages import absolute
 from accounts.oauth import codes, decisions, id_tokens
+from accounts.oauth.clients import services as clients
 from accounts.oauth.clients import uris
 from accounts.oauth.clients.models import Client
 from accounts.oauth.protocol import OAuthError, answers
@@ -53,9 +55,10 @@ HEADERS = (
 PEER = "authsite.peer"
 # In characters. The sign-in begins and ends with the path, and proxies accept headers of 8 KiB.
 LONGEST_PATH = 2048
-# Answers repeat an ID token for this time. ID tokens are valid for 30 seconds or more.
-REPEAT_SECONDS = 10
-# How many decisions are cached. Each takes about 4 KB.
+# A page of an app makes dozens of requests at once. Looking one up takes fifty times as long as
+# repeating a decision.
+REPEAT_SECONDS = 0.5
+# How many decisions are kept. Each takes about 4 KB.
 MOST_DECISIONS = 2048
 
 _SCOPES = ("openid", *id_tokens.BY_SCOPE)
@@ -66,6 +69,7 @@ _PURPOSE = "forward"
 # The length of the id of a session in hexadecimal digits.
 _ID = 32
 
+_BY_ID = PreparedQuery(lambda: LoginSession.objects.filter(pk=P("id")))
 _PARENT = LoginSession.objects.filter(is_live(P("now")), pk=OuterRef("app_session__parent"))
 _HELD = OwnedQuery(
     lambda: LoginSession.objects.filter(
@@ -73,10 +77,11 @@ _HELD = OwnedQuery(
     ),
     related="app_session",
 )
-_HOST = PreparedQuery(lambda: Client.objects.filter(pk=P("host"), disabled_at=None))
 
 
-def headers_for(meta: Mapping[str, Any], info: ClientInfo) -> dict[str, str] | None:
+def headers_for(
+    meta: Mapping[str, Any], info: ClientInfo, *, may_repeat: bool = False
+) -> dict[str, str] | None:
     """Return the headers to add to a request to an app, or None if the request must not pass.
 
     ``Cookie`` is the request's own header without the cookie of this module, which the app must
@@ -84,29 +89,27 @@ def headers_for(meta: Mapping[str, Any], info: ClientInfo) -> dict[str, str] | N
 
     ``meta``: the WSGI environment, or Django's ``META``, of the request of a proxy.
     ``info``: the client whose request the proxy asks about.
+    ``may_repeat``: whether a decision of this process within ``REPEAT_SECONDS`` counts.
 
     Raises:
         CannotSign: the signing key cannot be decrypted.
     """
     cookie, others = _cookies(meta)
-    host, session_id, now = host_of(meta), _session_of(cookie), clock.now()
+    host, session_id = host_of(meta), _session_of(cookie)
     if not host or session_id is None:
         return None
-    rows, of_host = _HELD.rows(session=session_id, host=host, now=now), _HOST.rows(host=host)
-    if not rows or not of_host:
-        return None
-    headers = _decided(rows, of_host, host, info, int(now.timestamp()) // REPEAT_SECONDS)
+    if may_repeat:
+        # Unlike the time of day, a monotonic clock never returns to an earlier decision.
+        headers = _repeated(host, session_id, info, int(monotonic() / REPEAT_SECONDS))
+    else:
+        headers = _decided(host, session_id, info)
     return None if headers is None else headers | {"Cookie": others}
 
 
-# Without the cache, an answer takes four times as long. Its key has all columns of the session, the
-# user, the groups and the app, so a change of them takes effect at once.
-@lru_cache(MOST_DECISIONS)
-def _decided(
-    rows: tuple[Row, ...], _of_host: tuple[Row, ...], host: str, info: ClientInfo, _time: int
-) -> dict[str, str] | None:
-    session, client = _HELD.instance(rows), _find(host)
-    if client is None or not accepts(session, info):
+def _decided(host: str, session_id: UUID, info: ClientInfo) -> dict[str, str] | None:
+    session = _HELD.first(session=session_id, host=host, now=clock.now())
+    client = _find(host)
+    if session is None or client is None or client.disabled_at or not accepts(session, info):
         return None
     # The scopes of the app count, not those of the session: a person could ask for fewer, and hide
     # a group.
@@ -114,9 +117,14 @@ def _decided(
         scope = decisions.remaining(client, session, _SCOPES, settings.AUTHSITE.origin)
     except OAuthError:
         return None
-    if parent := session.app_session.parent:
+    if parent := _BY_ID.first(id=session.app_session.parent_id):
         sessions.note_use(parent, info)
     return dict.fromkeys(HEADERS, "") | _about(session, client, scope)
+
+
+@lru_cache(MOST_DECISIONS)
+def _repeated(host: str, session_id: UUID, info: ClientInfo, _time: int) -> dict[str, str] | None:
+    return _decided(host, session_id, info)
 
 
 def host_of(meta: Mapping[str, Any]) -> str:
@@ -183,7 +191,7 @@ def callback(request: HttpRequest) -> HttpResponse:
 
 def _find(host: str) -> Client | None:
     """Return the app at ``host``, which may be disabled, or None."""
-    client = Client.objects.filter(pk=host).first() if host else None
+    client = clients.find_client(host) if host else None
     return client if client and client.is_forward else None
 
 

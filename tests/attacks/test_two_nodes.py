@@ -1,23 +1,28 @@
-"""Races between two server processes over sign-ups, and limits that both share."""
+"""Two server processes: races over sign-ups, and what both must know of each other's requests."""
 
 import os
 import signal
+import time
 from functools import partial
 
 import pytest
 
 from accounts.throttle.limits import LOGIN_SUBSCRIBER
+from tests.support.forward import CALLBACK, CHECK, WIKI
 from tests.support.invitations import INVITE
 from tests.support.nodes import AT_ONCE, browser_at, running, server_errors
+from tests.support.process import slack
 from tests.support.races import tabs_of, two_staff
-from tests.support.recovery_races import mailed
+from tests.support.recovery_races import LOCKDOWN, mailed
 from tests.support.site import together
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
+    LOGOUT,
     PASSWORD,
     WRONG,
     code_in,
+    join,
     link_in,
     same_browser,
     sign_up,
@@ -173,3 +178,37 @@ RACES = [
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_sign_up_races_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, race.__name__[6:].replace("_", "")[:20])
+
+
+IN_CREW = (
+    "INSERT INTO accounts_user_groups (user_id, group_id) SELECT u.id, g.id FROM accounts_user u"
+)
+ENDS = {
+    "a sign-out": lambda node, browser: same_browser(node, browser).post(LOGOUT),
+    "a lock": lambda node, browser: same_browser(node, browser).post(LOCKDOWN),
+    "the loss of a group": lambda node, _browser: sql(node, "DELETE FROM accounts_user_groups"),
+    "a disabled app": lambda node, _browser: sql(
+        node, "UPDATE oauth_client SET disabled_at = '2026-01-01' WHERE id = ?", WIKI
+    ),
+}
+
+
+def test_what_ends_access_to_an_app_at_one_process_ends_it_at_the_other_within_a_second(nodes):
+    sql(nodes[0], "INSERT INTO auth_group (name) VALUES ('Crew')")
+    nodes[0].manage(
+        *("add_client", "Wiki", "--client-id", WIKI, "--public", "--first-party"),
+        *("--group", "Crew", "--scope", "openid", "--redirect-uri", f"https://{WIKI}{CALLBACK}"),
+    )
+    for number, (name, end) in enumerate(ENDS.items()):
+        browser, proxy = nodes[0].client(), nodes[0].client(X_Forwarded_Host=WIKI)
+        join(nodes[0], browser, f"forward{number}")
+        sql(nodes[0], f"{IN_CREW}, auth_group g WHERE username = 'forward{number}'")
+        begun = proxy.get(proxy.get(CHECK).location.removeprefix(f"https://{WIKI}"))
+        code = browser.get(begun.location.removeprefix(nodes[0].origin))
+        assert proxy.get(code.location.removeprefix(f"https://{WIKI}")).status == 303
+        assert [proxy.get(CHECK).status for _ in range(3)] == [200] * 3, name
+
+        end(nodes[1], browser)
+        began = time.monotonic()
+        while proxy.get(CHECK).status == 200:
+            assert time.monotonic() < began + 1 * slack(), name

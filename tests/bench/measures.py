@@ -129,13 +129,13 @@ def apps(meter: Meter, site: Ours) -> Iterator[Row]:
     yield compared("refresh of an app or of the API", of_app, own)
 
 
-def proxied(meter: Meter, site: Ours, yes: Server | str) -> Row:
+def proxied(meter: Meter, site: Ours, yes: Server | str = "", database: str = "") -> Row:
     """Measure the answers to a proxy that asks about the requests to an app."""
     checks, others = meter.interleaved(
         meter.side(site, loads.checks, "cookie"), meter.side(yes, loads.checks, "")
     )
     rates = tuple(1 / cost for cost in checks.costs)
-    name = "forward authentication: a request to an app"
+    name = f"forward authentication: a request to an app{database}"
     return Row(
         name, checks.token, checks.cell, others.words, rates, 2_000, at_least=True, unit="/s"
     )
@@ -208,6 +208,7 @@ def on_postgres(effort: Effort, postgres: Postgres) -> Iterator[Row]:
         yield compared("login, PostgreSQL", login, betters, 1.1)
         me, stocks = meter.interleaved(*(meter.side(s, loads.calls) for s in (site, equal)))
         yield compared("`GET me/` by access token, PostgreSQL", me, stocks)
+        yield proxied(meter, site, database=", PostgreSQL")
         refresh, *others = meter.interleaved(
             *(meter.side(server, loads.refreshes) for server in (site, equal, default))
         )
