@@ -160,11 +160,11 @@ def end_children(parents: QuerySet[LoginSession], reason: str) -> None:
 
     ``reason``: the name of the event that ended ``parents``, or an empty string.
     """
-    rows = LoginSession.objects.filter(app_session__parent__in=parents.order_by().values("pk"))
-    _end(rows, rows.filter(refresh_digest="", ended_at=None), reason)
-    lasting = rows.filter(ended_at=None, signed_out_at=None)
-    logout.post(lasting)
-    lasting.update(signed_out_at=clock.now())
+    children = {"app_session__parent__in": parents.order_by().values("pk")}
+    live, now = LoginSession.objects.filter(ended_at=None, **children), clock.now()
+    logout.post(live)
+    live.filter(refresh_digest="").update(ended_at=now, ended_by=reason)
+    live.filter(signed_out_at=None).update(signed_out_at=now)
 
 
 @transaction.atomic(savepoint=False)

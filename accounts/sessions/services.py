@@ -206,7 +206,7 @@ def require_reauthentication(session: LoginSession, actor: Actor) -> None:
             record(session.user, events.BROWSER_CHANGED, actor)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def revoke(
     session: LoginSession,
     *,
@@ -221,6 +221,7 @@ def revoke(
     name = reason.name if reason else ""
     if not _revoke(LoginSession.objects.filter(pk=session.pk), name):
         return False
+    session.ended_at = clock.now()
     if reason and actor:
         record(session.user, reason, actor, detail=detail)
     return True
@@ -308,9 +309,6 @@ def _revoke(sessions: QuerySet[LoginSession], reason: str, *, at_once: bool = Fa
     ``at_once``: whether one statement ends them. PostgreSQL plans portions of many people badly.
     """
     live, now = sessions.filter(ended_at=None).order_by(), clock.now()
-    # Nothing else ends then. Acts on many people concern mostly people who are signed in nowhere.
-    if not live.exists():
-        return 0
     browsers = BrowserSession.objects.filter(login_session=OuterRef("pk"))
     key = Coalesce(Subquery(browsers.values("session_key")[:1]), Value(""))
     changes = {"ended_at": now, "ended_by": reason, "ended_key": key}
@@ -318,6 +316,9 @@ def _revoke(sessions: QuerySet[LoginSession], reason: str, *, at_once: bool = Fa
         count = live.update(**changes)
     else:
         count = change_in_portions(live, lambda some: some.update(**changes))
+    # Nothing else ends then. Acts on many people concern mostly people who are signed in nowhere.
+    if not count:
+        return 0
     sessions_ended.send(LoginSession, rows=sessions, at=now, reason=reason)
     rows = BrowserSession.objects.filter(login_session__in=sessions.order_by().values("pk"))
     rows._raw_delete(rows.db)

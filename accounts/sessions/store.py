@@ -40,7 +40,8 @@ def digest(session_key: str) -> str:
 class SessionStore(db.SessionStore):
     """Stores session data in the database under digests of the session keys."""
 
-    _unwritten = False
+    # The key under which the data is stored, or None.
+    _stored: str | None = None
     _saved: dict[str, Any] | None = None
     _login_session: LoginSession | None = None
 
@@ -71,7 +72,7 @@ class SessionStore(db.SessionStore):
         if row is None or not (session is None or session.is_live):
             self._session_key = None
             return None
-        self._login_session = session
+        self._login_session, self._stored = session, self.session_key
         return cast(BrowserSession, row)
 
     def exists(self, session_key: str) -> bool:
@@ -80,9 +81,13 @@ class SessionStore(db.SessionStore):
     def create(self) -> None:
         """Choose a new session key, which the next :meth:`save` stores."""
         self._session_key = self._get_new_session_key()
-        self._unwritten = True
         self._session_cache = getattr(self, "_session_cache", {})
         self.modified = True
+
+    def cycle_key(self) -> None:
+        """Choose a new session key. The next :meth:`save` stores it in place of the present one."""
+        self.keys()  # Loads the session data.
+        self.create()
 
     def save(self, must_create: bool = False) -> None:
         """Store the session data in one statement.
@@ -92,23 +97,23 @@ class SessionStore(db.SessionStore):
         """
         if self.session_key is None:
             self.create()
-        new = must_create or self._unwritten
         data = dict(self.items())
-        if not new and data == self._saved:
+        is_new = self.session_key != self._stored
+        if not is_new and data == self._saved:
             # The data has not changed since ``establish_session`` saved it in its transaction,
             # but Django's middleware saves every modified session.
             return
         row = self.create_model_instance(data)
-        if new:
-            row.save(force_insert=True)
-            self._unwritten = False
-        elif not BrowserSession.objects.filter(pk=row.pk).update(
+        if not self._stored or not BrowserSession.objects.filter(pk=digest(self._stored)).update(
+            session_key=row.session_key,
             session_data=row.session_data,
             expire_date=row.expire_date,
             login_session=self._login_session,
         ):
-            raise UpdateError
-        self._saved = deepcopy(data)
+            if not is_new:
+                raise UpdateError
+            row.save(force_insert=True)
+        self._stored, self._saved = self.session_key, deepcopy(data)
 
     def get_expiry_date(self, **_options: Any) -> datetime:
         """Return the time at which the session data expires.
@@ -134,17 +139,18 @@ class SessionStore(db.SessionStore):
 
     def flush(self) -> None:
         """Delete the session data, and revoke the ``LoginSession`` of this browser."""
-        if self.login_session:
-            services.revoke(self.login_session)
+        if (session := self.login_session) and session.ended_at is None:
+            services.revoke(session)
         super().flush()
         self._login_session = None
+        self._stored = None
 
     def delete(self, session_key: str | None = None) -> None:
-        """Delete the session data of ``session_key``, or of this store's own key.
+        """Delete the session data of ``session_key``, or the stored data of this store.
 
         Only :meth:`flush` revokes the ``LoginSession``.
         """
-        if key := session_key or self.session_key:
+        if key := session_key or self._stored or self.session_key:
             BrowserSession.objects.filter(session_key=digest(key)).delete()
 
     # The asynchronous methods of Django's store in the database would look up keys instead of
