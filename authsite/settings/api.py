@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from authsite.settings.site import AUTHSITE, VERSION
+from authsite.settings import AUTHSITE, VERSION
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

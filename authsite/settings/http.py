@@ -2,7 +2,7 @@
 
 from django.utils.csp import CSP
 
-from authsite.settings.site import AUTHSITE
+from authsite.settings import AUTHSITE
 
 ALLOWED_HOSTS = [AUTHSITE.hostname]
 if AUTHSITE.development:

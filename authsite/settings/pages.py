@@ -5,7 +5,7 @@ allauth is used only for the external providers.
 
 import json
 
-from authsite.settings.site import AUTHSITE, BASE_DIR
+from authsite.settings import AUTHSITE, BASE_DIR
 
 # The operator's own templates and texts come before ours.
 _OWN = [AUTHSITE.templates_dir] if AUTHSITE.templates_dir else []

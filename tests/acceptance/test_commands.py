@@ -19,7 +19,7 @@ from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.throttle.models import FamiliarPlace, StoredBudget
 from accounts.users.models import PendingSignup, User, Username
 from authsite import __main__ as server
-from authsite.settings.storage import mailer
+from authsite.settings import mailer
 from tests.support.api_keys import key_of
 from tests.support.apps import asked_for, make_app
 from tests.support.disputes import sets_password

@@ -23,7 +23,7 @@ from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import FileBackend, deliver_due
 from accounts.ops import health
-from authsite.settings.storage import mailer
+from authsite.settings import mailer
 from tests.support.process import free_port
 from tests.support.signin import set_up
 from tests.support.site import together

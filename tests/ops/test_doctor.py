@@ -31,7 +31,7 @@ from accounts.tokens.models import SigningKey
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from authsite import sbom
-from authsite.settings.storage import mailer
+from authsite.settings import mailer
 from tests.support.apps import make_app
 from tests.support.doctor import FAULTS
 from tests.support.process import free_port
