@@ -4,6 +4,7 @@ The settings for operators are in ``accounts.common.config``. They are read and 
 are ``settings.AUTHSITE`` from then on.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.csp import CSP
 from dotenv import dotenv_values
 
 from accounts.common import database_url
@@ -176,6 +178,271 @@ LOGGING = {
     },
 }
 
-from authsite.settings.http import *  # noqa: E402, I001 the order is for readers
-from authsite.settings.pages import *  # noqa: E402
-from authsite.settings.api import *  # noqa: E402
+# Hosts, cookies and security headers.
+
+ALLOWED_HOSTS = [AUTHSITE.hostname]
+if AUTHSITE.development:
+    ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
+
+SECURE_SSL_REDIRECT = AUTHSITE.https
+SECURE_SSL_HOST = AUTHSITE.host
+# Monitoring may reach a node directly, without TLS.
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# Pages may not use these features of a browser. Passkeys and the clipboard stay allowed.
+PERMISSIONS_POLICY = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope"),
+        *("magnetometer", "microphone", "midi", "payment", "usb", "xr-spatial-tracking"),
+    )
+)
+
+# ``__Host-`` binds a cookie to this host and requires Secure (RFC 6265bis section 4.1.3.2).
+_PREFIX = "__Host-" if AUTHSITE.https else ""
+SESSION_COOKIE_NAME = f"{_PREFIX}sessionid"
+SESSION_COOKIE_SECURE = AUTHSITE.https
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = AUTHSITE.session_days * 24 * 3600
+SESSION_ENGINE = "accounts.sessions.store"
+
+KNOWN_COOKIE_NAME = f"{_PREFIX}known"
+TRUSTED_COOKIE_NAME = f"{_PREFIX}trusted"
+LAST_METHOD_COOKIE_NAME = f"{_PREFIX}last-method"
+REFRESH_COOKIE_NAME = f"{_PREFIX}refresh"
+AUTHORIZE_COOKIE_NAME = f"{_PREFIX}authorize"
+LOGOUT_COOKIE_NAME = f"{_PREFIX}logout"
+# On the hosts of apps behind a proxy, which always use HTTPS.
+FORWARD_COOKIE_NAME = "__Host-forward"
+
+CSRF_COOKIE_NAME = f"{_PREFIX}csrftoken"
+CSRF_COOKIE_SECURE = AUTHSITE.https
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_NAME = f"{_PREFIX}django_language"
+LANGUAGE_COOKIE_SECURE = AUTHSITE.https
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+
+CSRF_FAILURE_VIEW = "authsite.errors.csrf_failure"
+
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+type Policy = dict[str, list[str]]
+
+_CSP_COMMON: Policy = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.NONCE, CSP.STRICT_DYNAMIC],
+    "style-src": [CSP.SELF],
+    "img-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "base-uri": [CSP.NONE],
+    "object-src": [CSP.NONE],
+    "frame-ancestors": [CSP.NONE],
+}
+SECURE_CSP: Policy = {**_CSP_COMMON, "require-trusted-types-for": ["'script'"]}
+# The strength meter of a new password, and the progress of an export, send requests by script.
+SECURE_CSP_FETCH: Policy = {**SECURE_CSP, "connect-src": [CSP.SELF]}
+# Django's admin sends requests by script, and its jQuery does not work with Trusted Types.
+SECURE_CSP_ADMIN: Policy = {**_CSP_COMMON, "connect-src": [CSP.SELF]}
+# Swagger UI loads the description of the API and sends calls by script. Its style sheet contains
+# ``data:`` images.
+SECURE_CSP_API_DOCS: Policy = {
+    **_CSP_COMMON,
+    "connect-src": [CSP.SELF],
+    "img-src": [CSP.SELF, "data:"],
+}
+
+# Large enough that a form can show its own error for a field with a megabyte of text.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 250
+
+# Templates, languages, static files, the user model and passwords. allauth is used only for the
+# external providers.
+
+# The operator's own templates and texts come before ours.
+_OWN = [AUTHSITE.templates_dir] if AUTHSITE.templates_dir else []
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [*_OWN, BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.csp",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "authsite.context.site",
+            ],
+        },
+    }
+]
+FORM_RENDERER = "accounts.common.forms.Renderer"
+
+LANGUAGE_CODE = "en"
+# The name of each language is in the language itself.
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [*(folder / "locale" for folder in _OWN), BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "authsite.formats"
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+_FOLDER = AUTHSITE.data_dir / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "authsite.static.Storage", "OPTIONS": {"location": _FOLDER}},
+}
+
+
+def _is_collected() -> bool:
+    """Return whether ``collectstatic`` has run since the last change of a file or library."""
+    manifest, folder = _FOLDER / "staticfiles.json", BASE_DIR / "static"
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    newest = max(path.stat().st_mtime for path in (*BASE_DIR.glob("requirements.txt"), *files))
+    if not manifest.is_file() or manifest.stat().st_mtime < newest:
+        return False
+    # A new file may have an old date, such as one from an archive.
+    names = {path.relative_to(folder).as_posix() for path in files}
+    return names <= json.loads(manifest.read_text())["paths"].keys()
+
+
+# None if files are not collected. They are then served from the source and cached for a minute.
+STATIC_ROOT = _FOLDER if _is_collected() else None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["png", "woff2", "map"]
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.signin.services.LoadOnlyBackend"]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+
+PASSWORD_HASHERS = [
+    "accounts.passwords.hashers.Argon2id",
+    # For the hashes of imported accounts, which are replaced at the next sign-in.
+    *(
+        f"accounts.passwords.foreign.{name}"
+        for name in ("Foreign", "Sealed", "Wrapped", "DjangoPbkdf2", "DjangoScrypt")
+    ),
+]
+_VALIDATION = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "accounts.passwords.strength.CompromisedPasswordValidator"},
+    {"NAME": "accounts.passwords.strength.SiteWordsValidator"},
+    {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
+]
+
+ACCOUNT_ADAPTER = "accounts.social.adapter.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+# With a cache in the database, allauth's rate limits take 83 statements per sign-in and lose
+# counts. The site has its own limits in ``accounts.throttle``.
+ACCOUNT_RATE_LIMITS = False
+# Providers and their credentials come from the site's own settings: see ``accounts.social``.
+SOCIALACCOUNT_ADAPTER = "accounts.social.adapter.SocialAdapter"
+SOCIALACCOUNT_QUERY_EMAIL = True
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_PROVIDERS = {
+    # The newest version of the API: developers.facebook.com/docs/graph-api/changelog
+    "facebook": {"VERSION": "v26.0", "FIELDS": ["id", "name", "email"]},
+    "twitter_oauth2": {"FIELDS": ["id", "name", "username"]},
+}
+
+# The API and its OpenAPI schema. Calls require credentials by default.
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.apikeys.authentication.KeyAuthentication",
+        "accounts.tokens.authentication.Authentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.tokens.authentication.InScope"],
+    "DEFAULT_PARSER_CLASSES": ["accounts.common.api.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.common.api.AlwaysJSON",
+    "DEFAULT_PAGINATION_CLASS": "accounts.calls.lists.Lists",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    # OPTIONS requests get no description of the call, because the OpenAPI schema describes it.
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "authsite.errors.api_error",
+}
+
+# Values that simplejwt requires. The site signs tokens with its own keys, never with SECRET_KEY.
+SIMPLE_JWT: dict[str, Any] = {"ALGORITHM": "ES256", "SIGNING_KEY": "", "USER_ID_CLAIM": "sub"}
+
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": f"{AUTHSITE.site_name} API",
+    "DESCRIPTION": (
+        "Accounts over JSON. Sign up with `users/`, sign in with `token/`, then send the access "
+        "token: `Authorization: Bearer …`. It lives for minutes; `token/refresh/` gives the next "
+        "one. Any service verifies it with the keys at `/.well-known/jwks.json` alone.\n\n"
+        "Errors have a `detail` and a `code`, or sentences by field."
+    ),
+    "VERSION": VERSION,
+    "CONTACT": {"name": AUTHSITE.site_name, "url": f"{AUTHSITE.origin}/help/"},
+    "TAGS": [
+        {"name": name, "description": description}
+        for name, description in {
+            "users": "Create an account, and read one.",
+            "email": "Confirm the email address of a new account.",
+            "token": "Sign in from a program, stay signed in, and sign out.",
+            "reauthenticate": "Confirm that it is still the same person.",
+            "session": "Sign in from a page in a browser, which never sees the refresh token.",
+            "passkeys": "Sign in with a passkey, and add passkeys to your account.",
+            "factors": "Your own second factors.",
+            "providers": "Your own accounts at other sites that sign in here.",
+            "me": "Your own profile.",
+            "invitation": "Create an account by invitation.",
+            "config": "What this site offers.",
+            "login": "Sign in with an emailed code.",
+            "password": "Change the password, or reset it by email.",
+            "browsers": "The browsers in which you have signed in.",
+            "emails": "Your own email addresses.",
+            "sessions": "Where you are signed in.",
+            "keys": "Your own API keys.",
+            **(
+                {"apps": "The apps that you sign in to with your account here."}
+                if AUTHSITE.openid_provider == "on"
+                else {}
+            ),
+            "admin": "For staff: find users, and help them.",
+            "activity": "Your own security history.",
+        }.items()
+    ],
+    "OAS_VERSION": "3.1.0",
+    "SERVERS": [{"url": AUTHSITE.origin}],
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
+    # Without ``postprocess_schema_enums``, which gives lists of words names of their own: in a Go
+    # client, two of them with an equal word do not compile.
+    "POSTPROCESSING_HOOKS": ["accounts.ops.openapi.complete"],
+}
+
+# Only scripts of these origins may call the API. Only the calls below ``session/`` read a cookie,
+# and these calls check the origin, too.
+CORS_ALLOWED_ORIGINS = list(AUTHSITE.cors_origins)
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_CREDENTIALS = True
+CORS_ALLOW_METHODS = ["GET", "POST", "PATCH", "DELETE"]
+CORS_ALLOW_HEADERS = [
+    *("authorization", "content-type", "dpop", "x-requested-with", "accept-language"),
+    *("idempotency-key", "if-match", "if-none-match"),
+]
+CORS_EXPOSE_HEADERS = [
+    *("retry-after", "www-authenticate", "location", "x-request-id", "dpop-nonce"),
+    *("etag", "ratelimit", "ratelimit-policy"),
+]
+CORS_PREFLIGHT_MAX_AGE = 600
