@@ -80,7 +80,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = (
     "accounts/**/*models*.py",
     "accounts/**/migrations/*.py",
-    "authsite/settings/__init__.py",
+    "authsite/settings.py",
     "requirements.txt",
 )
 CACHE = ROOT / ".cache/tests"

@@ -19,7 +19,7 @@ from accounts.common import database_url
 from accounts.common.environment import ConfigError, read
 from authsite import __version__
 
-BASE_DIR = Path(__file__).resolve().parents[2]
+BASE_DIR = Path(__file__).resolve().parents[1]
 
 # Other users of the machine cannot read the files that the site writes, such as the database.
 os.umask(os.umask(0o077) | 0o007)
