@@ -20,6 +20,7 @@ from accounts.emails.models import PendingEmail
 from accounts.invitations import services as invitations
 from accounts.recovery import services as recovery
 from accounts.recovery.models import Recovery
+from accounts.sessions import known_browsers
 from accounts.sessions import services as sessions
 from accounts.twofactor import passkeys
 from accounts.users import services as users
@@ -65,9 +66,8 @@ def follow_change(
 ) -> None:
     """End what a change of credentials ends, and record it, in the transaction of the change.
 
-    ``actor`` is None if the change was made on the command line. ``keep`` is the id of the only
-    session that stays signed in, or None (ASVS 7.4.3). ``was_locked``: whether a new password has
-    unlocked the account.
+    ``actor`` is None on the command line. ``keep`` is the id of the only session that stays signed
+    in, or None (ASVS 7.4.3). ``was_locked``: whether a new password has unlocked the account.
     """
     by = actor or Actor(name=OPERATOR)
     # Rows are locked in the same order as by a sign-in, so that the two cannot deadlock.
@@ -75,6 +75,7 @@ def follow_change(
     if event in events.ACCESS_ENDED:
         keys.revoke_all(user)
     else:
+        known_browsers.keep(user)
         # This looks for live sessions, so the sessions are revoked afterwards.
         keys.revoke_with_sessions(user, keep, by)
         if event in CHANGES_RIGHTS:

@@ -272,7 +272,10 @@ def change(request: HttpRequest) -> HttpResponseBase:
         return redirect("home")
     renew_key(request)
     messages.success(
-        request, gettext("Your new password is set. You’re signed out everywhere else.")
+        request,
+        gettext(
+            "Your new password is set. You’re signed out everywhere else: sign in there with it."
+        ),
     )
     return redirect(flow.next_of(request) or "home")
 
@@ -373,13 +376,17 @@ class ResetLinkView(ResetProofView):
         reset_request = changes.pop(request, found)
         forget(request, found.user)
         if reset_request is None or found.user.lock:
-            messages.success(request, gettext("Your new password is set. Sign in with it."))
+            sentence = gettext("Your new password is set. Sign in with it on all your devices.")
+            messages.success(request, sentence)
             # After a lock, the sign-in leads to the page to review what the lock has suspended.
             if found.user.lock is None:
                 return redirect("account_login")
             flow.suggest_login(request, user.username)
             return redirect_to_login(reverse("review"))
-        messages.success(request, gettext("Your new password is set."))
+        sentence = gettext(
+            "Your new password is set. You’re signed out everywhere else: sign in there with it."
+        )
+        messages.success(request, sentence)
         return flow.start_sign_in(
             request,
             user,

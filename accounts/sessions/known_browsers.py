@@ -2,7 +2,8 @@
 
 A sign-in sets a cookie with a random value. For each user, the database stores a digest of the
 cookie, the browser family and the operating system. The account owner is notified by email when
-somebody signs in from an unknown browser, or from a known browser in a new network.
+somebody signs in from an unknown browser, or from a known browser in a new network. A browser
+becomes unknown when access to the account ends, such as by a lock.
 """
 
 import uuid
@@ -10,7 +11,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from accounts.activity import events
@@ -72,11 +73,10 @@ def forget(user: User, row_id: int, actor: Actor) -> bool:
 
 
 def find_browser(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrowser | None:
-    """Return the browser of ``client`` if it is known to ``account``, else None.
+    """Return the browser of ``client`` if somebody has signed in to ``account`` with it, else None.
 
-    A browser is known if somebody has signed in to the account with it, even before the last change
-    of credentials. Known browsers have rate limits of their own. Without them, guesses in other
-    browsers could lock the owner out after such a change.
+    This includes browsers that a lock has made unknown. They keep rate limits of their own. Without
+    these, guesses in other browsers could keep the owner out after a lock.
 
     The same query is made whether or not there is an account.
     """
@@ -99,8 +99,6 @@ def note_factor(client: ClientInfo, user: User) -> None:
 
 def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) -> bool:
     """Record a sign-in of ``user``; return whether the browser of ``request`` was known.
-
-    Only sign-ins since the last change of credentials count: a thief may have made earlier ones.
 
     ``has_factor``: whether the user showed a second factor.
     """
@@ -138,6 +136,16 @@ def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) 
     return is_known
 
 
+def keep(user: User) -> None:
+    """Let the browsers that are known to ``user`` stay known after a change of credentials.
+
+    Call this after :func:`accounts.users.services.void_proofs_and_links`.
+    """
+    # A browser whose version is older was made unknown by an earlier change.
+    rows = of(user).filter(version=F("user__credential_version") - 1)
+    rows.update(version=F("version") + 1)
+
+
 def note_network(request: HttpRequest, user: User) -> bool:
     """Record the network of a sign-in of ``user``; return whether the network is new.
 
@@ -172,7 +180,7 @@ def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
     """Return the browser of ``request`` if it is known to ``user``, else None.
 
     A browser without a sign-in for 90 days is unknown. The attribute ``since`` is the time of the
-    first sign-in, even if the credentials have changed since then.
+    first sign-in, also if the account has been locked since then.
     """
     return _find_by_cookie(_token(request), client_of(request).device, user.pk)
 

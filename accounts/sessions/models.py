@@ -215,8 +215,8 @@ class KnownBrowser(models.Model):
 
     ``digest``: a digest of the cookie and the device.
     ``since``: the time of the first sign-in.
-    ``version``: the ``credential_version`` of the user at the last sign-in; None if the user has
-        forgotten the browser since.
+    ``version``: the ``credential_version`` of the user as long as the browser is known; an older
+        one after a lock, None after the user has forgotten the browser.
     ``until``: the time at which the browser becomes unknown.
     ``factor_at``: the time at which a second factor was first shown in the browser, or None.
     """

@@ -6,6 +6,7 @@ from django.test import Client
 from accounts.activity import events
 from accounts.sessions import known_browsers
 from accounts.sessions.current import REASONS
+from tests.support.disputes import NEW, lock, reopened
 from tests.support.passkeys import REAUTHENTICATE, times_in_history
 from tests.support.second_factor import enrolled
 from tests.support.second_steps import TRUSTED, browser, needs_second_step, trusting_browser
@@ -45,11 +46,11 @@ def sign_out_elsewhere(client):
     return client.post(SESSIONS, {"others": "1"}, follow=True).text
 
 
-def mails_of(client, login="alice"):
+def mails_of(client, login="alice", password=PASSWORD):
     """Sign in with ``client`` and return the subjects of the mails about it."""
     before = len(outbox())
     client.cookies.pop("sessionid", None)
-    sign_in(client, login)
+    sign_in(client, login, password)
     return [mail.subject for mail in outbox()[before:]]
 
 
@@ -146,6 +147,16 @@ def test_a_copy_that_reauthenticates_in_a_new_network_is_reported_too(settings):
     assert NEW_NETWORK in outbox()[-1].subject
 
 
+def test_a_thief_who_comes_back_after_a_lock_is_reported_as_a_new_browser():
+    alice = make_user("alice")
+    thief = browser()
+    assert mails_of(thief) == [NEW_BROWSER]
+    lock(alice)
+    reopened(browser(), alice)
+
+    assert mails_of(thief, password=NEW) == [NEW_BROWSER]
+
+
 def test_the_network_of_the_first_browser_is_not_reported():
     here = signed_up("alice")
 
@@ -184,7 +195,6 @@ def test_nobody_forgets_anothers_browser_or_one_twice():
     assert [forget(who, row) for who in (mallory, here, here)] == [404, 302, 404]
 
 
-NEW = "a lantern over seven wet roofs"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 ENDS = {

@@ -249,7 +249,7 @@ def test_a_session_in_another_browser_reaches_nothing_before_reauthentication():
     assert sign_in_twice(owner, carol).url == "/"
     signed_in(carol)
     owner.post(SESSIONS, {"others": "1"})
-    message, other = b"1 other session was signed out", signed_in(carol)
+    message, other = b"signed out in 1 other place", signed_in(carol)
     thief = copy_of(owner, browser(CURL))
     everything = {"others": "1", "password": WRONG, "is_active": "on", "is_staff": "on"}
 

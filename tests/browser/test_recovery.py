@@ -155,7 +155,7 @@ def set_password(page, username, password=NEW_PASSWORD):
     sees(page, "Set a new password")
     page.get_by_label("New password").fill(password)
     press(page, "Set new password")
-    says(page, "Your new password is set. Sign in with it.")
+    says(page, "Your new password is set. Sign in with it on all your devices.")
     expect(page.get_by_label("Username or email address")).to_have_value(username)
     typed = page.get_by_label("Password", exact=True)
     expect(typed).to_be_focused()

@@ -21,12 +21,28 @@ from accounts.sessions.store import SessionStore
 from accounts.sessions.views import sign_out_elsewhere
 from accounts.signin.recent import recent_authentication_required
 from accounts.users import services as users
+from tests.support.disputes import NEW, reset_link
+from tests.support.second_factor import (
+    CHALLENGE,
+    confirm_recovery_codes,
+    set_up_authenticator,
+    take_second_step,
+    unused_code,
+)
 from tests.support.signin import request_of, signed_in
-from tests.support.steps import is_signed_in, make_user
+from tests.support.steps import (
+    LOGOUT,
+    PASSWORD,
+    is_signed_in,
+    make_user,
+    outbox,
+    sign_in,
+)
 
 pytestmark = pytest.mark.django_db
 
 
+SESSIONS = "/accounts/sessions/"
 CURL = "curl/8.14.1"
 HOME = ClientInfo("192.0.2.1", CURL)
 
@@ -177,6 +193,38 @@ def test_a_browser_is_known_since_its_first_sign_in_despite_later_changes(alice,
     safari = Client(headers={"user-agent": "Safari/605"})
     safari.cookies["known"] = here.cookies["known"].value
     assert since(safari, alice) is None, "another kind of browser with a copy of the cookie"
+
+
+def test_a_week_of_ordinary_use_in_two_browsers_is_mailed_twice(alice, clock):
+    laptop, phone = Client(), browser()
+
+    def signs_in(client, password=PASSWORD):
+        client.post(LOGOUT)
+        clock.advance(minutes=5)
+        if sign_in(client, "alice", password).url == CHALLENGE:
+            take_second_step(client, alice)
+        assert is_signed_in(client)
+
+    def comes_back(password=PASSWORD):
+        clock.advance(days=1)
+        for client in (laptop, phone, laptop):
+            signs_in(client, password)
+
+    comes_back()
+    set_up_authenticator(laptop)
+    confirm_recovery_codes(laptop)
+    comes_back()
+    laptop.post(SESSIONS, {"others": "1"})
+    comes_back()
+    laptop.post("/accounts/password/change/", {"password1": NEW})
+    comes_back(NEW)
+    link = reset_link()
+    laptop.post(link, {"code": unused_code(alice)})
+    laptop.post(link, {"password1": PASSWORD})
+    comes_back()
+
+    mailed = [mail for mail in outbox() if "new browser" in mail.subject]
+    assert len(mailed) == 2
 
 
 def test_a_browser_is_forgotten_90_days_after_the_last_sign_in(alice, clock):
