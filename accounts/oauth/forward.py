@@ -31,7 +31,7 @@ from django.utils.translation import gettext as _
 
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo, client_of, parse_ip, trusts
-from accounts.common.database import P, PreparedQuery
+from accounts.common.database import P, PreparedQuery, Row
 from accounts.common.pages import absolute
 from accounts.oauth import codes, decisions, id_tokens
 from accounts.oauth.clients import services as clients
@@ -55,9 +55,10 @@ HEADERS = (
 PEER = "authsite.peer"
 # In characters. The sign-in begins and ends with the path, and proxies accept headers of 8 KiB.
 LONGEST_PATH = 2048
-# A page of an app makes dozens of requests at once. Looking one up takes fifty times as long as
-# repeating a decision.
+# A page of an app makes dozens of requests at once. Only the first one waits for the database.
 REPEAT_SECONDS = 0.5
+# Answers to unchanged rows have the same ID token for this time. Each is valid for at least 30 s.
+TOKEN_SECONDS = 10
 # How many decisions are kept. Each takes about 4 KB.
 MOST_DECISIONS = 2048
 
@@ -69,7 +70,6 @@ _PURPOSE = "forward"
 # The length of the id of a session in hexadecimal digits.
 _ID = 32
 
-_BY_ID = PreparedQuery(lambda: LoginSession.objects.filter(pk=P("id")))
 _PARENT = LoginSession.objects.filter(is_live(P("now")), pk=OuterRef("app_session__parent"))
 _HELD = OwnedQuery(
     lambda: LoginSession.objects.filter(
@@ -77,6 +77,7 @@ _HELD = OwnedQuery(
     ),
     related="app_session",
 )
+_HOST = PreparedQuery(lambda: Client.objects.filter(pk=P("host"), disabled_at=None))
 
 
 def headers_for(
@@ -102,14 +103,31 @@ def headers_for(
         # Unlike the time of day, a monotonic clock never returns to an earlier decision.
         headers = _repeated(host, session_id, info, int(monotonic() / REPEAT_SECONDS))
     else:
-        headers = _decided(host, session_id, info)
+        headers = _current(host, session_id, info)
     return None if headers is None else headers | {"Cookie": others}
 
 
-def _decided(host: str, session_id: UUID, info: ClientInfo) -> dict[str, str] | None:
-    session = _HELD.first(session=session_id, host=host, now=clock.now())
-    client = _find(host)
-    if session is None or client is None or client.disabled_at or not accepts(session, info):
+@lru_cache(MOST_DECISIONS)
+def _repeated(host: str, session_id: UUID, info: ClientInfo, _time: int) -> dict[str, str] | None:
+    return _current(host, session_id, info)
+
+
+def _current(host: str, session_id: UUID, info: ClientInfo) -> dict[str, str] | None:
+    now = clock.now()
+    rows, of_host = _HELD.rows(session=session_id, host=host, now=now), _HOST.rows(host=host)
+    if not rows or not of_host:
+        return None
+    return _decided(rows, of_host, host, info, int(now.timestamp()) // TOKEN_SECONDS)
+
+
+# The key has all columns of the session, the user, the groups and the app, so a change of them
+# takes effect at once. Most of a decision is the signature of the ID token.
+@lru_cache(MOST_DECISIONS)
+def _decided(
+    rows: tuple[Row, ...], _of_host: tuple[Row, ...], host: str, info: ClientInfo, _time: int
+) -> dict[str, str] | None:
+    session, client = _HELD.instance(rows), _find(host)
+    if client is None or not accepts(session, info):
         return None
     # The scopes of the app count, not those of the session: a person could ask for fewer, and hide
     # a group.
@@ -117,14 +135,9 @@ def _decided(host: str, session_id: UUID, info: ClientInfo) -> dict[str, str] | 
         scope = decisions.remaining(client, session, _SCOPES, settings.AUTHSITE.origin)
     except OAuthError:
         return None
-    if parent := _BY_ID.first(id=session.app_session.parent_id):
+    if parent := session.app_session.parent:
         sessions.note_use(parent, info)
     return dict.fromkeys(HEADERS, "") | _about(session, client, scope)
-
-
-@lru_cache(MOST_DECISIONS)
-def _repeated(host: str, session_id: UUID, info: ClientInfo, _time: int) -> dict[str, str] | None:
-    return _decided(host, session_id, info)
 
 
 def host_of(meta: Mapping[str, Any]) -> str:

@@ -168,7 +168,10 @@ def _takes_post(client: Client, redirect_uri: str) -> bool:
     """Return whether a page may post to ``redirect_uri``.
 
     A program on a device usually takes only GET requests, and a scheme of its own takes no POST.
+    This site itself takes the answers for hosts behind proxies, by GET only.
     """
+    if client.is_forward:
+        return False
     is_local = client.is_development and redirect_uri.startswith("http://")
     return is_local or uris.is_claimed(redirect_uri)
 

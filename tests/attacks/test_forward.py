@@ -1,5 +1,6 @@
 """Attacks on apps behind a proxy that asks this site about each request."""
 
+import re
 from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
@@ -240,12 +241,43 @@ def test_a_cookie_that_somebody_planted_is_worth_nothing_after_the_sign_in(wiki,
     assert visitor.ask(HTTP_COOKIE=f"{COOKIE}={planted}").status_code == 401
 
 
-def test_the_endpoint_of_tokens_takes_no_code_of_a_host_without_its_verifier(wiki, alice, client):
-    code = Visitor(alice).code().partition("code=")[2].partition("&")[0]
+def test_nobody_else_gets_tokens_for_a_host_even_with_the_verifier_or_as_a_device(
+    wiki, alice, client
+):
+    visitor = Visitor(alice)
+    visitor.cookies[WIKI] = VERIFIER
+    code = visitor.code().partition("code=")[2].partition("&")[0]
     sent = f"grant_type=authorization_code&client_id={WIKI}&code={code}&code_verifier={VERIFIER}"
     sent += f"&redirect_uri={quote(forward_callback(WIKI), safe='')}"
 
-    assert client.post("/oauth/token", sent, content_type=FORM).status_code == 400
+    for path, form in (("token", sent), ("device_authorization", f"client_id={WIKI}")):
+        assert client.post(f"/oauth/{path}", form, content_type=FORM).status_code == 401
+
+
+REFUSED = (
+    *(f"response_mode={mode}" for mode in ("form_post", "fragment", "query.jwt")),
+    *(f"response_type={kind}" for kind in ("token", "code+id_token", "none")),
+    *("request=x", "request_uri=x", "claims=x", "id_token_hint=x", f"resource=https://{EVIL}"),
+    *("scope=openid+offline_access", "code_challenge_method=plain", "prompt=create"),
+)
+ASKED = ("prompt=login", "prompt=select_account", "max_age=0")
+GRANTED = ("prompt=none", "prompt=consent", "login_hint=mallory", "acr_values=x", "scope=openid")
+
+
+@pytest.mark.parametrize("changed", REFUSED + ASKED + GRANTED)
+def test_a_link_with_other_parameters_gives_nobody_a_code_and_no_more_access(wiki, alice, changed):
+    visitor, name = Visitor(alice), changed.partition("=")[0]
+    begun = visitor.open(visitor.ask()["Location"])["Location"]
+    url = re.sub(rf"\b{name}=[^&]*&?", "", begun[begun.index(AUTHORIZE) :])
+    found = visitor.site.get(f"{url}&{changed}")["Location"]
+
+    if changed in ASKED:
+        assert found.startswith("/oauth/continue/")
+        return
+    assert urlsplit(found).netloc == WIKI
+    assert ("code=" in found, "error=" in found) == (changed in GRANTED, changed in REFUSED)
+    assert visitor.open(found).status_code == (400 if changed in REFUSED else 303)
+    assert visitor.ask().status_code == (401 if changed in REFUSED else 200)
 
 
 PATHS = (

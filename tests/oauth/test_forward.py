@@ -63,13 +63,20 @@ def test_groups_that_are_too_many_for_a_header_are_left_out(alice, wiki):
     assert claims_of(visitor.ask()["Remote-Token"])["groups_omitted"] is True
 
 
-def test_the_token_says_what_the_headers_say(alice, wiki):
+def test_the_token_changes_at_once_with_what_it_says_and_otherwise_after_ten_seconds(
+    alice, wiki, clock
+):
     visitor = Visitor(alice)
     visitor.visit()
+    first, again = (visitor.ask()["Remote-Token"] for _ in range(2))
     alice.groups.add(Group.objects.create(name="Crew"))
-    answer = visitor.ask()
+    changed = visitor.ask()["Remote-Token"]
+    clock.advance(seconds=10)
+    later = visitor.ask()["Remote-Token"]
 
-    assert claims_of(answer["Remote-Token"])["groups"] == [answer["Remote-Groups"]] == ["Crew"]
+    assert first == again
+    assert claims_of(changed)["groups"] == ["Crew"]
+    assert claims_of(later)["iat"] == claims_of(changed)["iat"] + 10
 
 
 def test_use_of_an_app_keeps_the_session_of_the_browser_from_expiring(alice, wiki, clock):
