@@ -6,22 +6,37 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from accounts.common.setting_parsers import from_json, setting
 
 # The origins of each provider's sign-in pages: first the authorization endpoint, then the pages to
 # which it may redirect. Chromium also applies ``form-action`` to redirects that follow a form.
 ORIGINS = {
     "google": ("https://accounts.google.com",),
+    "microsoft": ("https://login.microsoftonline.com", "https://login.live.com"),
+    "apple": ("https://appleid.apple.com",),
     "github": ("https://github.com",),
     "facebook": ("https://www.facebook.com", "https://m.facebook.com"),
     "twitter_oauth2": ("https://x.com", "https://twitter.com"),
 }
-NAMES = {"google": "Google", "github": "GitHub", "facebook": "Facebook", "twitter_oauth2": "X"}
+NAMES = {
+    "google": "Google",
+    "microsoft": "Microsoft",
+    "apple": "Apple",
+    "github": "GitHub",
+    "facebook": "Facebook",
+    "twitter_oauth2": "X",
+}
 # The prefix of the names of a provider's settings, if it differs from the provider's key.
 PREFIXES = {"twitter_oauth2": "twitter"}
 # The issuer under which each provider's user ids are stored.
 ISSUERS = {key: first for key, (first, *_others) in ORIGINS.items()}
 GOOGLE = ISSUERS["google"]
+# The ends of the names of the settings that enable a provider.
+CREDENTIALS = {"apple": ("client_id", "private_key", "team_id", "key_id")}
+GUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 LONGEST_ISSUER = 255
 _REQUIRED = ("id", "name", "issuer", "client_id", "client_secret")
 
@@ -33,6 +48,7 @@ class Issuer:
     Attributes:
         key: the part of this site's URLs that names the provider.
         name: the name that people see.
+        client_secret: of Apple, the private key that signs the client secrets.
         issuer: the issuer under which the provider's user ids are stored.
         origins: the origins of the provider's sign-in pages.
         tells_when: whether the provider reauthenticates people on request and reports the time.
@@ -45,6 +61,11 @@ class Issuer:
     issuer: str
     origins: tuple[str, ...] = ()
     tells_when: bool = False
+    # Of Microsoft: the tenant whose people may sign in, or a word for several tenants.
+    tenant: str = ""
+    # Of Apple: the team, and the ID of the private key.
+    team_id: str = ""
+    key_id: str = ""
 
     @property
     def logo(self) -> str:
@@ -55,9 +76,12 @@ class Issuer:
 def configured_issuers(config: Any) -> Iterator[Issuer]:
     """Yield the built-in providers for which ``config`` has credentials."""
     for key, name in NAMES.items():
-        client_id, secret = _credentials(config, key).values()
-        if client_id and secret:
-            yield Issuer(key, name, client_id, secret, ISSUERS[key], ORIGINS[key])
+        client_id, secret, *others = given = list(_credentials(config, key).values())
+        if all(given):
+            tenant = config.microsoft_tenant if key == "microsoft" else ""
+            yield Issuer(
+                key, name, client_id, secret, ISSUERS[key], ORIGINS[key], False, tenant, *others
+            )
 
 
 def faults(config: Any) -> Iterator[str]:
@@ -72,9 +96,35 @@ def faults(config: Any) -> Iterator[str]:
 
 
 def _credentials(config: Any, key: str) -> dict[str, str]:
-    prefix = PREFIXES.get(key, key)
-    names = (f"{prefix}_client_id", f"{prefix}_client_secret")
+    ends = CREDENTIALS.get(key, ("client_id", "client_secret"))
+    names = [f"{PREFIXES.get(key, key)}_{end}" for end in ends]
     return {name: getattr(config, name) for name in names}
+
+
+def microsoft_tenant(text: str) -> str:
+    """Return the tenant ``text`` of Microsoft, or a word for several tenants, in small letters.
+
+    Raises:
+        ValueError: ``text`` is neither.
+    """
+    if not re.fullmatch(f"common|organizations|consumers|{GUID}", text.lower()):
+        raise ValueError("is common, organizations, consumers or the ID of a tenant")
+    return text.lower()
+
+
+def apple_key(text: str) -> str:
+    """Return the private key ``text`` of Apple.
+
+    Raises:
+        ValueError: ``text`` is no private key in PEM, or not of the curve P-256.
+    """
+    try:
+        key = load_pem_private_key(text.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if getattr(getattr(key, "curve", None), "name", "") != "secp256r1":
+        raise ValueError("is a private key of the curve P-256 in PEM, without a password")
+    return text
 
 
 def openid_providers(text: str) -> tuple[Issuer, ...]:
@@ -166,10 +216,26 @@ class ProviderSettings:
 
     google_client_id: str = setting(
         "Sign in with Google. A provider is enabled by its ID and secret; its redirect URI is "
-        "`ORIGIN/accounts/google/login/callback/`, and likewise `github`, `facebook`, "
-        "`twitter_oauth2`."
+        "`ORIGIN/accounts/google/login/callback/`, and likewise `microsoft`, `apple`, `github`, "
+        "`facebook`, `twitter_oauth2`."
     )
     google_client_secret: str = setting("The secret of GOOGLE_CLIENT_ID.", secret=True)
+    microsoft_client_id: str = setting("Sign in with Microsoft.")
+    microsoft_client_secret: str = setting("The secret of MICROSOFT_CLIENT_ID.", secret=True)
+    microsoft_tenant: str = setting(
+        "Whose accounts Microsoft lets sign in: `common` (all), `organizations`, `consumers`, or "
+        "those of one tenant, by its ID.",
+        microsoft_tenant,
+        default="common",
+    )
+    apple_client_id: str = setting("Sign in with Apple: the ID of the service.")
+    apple_team_id: str = setting("The ID of the team that APPLE_CLIENT_ID belongs to.")
+    apple_key_id: str = setting("The ID of APPLE_PRIVATE_KEY.")
+    apple_private_key: str = setting(
+        "The private key with which the site signs its client secrets for Apple, in PEM.",
+        apple_key,
+        secret=True,
+    )
     github_client_id: str = setting("Sign in with GitHub.")
     github_client_secret: str = setting("The secret of GITHUB_CLIENT_ID.", secret=True)
     facebook_client_id: str = setting("Sign in with Facebook.")

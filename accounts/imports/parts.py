@@ -18,6 +18,8 @@ PROVIDERS = {
     "google": "google",
     "google-oauth2": "google",
     "google.com": "google",
+    "apple": "apple",
+    "apple.com": "apple",
     "github": "github",
     "github.com": "github",
     "facebook": "facebook",

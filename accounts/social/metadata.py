@@ -24,7 +24,7 @@ AGAIN = timedelta(seconds=30)
 TROUBLE = (requests.RequestException, http_client.Unreachable, ValueError)
 # The public members of a JWK; all others are dropped. From private members, PyJWT would compute a
 # private key, which blocks the other threads for a long time if the numbers are long.
-MEMBERS = ("kty", "kid", "use", "alg", "crv", "x", "y", "n", "e")
+MEMBERS = ("kty", "kid", "use", "alg", "crv", "x", "y", "n", "e", "issuer")
 # The base64 lengths of a number of 8192 bits and of the largest exponent in FIPS 186-5.
 LONGEST_MEMBER, LONGEST_EXPONENT = 1366, 43
 LEAST_RSA_BITS = 2048
@@ -116,6 +116,11 @@ class Metadata(dict[str, Any]):
             raise Unusable("weak key")
         return made
 
+    def issuer_of(self, key_id: str | None) -> str:
+        """Return the issuer that may use the key with this ``kid``, as Microsoft says it."""
+        key = _pick(self.jwks.get(), key_id) or {}
+        return str(key.get("issuer", self["issuer"]))
+
 
 def _pick(keys: dict[str, dict[str, Any]], key_id: str | None) -> dict[str, Any] | None:
     # Without a ``kid``, the only key is used (OpenID Connect Core section 10.1).
@@ -133,15 +138,17 @@ def cached(issuer: str) -> Metadata | None:
     return found.value if found and found.is_fresh else None
 
 
-def of(issuer: str) -> Metadata:
+def of(issuer: str, named: str = "") -> Metadata:
     """Return the metadata of ``issuer``; fetch it if the cached copy is missing or outdated.
+
+    ``named``: the issuer that the metadata names, if it differs from ``issuer``.
 
     Call this within :func:`http_client.talk`.
 
     Raises:
         RequestException, Unreachable, ValueError: see :meth:`Cached.get`.
     """
-    return _known.setdefault(issuer, Cached(lambda: _discover(issuer))).get()
+    return _known.setdefault(issuer, Cached(lambda: _discover(issuer, named))).get()
 
 
 def reaching(metadata: Metadata) -> AbstractContextManager[object]:
@@ -159,12 +166,12 @@ def fetch(metadata: Metadata, url: str, **options: Any) -> Any:
         return _get(url, **options)
 
 
-def _discover(issuer: str) -> Metadata:
+def _discover(issuer: str, named: str) -> Metadata:
     with http_client.taking_private() as conversation:
         values = _get(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         is_private = conversation.saw_private
     # Must match exactly, or one issuer could impersonate another (Discovery section 4.3).
-    if not isinstance(values, dict) or values.get("issuer") != issuer:
+    if not isinstance(values, dict) or values.get("issuer") != (named or issuer):
         raise Unusable("another issuer")
     scheme = issuer.partition(":")[0]
     endpoints = {name: values.get(name) for name in ENDPOINTS}

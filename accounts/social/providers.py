@@ -9,9 +9,11 @@ the provider.
 """
 
 import hmac
+import json
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote_plus
@@ -31,8 +33,8 @@ from allauth.socialaccount.providers.twitter_oauth2.provider import TwitterOAuth
 from allauth.socialaccount.providers.twitter_oauth2.views import TwitterOAuth2Adapter
 from django.core.exceptions import ImproperlyConfigured
 
-from accounts.common import crypto, http_client
-from accounts.common.issuers import GOOGLE, Issuer
+from accounts.common import clock, crypto, http_client
+from accounts.common.issuers import GOOGLE, GUID, Issuer
 from accounts.common.pages import absolute
 from accounts.social import metadata
 from accounts.social.adapter import app_of
@@ -40,7 +42,8 @@ from accounts.social.attempts import Attempt, AttemptPurpose
 from accounts.social.metadata import Metadata
 from accounts.social.provider_profile import Failed, ProviderProfile, Refused, email_of, text_of
 
-CANCELLED = "access_denied"
+# The second code is Apple's.
+CANCELLED = ("access_denied", "user_cancelled_authorize")
 # Only these error codes are logged (RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6).
 ERRORS = {
     "account_selection_required",
@@ -123,6 +126,8 @@ class Provider:
     response_issuer = ""
     # Parameters of the authorization request that depend on the purpose of the attempt.
     by_purpose: Mapping[AttemptPurpose, Mapping[str, str]] = {}
+    # Whether the provider sends its answers by POST (OAuth 2.0 Form Post Response Mode).
+    posts = False
 
     def __init__(self, configured: Issuer) -> None:
         self.key, self.name, self.logo = configured.key, configured.name, configured.logo
@@ -142,13 +147,14 @@ class Provider:
         """
         client = self.client()
         client.state = state
-        parameters = {
-            "code_challenge": crypto.encode(sha256(attempt.verifier.encode()).digest()),
-            "code_challenge_method": "S256",
-            **self.parameters(attempt),
-        }
-        scopes = sorted(self.reader.get_default_scope())
-        return client.get_redirect_url(self.adapter.authorize_url, scopes, parameters)
+        url, scopes = self.adapter.authorize_url, sorted(self.scopes)
+        return client.get_redirect_url(url, scopes, self.parameters(attempt))
+
+    @property
+    def scopes(self) -> Collection[str]:
+        """The requested scopes."""
+        scopes: Collection[str] = self.reader.get_default_scope()
+        return scopes
 
     def profile(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
         """Return the profile of the person.
@@ -160,7 +166,7 @@ class Provider:
             Failed: the response is an error, or cannot be verified.
             Busy: too many requests to providers are running.
         """
-        if answer.get("error") == CANCELLED:
+        if answer.get("error") in CANCELLED:
             raise Refused
         if "error" in answer or not answer.get("code"):
             raise Failed(answer["error"] if answer.get("error") in ERRORS else "no code")
@@ -173,7 +179,11 @@ class Provider:
 
     def parameters(self, attempt: Attempt) -> Mapping[str, str]:
         """Return additional parameters of the authorization request."""
-        return self.by_purpose.get(attempt.purpose, {})
+        return {
+            "code_challenge": crypto.encode(sha256(attempt.verifier.encode()).digest()),
+            "code_challenge_method": "S256",
+            **self.by_purpose.get(attempt.purpose, {}),
+        }
 
     def fetch_profile(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
         """Exchange the authorization code for tokens, and return the profile of the person.
@@ -308,26 +318,32 @@ class OpenID(Provider):
         AttemptPurpose.REAUTHENTICATE: {"prompt": "login", "max_age": "0"}
     }
 
+    def __init__(self, configured: Issuer) -> None:
+        super().__init__(configured)
+        # The metadata is found below ``base``, and names the issuer ``named``.
+        self.base = self.named = self.issuer
+
     def authorize_url(self, attempt: Attempt, state: str) -> str:
         try:
-            known = metadata.cached(self.issuer)
-            self.adapter.found = known or http_client.talk(
-                self.key, lambda: metadata.of(self.issuer)
-            )
+            known = metadata.cached(self.base)
+            self.adapter.found = known or http_client.talk(self.key, self._metadata)
             return super().authorize_url(attempt, state)
         except GARBAGE as error:
             raise Failed from error
+
+    def _metadata(self) -> Metadata:
+        return metadata.of(self.base, self.named)
 
     def parameters(self, attempt: Attempt) -> Mapping[str, str]:
         return {"nonce": attempt.nonce, **super().parameters(attempt)}
 
     def fetch_profile(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
-        self.adapter.found = found = metadata.of(self.issuer)
+        self.adapter.found = found = self._metadata()
         # Checked before the code is sent, because another issuer may have issued the code (RFC 9207
         # section 2.4).
         named = answer.get("iss")
         is_named = bool(found.get("authorization_response_iss_parameter_supported"))
-        if (named is not None or is_named) and named != self.issuer:
+        if (named is not None or is_named) and not self.is_named(named):
             raise Failed("iss of the answer")
         with metadata.reaching(found):
             response = self.exchange(answer["code"], attempt.verifier)
@@ -352,12 +368,13 @@ class OpenID(Provider):
                 key,
                 algorithms=ALGORITHMS,
                 audience=self.app.client_id,
-                issuer=self.accepted_issuers,
                 leeway=LEEWAY_SECONDS,
                 options={"require": list(REQUIRED)},
             )
         except jwt.PyJWTError as error:
             raise Failed from error
+        if not self.is_named(claims["iss"]):
+            raise Failed("iss")
         if not self._is_for_us(claims):
             raise Failed("azp")
         if not hmac.compare_digest(str(claims.get("nonce")).encode(), nonce.encode()):
@@ -373,10 +390,9 @@ class OpenID(Provider):
         party = claims.get("azp", self.app.client_id if is_alone else None)
         return bool(party == self.app.client_id)
 
-    @property
-    def accepted_issuers(self) -> list[str]:
-        """The accepted values of the ``iss`` claim."""
-        return [self.issuer]
+    def is_named(self, issuer: object) -> bool:
+        """Return whether ``issuer`` names this provider."""
+        return issuer == self.issuer
 
     def _more(self, token: dict[str, Any], access_token: str) -> dict[str, Any]:
         """Return the claims from the userinfo endpoint.
@@ -439,14 +455,112 @@ class Google(OpenID):
 
     by_purpose = CHOOSE
 
-    @property
-    def accepted_issuers(self) -> list[str]:
-        return [GOOGLE, GOOGLE.removeprefix("https://")]
+    def is_named(self, issuer: object) -> bool:
+        return issuer in {GOOGLE, GOOGLE.removeprefix("https://")}
 
     def is_verified(self, facts: dict[str, Any]) -> bool:
         is_googles = str(facts.get("email", "")).lower().endswith("@gmail.com")
         return super().is_verified(facts) and (is_googles or isinstance(facts.get("hd"), str))
 
 
+# The tenant of all personal accounts, and what the metadata names for several tenants.
+CONSUMERS, ANY_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad", "{tenantid}"
+TENANTS = {"common": ANY_TENANT, "organizations": ANY_TENANT, "consumers": CONSUMERS}
+
+
+class Microsoft(OpenID):
+    """Sign-in with Microsoft, by accounts of one tenant or of several.
+
+    Each tenant is an issuer, and decides which email addresses its people have. An address counts
+    as verified only if Microsoft says that the tenant owns its domain (``xms_edov``). See
+    https://learn.microsoft.com/entra/identity-platform/claims-validation
+    """
+
+    by_purpose = CHOOSE
+
+    def __init__(self, configured: Issuer) -> None:
+        super().__init__(configured)
+        self.tenant = configured.tenant
+        self.base = f"{self.issuer}/{self.tenant}/v2.0"
+        self.named = f"{self.issuer}/{TENANTS.get(self.tenant, self.tenant)}/v2.0"
+
+    def is_named(self, issuer: object) -> bool:
+        pattern = re.escape(self.named).replace(re.escape(ANY_TENANT), GUID)
+        return isinstance(issuer, str) and re.fullmatch(pattern, issuer) is not None
+
+    def _verify(self, token: str, nonce: str) -> dict[str, Any]:
+        """Return the claims of ``token``. Their ``sub`` begins with the tenant.
+
+        A key of one tenant must not sign for another: the key names the tenant, or stands for all.
+        """
+        claims = super()._verify(token, nonce)
+        tenant = str(claims.get("tid"))
+        if self.tenant == "organizations" and tenant == CONSUMERS:
+            raise Failed("tenant")
+        key_id = jwt.get_unverified_header(token).get("kid")
+        for issuer in (self.named, self.adapter.found.issuer_of(key_id)):
+            if issuer.replace(ANY_TENANT, tenant) != claims["iss"]:
+                raise Failed("issuer of the tenant")
+        # Other than the issuer, the subject is unique only within the tenant.
+        return claims | {"sub": f"{tenant}:{subject_of(claims['sub'])}"}
+
+    def _more(self, token: dict[str, Any], access_token: str) -> dict[str, Any]:
+        # The userinfo endpoint says nothing that the ID token does not say.
+        return {}
+
+    def is_verified(self, facts: dict[str, Any]) -> bool:
+        return facts.get("xms_edov") is True
+
+
+class Apple(OpenID):
+    """Sign-in with Apple.
+
+    Apple documents no PKCE: the ``nonce`` binds the code to the attempt. See
+    https://developer.apple.com/documentation/signinwithapplerestapi
+    """
+
+    posts = True
+    scopes = ("email", "name")
+
+    def __init__(self, configured: Issuer) -> None:
+        super().__init__(configured)
+        self.team_id, self.key_id = configured.team_id, configured.key_id
+
+    def parameters(self, attempt: Attempt) -> Mapping[str, str]:
+        return {"nonce": attempt.nonce, "response_mode": "form_post"}
+
+    def exchange(self, code: str, verifier: str) -> dict[str, Any]:
+        client, now = self.client(), clock.now()
+        claims = {
+            "iss": self.team_id,
+            "sub": self.app.client_id,
+            "aud": self.issuer,
+            "iat": now,
+            "exp": now + timedelta(minutes=5),
+        }
+        client.consumer_secret = jwt.encode(
+            claims, self.app.secret, "ES256", headers={"kid": self.key_id}
+        )
+        return client.get_access_token(code)
+
+    def fetch_profile(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
+        """Return the profile, with the name that Apple sends only after the first consent."""
+        profile = super().fetch_profile(attempt, answer)
+        name = json.loads(answer.get("user") or "{}").get("name", {})
+        full = " ".join(text_of(name.get(part)) for part in ("firstName", "lastName"))
+        return replace(profile, name=text_of(full))
+
+    def is_verified(self, facts: dict[str, Any]) -> bool:
+        # Documented as a boolean or a string.
+        return facts.get("email_verified") in (True, "true")
+
+
 # By the keys of ``accounts.common.issuers``. All other providers are OpenID Providers.
-CLASSES = {"google": Google, "github": GitHub, "facebook": Facebook, "twitter_oauth2": X}
+CLASSES = {
+    "google": Google,
+    "microsoft": Microsoft,
+    "apple": Apple,
+    "github": GitHub,
+    "facebook": Facebook,
+    "twitter_oauth2": X,
+}

@@ -1,19 +1,31 @@
 """Pages to sign in, reauthenticate and connect with external providers."""
 
+import json
 import logging
 from typing import TYPE_CHECKING
 
+from cryptography.fernet import InvalidToken
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods
 
+from accounts.common import crypto
 from accounts.common.client_info import client_of
 from accounts.common.errors import RateLimited
 from accounts.common.issuers import origin_of
@@ -37,6 +49,9 @@ if TYPE_CHECKING:
     from accounts.social.providers import Provider
 
 logger = logging.getLogger(__name__)
+
+# What the site reads of an answer that a provider posts.
+POSTED, LONGEST_POSTED, POSTED_PURPOSE = ("code", "error", "state", "user"), 1000, "provider.answer"
 
 # The pages from which browsers go to a provider.
 START = {
@@ -97,10 +112,14 @@ def _reauthenticate(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @never_cache
-@require_safe
+@csrf_exempt  # The provider's page sends the POST; the ``state`` in it belongs to the browser.
+@require_http_methods(["GET", "HEAD", "POST"])
 def callback(request: HttpRequest, provider: "Provider") -> HttpResponseBase:
     """Handle the provider's response, and finish the sign-in, connection or reauthentication."""
-    attempt = attempts.take(request, provider.key, request.GET.get("state", ""))
+    if request.method == "POST":
+        return _ask_again(request, provider)
+    answer = _unsealed(request) if provider.posts else request.GET.dict()
+    attempt = attempts.take(request, provider.key, answer.get("state", ""))
     if attempt.session != _session_id_of(request):
         if attempt.purpose is AttemptPurpose.SIGN_IN:
             # Another tab of this browser has signed in meanwhile.
@@ -108,7 +127,7 @@ def callback(request: HttpRequest, provider: "Provider") -> HttpResponseBase:
         # The browser has signed out meanwhile, or signed in as another user.
         raise attempts.NotBegunHere
     try:
-        profile = provider.profile(attempt, request.GET.dict())
+        profile = provider.profile(attempt, answer)
     except Refused:
         sentence = _("You didn’t sign in with %(name)s. Nothing has changed here.")
         messages.warning(request, sentence % {"name": provider.name})
@@ -124,6 +143,27 @@ def callback(request: HttpRequest, provider: "Provider") -> HttpResponseBase:
     if attempt.purpose is AttemptPurpose.CONNECT:
         return _connect(request, provider, profile)
     return _finish_reauthentication(request, attempt, profile)
+
+
+def _ask_again(request: HttpRequest, provider: "Provider") -> HttpResponse:
+    """Redirect the browser to this URL with the answer in its query, sealed.
+
+    A POST from another site has no ``SameSite=Lax`` cookies; the GET that follows has them. Logs
+    and the history of the browser must not contain the code and the name of the person.
+    """
+    if not provider.posts:
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    answer = {name: request.POST.get(name, "")[:LONGEST_POSTED] for name in POSTED}
+    query = urlencode({"answer": crypto.seal(json.dumps(answer), POSTED_PURPOSE)})
+    return HttpResponseRedirect(f"{request.path}?{query}", status=303)
+
+
+def _unsealed(request: HttpRequest) -> dict[str, str]:
+    try:
+        sealed = crypto.unseal(request.GET.get("answer", ""), POSTED_PURPOSE)
+    except InvalidToken:
+        raise attempts.NotBegunHere from None
+    return {name: value for name, value in json.loads(sealed).items() if value}
 
 
 def _sign_in(

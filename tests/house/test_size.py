@@ -6,7 +6,7 @@ MOST_LINES = 41_000
 MOST_FILES = 402
 LARGEST_PACKAGE = 3_190
 # Lines of tests for each line of code.
-MOST_TESTS = 1.25
+MOST_TESTS = 1.28
 
 
 def test_the_tree_does_not_grow():

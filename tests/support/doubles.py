@@ -1,4 +1,4 @@
-"""Test doubles of Google, GitHub, Facebook and X on the loopback interface, over TLS.
+"""Test doubles of the providers that the site knows, on the loopback interface, over TLS.
 
 Their answers have the documented form. During a test the providers' host names resolve to this
 server; apart from that, the site uses its real HTTP client.
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from django.test import Client
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, RSAKey
 
 from tests.support.receiver import JSON, Server, say
 from tests.support.social import come_back, go
@@ -31,6 +31,15 @@ DISCOVERY = f"{GOOGLE}/.well-known/openid-configuration"
 GOOGLE_TOKEN = "https://oauth2.googleapis.com/token"
 GOOGLE_KEYS = "https://www.googleapis.com/oauth2/v3/certs"
 GOOGLE_PERSON = "https://openidconnect.googleapis.com/v1/userinfo"
+MICROSOFT, TENANT = "https://login.microsoftonline.com", "b9419818-09af-49c2-b0c3-653adc1f376e"
+MICROSOFT_SUBJECT = "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ"
+MICROSOFT_DISCOVERY = f"{MICROSOFT}/common/v2.0/.well-known/openid-configuration"
+MICROSOFT_TOKEN = f"{MICROSOFT}/common/oauth2/v2.0/token"
+MICROSOFT_KEYS = f"{MICROSOFT}/common/discovery/v2.0/keys"
+APPLE, APPLE_SUBJECT = "https://appleid.apple.com", "001473.fe6f83bf4b8e4590aacbabdcb8598bd0.2039"
+APPLE_DISCOVERY = f"{APPLE}/.well-known/openid-configuration"
+APPLE_TOKEN, APPLE_KEYS = f"{APPLE}/auth/token", f"{APPLE}/auth/keys"
+TEAM, KEY_ID = "DEF123GHIJ", "ABC123DEFG"
 GITHUB_TOKEN = "https://github.com/login/oauth/access_token"
 GITHUB_PERSON = "https://api.github.com/user"
 GITHUB_MAILS = "https://api.github.com/user/emails"
@@ -58,6 +67,31 @@ ANSWERS: dict[str, Any] = {
     GOOGLE_TOKEN: BEARER | {"token_type": "Bearer", "expires_in": 3599, "scope": "openid email"},
     GOOGLE_KEYS: {},
     GOOGLE_PERSON: {"sub": GOOGLE_SUBJECT, "name": "Alice"},
+    # learn.microsoft.com/entra/identity-platform/v2-protocols-oidc, "Fetch the OpenID
+    # configuration document"; …/v2-oauth2-auth-code-flow, "Successful response"
+    MICROSOFT_DISCOVERY: {
+        "issuer": f"{MICROSOFT}/{{tenantid}}/v2.0",
+        "authorization_endpoint": f"{MICROSOFT}/common/oauth2/v2.0/authorize",
+        "token_endpoint": MICROSOFT_TOKEN,
+        "userinfo_endpoint": "https://graph.microsoft.com/oidc/userinfo",
+        "jwks_uri": MICROSOFT_KEYS,
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
+    },
+    MICROSOFT_TOKEN: BEARER | {"token_type": "Bearer", "expires_in": 3599, "scope": "openid email"},
+    MICROSOFT_KEYS: {},
+    # developer.apple.com/documentation/signinwithapplerestapi, "Request an authorization to the
+    # Sign in with Apple server", "Token validation" and "TokenResponse"
+    APPLE_DISCOVERY: {
+        "issuer": APPLE,
+        "authorization_endpoint": f"{APPLE}/auth/authorize",
+        "token_endpoint": APPLE_TOKEN,
+        "jwks_uri": APPLE_KEYS,
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "token_endpoint_auth_methods_supported": ["client_secret_post"],
+    },
+    APPLE_TOKEN: BEARER | {"expires_in": 3600, "refresh_token": "r5H5s5H5"},
+    APPLE_KEYS: {},
     # docs.github.com/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps, "2. Users are
     # redirected back to your site by GitHub"
     GITHUB_TOKEN: BEARER | {"scope": "user:email"},
@@ -93,9 +127,13 @@ class Documented:
     asks: dict[str, dict[str, str]] = field(default_factory=dict)
     authorization: str = f"Bearer {TOKEN}"
     is_basic: bool = False
+    # Where the metadata of an OpenID Provider is.
+    discovery: str = ""
+    has_pkce: bool = True
     verifies: bool = False
 
 
+POSTED = {act: {"response_mode": "form_post"} for act in ("sign-in", "connect", "prove")}
 CHOOSE = {act: {"prompt": "select_account"} for act in ("connect", "prove")}
 # developers.facebook.com/docs/facebook-login/guides/advanced/re-authentication
 AGAIN = {"prove": {"auth_type": "reauthenticate"}}
@@ -103,7 +141,17 @@ DOCUMENTED = (
     Documented(
         "google", GOOGLE, GOOGLE_SUBJECT, f"{GOOGLE}/o/oauth2/v2/auth",
         {"openid", "email", "profile"}, GOOGLE_TOKEN, (GOOGLE_KEYS, GOOGLE_PERSON), CHOOSE,
-        is_basic=True, verifies=True,
+        is_basic=True, discovery=DISCOVERY, verifies=True,
+    ),
+    Documented(
+        "microsoft", MICROSOFT, f"{TENANT}:{MICROSOFT_SUBJECT}",
+        f"{MICROSOFT}/common/oauth2/v2.0/authorize", {"openid", "email", "profile"},
+        MICROSOFT_TOKEN, (MICROSOFT_KEYS,), CHOOSE, discovery=MICROSOFT_DISCOVERY, verifies=True,
+    ),
+    Documented(
+        "apple", APPLE, APPLE_SUBJECT, f"{APPLE}/auth/authorize", {"email", "name"},
+        APPLE_TOKEN, (APPLE_KEYS,), POSTED, discovery=APPLE_DISCOVERY, has_pkce=False,
+        verifies=True,
     ),
     Documented(  # docs.github.com/rest/authentication/authenticating-to-the-rest-api: either word
         "github", "https://github.com", "583231", "https://github.com/login/oauth/authorize",
@@ -120,6 +168,23 @@ DOCUMENTED = (
         {"users.read", "tweet.read"}, X_TOKEN, (X_PERSON,), is_basic=True,
     ),
 )  # fmt: skip
+# What the provider adds to its published key, by the URL of the keys.
+KEYS: dict[str, dict[str, str]] = {
+    GOOGLE_KEYS: {},
+    MICROSOFT_KEYS: {"issuer": f"{MICROSOFT}/{{tenantid}}/v2.0"},
+    APPLE_KEYS: {},
+}
+# The claims of the ID token, by the URL of the token endpoint.
+CLAIMS: dict[str, dict[str, Any]] = {
+    GOOGLE_TOKEN: {"iss": GOOGLE, "azp": CLIENT_ID, "sub": GOOGLE_SUBJECT}
+    | {"email_verified": True, "hd": "example.org"},
+    # …/entra/identity-platform/id-token-claims-reference, …/optional-claims-reference
+    MICROSOFT_TOKEN: {"iss": f"{MICROSOFT}/{TENANT}/v2.0", "tid": TENANT, "sub": MICROSOFT_SUBJECT}
+    | {"name": "Alice", "preferred_username": "alice@example.org", "ver": "2.0"}
+    | {"oid": "690222be-ff1a-4d56-abd1-7e4f7d38e474", "xms_edov": True},
+    APPLE_TOKEN: {"iss": APPLE, "sub": APPLE_SUBJECT, "email_verified": "true"}
+    | {"is_private_email": "false", "nonce_supported": True, "auth_time": 1},
+}
 HOSTS = {urlsplit(url).hostname or "" for url in ANSWERS}
 
 
@@ -153,7 +218,8 @@ class Doubles(Server):
     def reset(self) -> None:
         """As documented, and nothing asked yet."""
         self.answers = copy.deepcopy(ANSWERS)
-        self.answers[GOOGLE_KEYS] = {"keys": [self.key.as_dict(private=False)]}
+        for url, more in KEYS.items():
+            self.answers[url] = {"keys": [self.key.as_dict(private=False) | more]}
         self.claims: dict[str, Any] = {}
         self.nonce = ""
         self.requests: list[Request] = []
@@ -162,6 +228,10 @@ class Doubles(Server):
         """What a browser that was sent to ``url`` brings back."""
         asked = dict(parse_qsl(urlsplit(url).query))
         self.nonce = asked.get("nonce", "")
+        if urlsplit(url).netloc == "appleid.apple.com":
+            # The name comes only after the first consent.
+            name = {"name": {"firstName": "Alice", "lastName": ""}, "email": "alice@example.org"}
+            return {"code": CODE, "state": asked["state"], "user": json.dumps(name)}
         # These two name themselves (RFC 9207).
         named = {"accounts.google.com": GOOGLE, "github.com": "https://github.com/login/oauth"}
         iss = named.get(urlsplit(url).netloc)
@@ -189,17 +259,14 @@ class Doubles(Server):
 
     def answer(self, url: str) -> Answer:
         found = self.answers.get(url, Answer({}, 404))
-        if url == GOOGLE_TOKEN and not isinstance(found, Answer):
-            found |= {"id_token": self._id_token()}
+        if url in CLAIMS and not isinstance(found, Answer):
+            found |= {"id_token": self._id_token(CLAIMS[url])}
         return found if isinstance(found, Answer) else Answer(found)
 
-    def _id_token(self) -> str:
+    def _id_token(self, own: dict[str, Any]) -> str:
         now = int(time.time())
-        right = {
-            **{"iss": GOOGLE, "azp": CLIENT_ID, "aud": CLIENT_ID, "nonce": self.nonce},
-            **{"sub": GOOGLE_SUBJECT, "iat": now, "exp": now + 3600},
-            **{"email": "alice@example.org", "email_verified": True, "hd": "example.org"},
-        }
+        right = {"aud": CLIENT_ID, "nonce": self.nonce, "iat": now, "exp": now + 3600}
+        right |= {"email": "alice@example.org"} | own
         claims = {k: v for k, v in (right | self.claims).items() if v is not None}
         return jwt.encode({"alg": "RS256", "kid": "one"}, claims, self.key)
 
@@ -216,7 +283,11 @@ class Doubles(Server):
         patch.setattr(http_client, "where", lambda: str(self.authority))
 
 
-KNOWN = ("google", "github", "facebook", "twitter")
-CREDENTIALS = {f"{name}_client_id": CLIENT_ID for name in KNOWN} | {
+KNOWN = ("google", "microsoft", "github", "facebook", "twitter")
+CREDENTIALS = {f"{name}_client_id": CLIENT_ID for name in (*KNOWN, "apple")} | {
     f"{name}_client_secret": SECRET for name in KNOWN
 }
+# What Apple has in place of a secret.
+APPLE_SIGNER = ECKey.generate_key("P-256")
+CREDENTIALS |= {"apple_team_id": TEAM, "apple_key_id": KEY_ID}
+CREDENTIALS |= {"apple_private_key": APPLE_SIGNER.as_pem(private=True).decode()}
