@@ -35,6 +35,14 @@ for (const wait of document.querySelectorAll('[data-wait]')) {
   tick()
 }
 
+// A typed or pasted code is sent at its last digit. Deleting a digit sends nothing.
+for (const input of document.querySelectorAll('[data-digits]')) {
+  input.addEventListener('input', event => {
+    const code = input.value.replace(/[\s-]/g, '')
+    if (/^\d+$/.test(code) && code.length === Number(input.dataset.digits) && !event.inputType?.startsWith('delete')) input.form.requestSubmit(input.form.querySelector('button'))
+  })
+}
+
 // Double clickjacking: another site covers this page with a window, and closes the window at the first
 // click of a double click. The second click then presses the button. Therefore the button works only
 // after this page has had the focus for a moment.

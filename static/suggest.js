@@ -1,4 +1,4 @@
-// Suggests a strong password. Nothing leaves the browser until the form is sent.
+// Suggests a username and a strong password. Nothing leaves the browser until the form is sent.
 
 // 32 characters, none that looks like another (0 o, 1 l). 256 is a multiple of 32, so that the
 // remainder of a random byte is unbiased: 4 groups of 5 are 100 bits.
@@ -19,3 +19,9 @@ button.addEventListener('click', () => {
   status.textContent = row.dataset.done
 })
 row.hidden = false
+
+// The part before the @, with what usernames may have: see `accounts.users.usernames`.
+const { email, username } = row.closest('form').elements
+email?.addEventListener('change', () => {
+  username.value ||= email.value.split('@')[0].split('+')[0].replace(/[^\p{L}\p{N}._-]/gu, '').slice(0, 30)
+})

@@ -17,17 +17,22 @@ class Renderer(TemplatesSetting):
     field_template_name = "accounts/forms/field.html"
 
 
-def code_input(**attrs: str) -> forms.TextInput:
+def code_input(**attrs: Any) -> forms.TextInput:
     """Return a text input for a one-time code that browsers and phones can fill in."""
     shared = {"class": "input code", "autocomplete": "one-time-code", "spellcheck": "false"}
     return forms.TextInput({**shared, **attrs})
+
+
+def digits(count: int) -> dict[str, str]:
+    """Return the attributes of an input whose form a script sends after ``count`` digits."""
+    return {"inputmode": "numeric", "data-digits": str(count)}
 
 
 class CodeField(forms.CharField):
     """A field for an emailed code. Spaces, hyphens and the script of digits do not matter."""
 
     def __init__(self, **options: Any) -> None:
-        widget = code_input(inputmode="numeric")
+        widget = code_input(autofocus=True, **digits(8))
         required = {"required": _("Enter the code.")}
         super().__init__(
             label=_("Code"), error_messages=required, max_length=64, widget=widget, **options
@@ -47,12 +52,13 @@ def no_longer_than(length: int) -> MaxLengthValidator:
     return MaxLengthValidator(length, _("Use at most %(limit_value)d characters."))
 
 
-def text_input(autocomplete: str, kind: str = "text") -> forms.TextInput:
+def text_input(autocomplete: str, kind: str = "text", **attrs: Any) -> forms.TextInput:
     """Return a one-line input in which browsers neither capitalize nor correct text.
 
     ``autocomplete`` and ``kind`` are the values of its ``autocomplete`` and ``type`` attributes.
     """
     unchanged = {"autocapitalize": "none", "spellcheck": "false"}
-    widget = forms.TextInput({"class": "input", "autocomplete": autocomplete, **unchanged})
+    shared = {"class": "input", "autocomplete": autocomplete, **unchanged}
+    widget = forms.TextInput({**shared, **attrs})
     widget.input_type = kind
     return widget

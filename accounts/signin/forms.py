@@ -27,7 +27,7 @@ class WhoField(forms.CharField):
             label=_("Username or email address"),
             error_messages={"required": _("Enter your username or email address.")},
             validators=[no_longer_than(emails.MAX_LENGTH), refuse_invisible],
-            widget=text_input(autocomplete),
+            widget=text_input(autocomplete, autofocus=True),
             **options,
         )
 
@@ -79,7 +79,7 @@ class SecondForm(CodeForm):
     wrong = WrongFactorCode
     used_up = MailedCodeUsedUp
 
-    code = FactorCodeField()
+    code = FactorCodeField(autofocus=True)
 
 
 class PasswordForm(forms.Form):
@@ -89,10 +89,10 @@ class PasswordForm(forms.Form):
 
 
 class NewAccountForm(forms.Form):
-    """The form for the username, email address and password of a new account."""
+    """The form for the email address, username and password of a new account."""
 
-    username = UsernameField()
     email = EmailField()
+    username = UsernameField()
     password1 = NewPasswordField()
 
     def clean(self) -> dict[str, Any]:

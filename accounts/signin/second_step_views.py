@@ -17,6 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import View
 
 from accounts.common.client_info import client_of
+from accounts.common.forms import digits
 from accounts.common.pages import allow_provider_redirects, form_page
 from accounts.common.proofs import FACTORS, Proof
 from accounts.recovery import services as recovery
@@ -33,6 +34,8 @@ from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import WrongPasskey
 from accounts.users.models import User
 
+# Attributes of the input for a code. A recovery code has letters, and no fixed length.
+DIGITS = {SecondMethod.TOTP: digits(6), SecondMethod.EMAIL: digits(8)}
 # What a person who has lost every second factor may ask for.
 RECOVERY_ACTIONS = {"ask", "finish", "stop", "support"}
 
@@ -167,8 +170,7 @@ def page_context(
         wanted = request.POST.get("method", wanted)
     offer = second_step.offer(user, proofs, wanted=wanted, nonce=nonce)
     form = form or SecondForm()
-    if offer.method in {SecondMethod.TOTP, SecondMethod.EMAIL}:
-        form.fields["code"].widget.attrs["inputmode"] = "numeric"
+    form.fields["code"].widget.attrs.update(DIGITS.get(offer.method, {}))
     wait = second_step.seconds_to_next_mail(user, client_of(request)) if offer.is_mailed else 0
     has_passkey = SecondMethod.PASSKEY in offer.accepted
     options = json.dumps(passkeys.options_for_second_step(user)) if has_passkey else None

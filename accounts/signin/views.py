@@ -112,7 +112,8 @@ def login_page(request: HttpRequest, form: LoginForm | None = None, **more: Any)
         suggested = request.session.pop(flow.SUGGESTED, "")
         login = suggested or (hint.login if hint else "")
         form = form or LoginForm(initial={"login": login} if login else None)
-        if suggested:
+        if form.initial.get("login"):
+            del form.fields["login"].widget.attrs["autofocus"]
             form.fields["password"].widget.attrs["autofocus"] = True
         return render(request, TEMPLATE, context | {"form": form, "hint": hint, **more})
     config, text = _pages.get(spoken(), (None, ""))

@@ -16,7 +16,7 @@ LONGEST_NAME = 64
 class FactorCodeField(forms.CharField):
     """A field for a code. Spaces, case and the script of digits do not matter."""
 
-    def __init__(self, **attrs: str) -> None:
+    def __init__(self, **attrs: Any) -> None:
         super().__init__(
             label=_("Code"),
             error_messages={"required": _("Enter the code.")},

@@ -8,7 +8,17 @@ from playwright.sync_api import expect
 
 from tests.support.authenticator import scan_picture, shown
 from tests.support.browser import MOBILE
-from tests.support.browser_steps import arrive, go, press, says, sees, sign_in, sign_out, type_code
+from tests.support.browser_steps import (
+    arrive,
+    go,
+    open_key,
+    press,
+    says,
+    sees,
+    sign_in,
+    sign_out,
+    type_code,
+)
 from tests.support.second_factor import recovery_codes_on
 
 SETUP = "Set up an authenticator app"
@@ -30,7 +40,7 @@ def begin(page, site, username):
     go(page, "Passkeys and two-step")
     page.get_by_role("link", name=SETUP).click()
     sees(page, SETUP)
-    return page.locator("#key").inner_text().replace(" ", "")
+    return open_key(page).replace(" ", "")
 
 
 def test_recovery_codes_are_downloaded_and_sign_in_without_scripts_on_a_phone(

@@ -127,8 +127,15 @@ def ask_for_reset(page: Page, site: Site, login: str) -> None:
 
 
 def type_code(page: Page, code: str, button: str = "Confirm") -> None:
-    page.get_by_label("Code", exact=True).fill(code)
+    """Fill in a code and press the button, as without the script that sends the last digit."""
+    page.get_by_label("Code", exact=True).evaluate("(input, code) => { input.value = code }", code)
     press(page, button)
+
+
+def open_key(page: Page) -> str:
+    """Return the key of an authenticator app, as the page shows it to those who cannot scan it."""
+    page.get_by_text("Can’t scan it?").click()
+    return page.locator("#key").inner_text()
 
 
 def sign_in(page: Page, username: str, *, password: str = PASSWORD, remember: bool = False) -> None:
