@@ -21,7 +21,7 @@ $(shell rm -f $(RUN_STAMP) $(DEV_STAMP))
 endif
 endif
 
-.PHONY: help run https demo test check proof mutants bench messages lock clean python
+.PHONY: help run https demo test check proof mutants bench release messages lock clean python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name does; do \
@@ -65,6 +65,10 @@ mutants: $(DEV_STAMP) ## change one thing at a time in the security core: a test
 
 bench: $(DEV_STAMP) ## compare the speed with the yardsticks (WRITE=1: write docs/speed.md; FULL=1: large)
 	@$(PY) -m tests.bench $(if $(WRITE),--write) $(if $(FULL),--full)
+
+release: $(DEV_STAMP) ## build the release of this commit in dist/ (BASE_DIGEST=, and AUDIT_DB= or UNAUDITED=1)
+	@$(PY) -m tests.release --base-digest "$(BASE_DIGEST)" \
+	    $(if $(UNAUDITED),--unaudited) $(if $(AUDIT_DB),--audit-db "$(AUDIT_DB)")
 
 messages: $(DEV_STAMP) ## update locale/ from code and templates
 	@$(PY) -m tests.support.translations

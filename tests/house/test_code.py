@@ -75,7 +75,7 @@ def test_helpers_of_tests_are_in_their_own_package():
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests.")
     }
-    programs = ("tests.support", "tests.bench", "tests.sabotage")
+    programs = ("tests.support", "tests.bench", "tests.sabotage", "tests.proof", "tests.release")
     assert [pair for pair in sorted(imported) if not str(pair[1]).startswith(programs)] == []
 
 
