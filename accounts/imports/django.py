@@ -15,8 +15,16 @@ from typing import Any, BinaryIO
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts.imports.files import Record, Records, json_list
-from accounts.imports.parts import Options, add_app, add_identity, set_password
-from accounts.imports.people import BadRow, FoundEmail, FoundPerson, Rows
+from accounts.imports.parts import (
+    BadRow,
+    FoundEmail,
+    FoundPerson,
+    Options,
+    Rows,
+    add_app,
+    add_identity,
+    set_password,
+)
 
 EMAIL, SOCIAL, FACTOR = "account.emailaddress", "socialaccount.socialaccount", "mfa.authenticator"
 TOTP, STATIC, TOKEN = "otp_totp.totpdevice", "otp_static.staticdevice", "otp_static.statictoken"

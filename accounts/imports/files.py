@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from math import isinf
 from typing import Any, BinaryIO
 
-from accounts.imports.people import BadRow
+from accounts.imports.parts import BadRow
 
 LONGEST_RECORD = 1 << 20
 LONGEST_NAME = 100

@@ -18,7 +18,11 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from accounts.imports import django, own
 from accounts.imports.files import Record, Records, csv_rows, json_lines, json_list
 from accounts.imports.parts import (
+    BadRow,
+    FoundEmail,
+    FoundPerson,
     Options,
+    Rows,
     add_app,
     add_identity,
     add_passkey,
@@ -26,7 +30,6 @@ from accounts.imports.parts import (
     set_password,
     split,
 )
-from accounts.imports.people import BadRow, FoundEmail, FoundPerson, Rows
 from accounts.passwords import notations
 
 

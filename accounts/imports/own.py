@@ -7,8 +7,15 @@ from uuid import UUID
 from accounts.deletion.erasure import log_file, read_log
 from accounts.exports.people import FORMAT, PARTS, VERSION
 from accounts.imports.files import Record, json_lines
-from accounts.imports.parts import Options, add_passkey
-from accounts.imports.people import BadRow, FoundEmail, FoundPerson, FoundRow, Rows
+from accounts.imports.parts import (
+    BadRow,
+    FoundEmail,
+    FoundPerson,
+    FoundRow,
+    Options,
+    Rows,
+    add_passkey,
+)
 from accounts.imports.portions import MOST_CODES
 from accounts.passwords import foreign
 from accounts.twofactor.models import seal_digests

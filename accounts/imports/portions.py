@@ -23,7 +23,7 @@ from accounts.common import clock, localization, secrets
 from accounts.common.pages import absolute
 from accounts.emails.models import PendingEmail
 from accounts.imports.models import UNVERIFIED_LIFE
-from accounts.imports.people import BadRow, FoundEmail, FoundPerson, FoundRow
+from accounts.imports.parts import BadRow, FoundEmail, FoundPerson, FoundRow
 from accounts.mail.message import TO_OWNER, Message
 from accounts.mail.services import post_all
 from accounts.twofactor.models import (

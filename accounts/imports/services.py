@@ -13,7 +13,7 @@ from time import sleep
 from django.db import DataError, IntegrityError, connection, transaction
 
 from accounts.imports.models import ImportedFile
-from accounts.imports.people import BadRow, Rows
+from accounts.imports.parts import BadRow, Rows
 from accounts.imports.portions import Note, NumberedRow, Portion, Taken
 
 # Rows in a transaction. On SQLite, other writers wait for it.

@@ -1,4 +1,4 @@
-"""Copies all rows to another database.
+"""Connects commands to other databases than that of the site, and copies all rows to another one.
 
 Both can be SQLite or PostgreSQL. Rows stream in blocks, so the memory that this takes does not grow
 with the database. PostgreSQL gets them by COPY, SQLite by one prepared INSERT.
@@ -6,17 +6,24 @@ with the database. PostgreSQL gets them by COPY, SQLite by one prepared INSERT.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from time import monotonic
 from typing import Any
 
 from django.apps import apps
-from django.db import connections, models, transaction
+from django.conf import settings
+from django.core.management.base import CommandError
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.utils import ConnectionHandler
+
+from accounts.common.database_url import parse
 
 SOURCE, TARGET = "copy_source", "copy_target"
 BLOCK = 2000
@@ -260,3 +267,61 @@ def _columns(model: type[models.Model]) -> str:
 
 def _quoted(name: str) -> str:
     return f'"{name}"'
+
+
+REPLICA = "replica"
+
+
+def url_of(text: str) -> str:
+    """Return the URL in ``text``, or in the variable that it names. ``ps`` shows arguments.
+
+    Raises:
+        CommandError: there is no URL of SQLite or PostgreSQL.
+    """
+    if text == "DATABASE_URL":
+        return str(settings.AUTHSITE.database_url)
+    url = text if "://" in text else os.environ.get(text, "")
+    try:
+        parse(url)
+    except ValueError as error:
+        raise CommandError(
+            f"Give the URL of a database, or the name of a variable that has one: it {error}."
+        ) from None
+    return url
+
+
+@contextmanager
+def connected(urls: dict[str, str]) -> Iterator[None]:
+    """Make databases known to Django by their aliases, and close them afterwards."""
+    given = {alias: _settings(url) for alias, url in urls.items()}
+    # The handler adds the defaults, and requires a default database.
+    complete = ConnectionHandler({"default": {}, **given}).databases
+    connections.databases.update({alias: complete[alias] for alias in given})
+    try:
+        yield
+    finally:
+        for alias in given:
+            connections[alias].close()
+            del connections[alias], connections.databases[alias]
+
+
+@contextmanager
+def reading_from(url: str) -> Iterator[None]:
+    """Let the ORM use the database at ``url`` in place of that of the site."""
+    with connected({REPLICA: url}):
+        own, connections[DEFAULT_DB_ALIAS] = connections[DEFAULT_DB_ALIAS], connections[REPLICA]
+        try:
+            yield
+        finally:
+            connections[DEFAULT_DB_ALIAS] = own
+
+
+def _settings(url: str) -> dict[str, Any]:
+    found = parse(url)
+    if found["ENGINE"] == "django.db.backends.postgresql":
+        from psycopg import IsolationLevel  # noqa: PLC0415 only some sites need the library
+
+        # All tables are read as they were at one moment.
+        level = IsolationLevel.REPEATABLE_READ
+        found["OPTIONS"]["isolation_level"] = level
+    return found

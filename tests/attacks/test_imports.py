@@ -14,8 +14,7 @@ from accounts.activity.services import Actor
 from accounts.deletion.erasure import append_to_log
 from accounts.imports import services
 from accounts.imports.formats import FORMATS
-from accounts.imports.parts import Options
-from accounts.imports.people import FoundPerson
+from accounts.imports.parts import FoundPerson, Options
 from accounts.recovery.locks import lock_down
 from accounts.twofactor.models import Authenticator
 from accounts.twofactor.services import note_saved, remove_codes

@@ -8,7 +8,7 @@ from django.test import Client
 from accounts.emails.models import PendingEmail
 from accounts.imports import portions, services
 from accounts.imports.models import ImportedFile
-from accounts.imports.people import BadRow, FoundEmail, FoundPerson
+from accounts.imports.parts import BadRow, FoundEmail, FoundPerson
 from accounts.imports.services import Busy, Import
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import PendingSignup, User

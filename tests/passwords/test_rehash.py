@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.passwords import foreign, rewriting
+from accounts.passwords import foreign
 from accounts.users.models import LOCKED, FormerCredential, User
 from tests.support.config import encryption_key
 from tests.support.foreign_hashes import SHA256, imported, is_exact, of_firebase, works
@@ -41,7 +41,7 @@ def hashed_again():
 
 def test_a_sign_in_during_rehash_wins():
     alice = imported(SHA256)
-    (row,) = next(rewriting._of_users())
+    (row,) = next(foreign._of_users())
     assert works(alice)
 
     assert row.save(foreign.wrap(row.encoded)) == 0

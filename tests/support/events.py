@@ -21,7 +21,7 @@ from accounts.administration import bulk
 from accounts.apikeys.models import APIKey
 from accounts.exports import services as exports
 from accounts.exports.models import Export
-from accounts.imports.people import FoundPerson
+from accounts.imports.parts import FoundPerson
 from accounts.imports.services import Import
 from accounts.invitations.models import Invitation
 from accounts.mail.services import deliver_due

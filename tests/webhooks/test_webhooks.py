@@ -17,7 +17,7 @@ from accounts.activity.events import EVENTS, TYPES
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.administration.changes import tell
-from accounts.imports.people import FoundPerson
+from accounts.imports.parts import FoundPerson
 from accounts.imports.services import Import
 from accounts.tokens import keyring
 from accounts.webhooks import services

@@ -13,8 +13,7 @@ from django.db import DatabaseError
 
 from accounts.management import databases
 from accounts.management.answers import ResultCommand
-from accounts.management.databases import SOURCE, TARGET, CopyRefused
-from accounts.management.sources import connected, url_of
+from accounts.management.databases import SOURCE, TARGET, CopyRefused, connected, url_of
 
 NEWS_SECONDS = 2.0
 

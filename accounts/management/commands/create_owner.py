@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts.ops import owner_views
+from accounts.ops import public_views
 
 PURPOSE = "There is no administrator yet. This link creates one; it works once, for 24 hours:"
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, if_none: bool, **_options: Any) -> None:
-        link = owner_views.new_link()
+        link = public_views.new_link()
         if link and if_none:
             self.stdout.write(f"{PURPOSE}\n{link}\n\n")
         elif link:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.exports import people
-from accounts.management.sources import reading_from
+from accounts.management.databases import reading_from
 
 # How many accounts are written between two messages about the progress.
 EVERY = 5000

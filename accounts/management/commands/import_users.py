@@ -15,14 +15,12 @@ from django.db import DatabaseError, connections, transaction
 from accounts.exports import age
 from accounts.imports.django import Spool, database_records
 from accounts.imports.formats import FORMATS
-from accounts.imports.parts import Options
-from accounts.imports.people import BadRow, Rows
+from accounts.imports.parts import BadRow, Options, Rows
 from accounts.imports.portions import Note
 from accounts.imports.services import Busy, Import
 from accounts.mail.services import mass_mail
 from accounts.management.answers import ResultCommand
-from accounts.management.databases import SOURCE
-from accounts.management.sources import connected, url_of
+from accounts.management.databases import SOURCE, connected, url_of
 
 FROM = "@FILE or the name of an environment variable with"
 

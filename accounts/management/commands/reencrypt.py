@@ -13,7 +13,7 @@ from accounts.exports.models import ExportPart
 from accounts.exports.services import PURPOSE as EXPORT
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import PURPOSE as OUTBOX
-from accounts.passwords import foreign, rewriting
+from accounts.passwords import foreign
 from accounts.tokens.keyring import PURPOSE as SIGNING_KEY
 from accounts.tokens.models import SigningKey
 from accounts.twofactor.models import CODES_PURPOSE, SEED_PURPOSE, Authenticator, RecoveryCodes
@@ -56,7 +56,7 @@ class Command(BaseCommand):
                 done += same.update(**{field: fresh})
             counts.append(f"{done} {what}")
         counts.append(f"{_reseal_former(lost)} former factors")
-        hashes = rewriting.rewrite(foreign.reseal)
+        hashes = foreign.rewrite(foreign.reseal)
         counts.append(f"{hashes.changed} hashes")
         lost += (f"the hash of {row}" for row in hashes.lost)
         self.stdout.write(", ".join(counts))

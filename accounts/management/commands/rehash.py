@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from accounts.management.answers import ResultCommand
-from accounts.passwords import foreign, mix, rewriting
+from accounts.passwords import foreign, mix
 
 
 class Command(ResultCommand):
@@ -14,7 +14,7 @@ class Command(ResultCommand):
     help = "Hash the weak hashes of imported accounts (MD5, SHA-1, phpass…) with Argon2id."
 
     def answer(self, **_options: Any) -> dict[str, Any]:
-        outcome = rewriting.rewrite(
+        outcome = foreign.rewrite(
             foreign.wrap, lambda done: self.stderr.write(f"{done} hashes so far")
         )
         mix.store()
