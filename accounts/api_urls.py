@@ -15,11 +15,9 @@ from accounts.signup import api as signup
 from accounts.social import api as social
 from accounts.staffapi import api as staff
 from accounts.staffapi.bulk import BulkView
-from accounts.staffapi.creation import UsersView
+from accounts.staffapi.creation import InvitationsView, InvitationView, UsersView
 from accounts.staffapi.details import AccountActivityView, DetailsView, EventsView
-from accounts.staffapi.invitations import InvitationsView, InvitationView
 from accounts.tokens import api as tokens
-from accounts.tokens import browser_api
 from accounts.twofactor import api as twofactor
 
 urlpatterns: list[URLPattern] = [
@@ -55,9 +53,9 @@ urlpatterns: list[URLPattern] = [
     path("token/verify/", tokens.VerifyView.as_view(), name="api-token-verify"),
     path("token/revoke/", RevokeView.as_view(), name="api-token-revoke"),
     path("reauthenticate/", tokens.ReauthenticateView.as_view(), name="api-reauthenticate"),
-    path("session/", browser_api.SessionView.as_view(), name="api-browser-session"),
-    path("session/code/", browser_api.SessionCodeView.as_view(), name="api-browser-code"),
-    path("session/refresh/", browser_api.SessionRefreshView.as_view(), name="api-browser-refresh"),
+    path("session/", tokens.SessionView.as_view(), name="api-browser-session"),
+    path("session/code/", tokens.SessionCodeView.as_view(), name="api-browser-code"),
+    path("session/refresh/", tokens.SessionRefreshView.as_view(), name="api-browser-refresh"),
     path("password/change/", passwords.ChangeView.as_view(), name="api-password-change"),
     path("password/set/", passwords.SetView.as_view(), name="api-password-set"),
     path("password/reset/", passwords.ResetView.as_view(), name="api-password-reset"),

@@ -8,7 +8,7 @@ from accounts.deletion import views as deletion
 from accounts.emails import views as emails
 from accounts.exports import views as exports
 from accounts.mail import development_views
-from accounts.ops import health, owner_views, public_views
+from accounts.ops import health, public_views
 from accounts.ops.doctor import inside
 from accounts.passwords import views as passwords
 from accounts.profile import views as profile
@@ -118,8 +118,8 @@ urlpatterns = [
     path("health/ready", health.ready, name="ready"),
     path(inside.PATH.lstrip("/"), inside.doctor, name="doctor"),
     path("metrics", health.figures, name="metrics"),
-    path("accounts/owner/<str:token>/", owner_views.owner_link, name="owner"),
-    path("accounts/what-next/", owner_views.what_next, name="what_next"),
+    path("accounts/owner/<str:token>/", public_views.owner_link, name="owner"),
+    path("accounts/what-next/", public_views.what_next, name="what_next"),
     path("brand/<str:name>", public_views.brand_file, name="brand_file"),
     path("client/<str:name>", public_views.client_file, name="client_file"),
     path("help/", public_views.help_page, name="help"),

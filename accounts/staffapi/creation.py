@@ -1,18 +1,22 @@
-"""The call of the staff API that creates an account: by an invitation, or with a password hash."""
+"""The calls of the staff API that create accounts, and that list, send and revoke invitations."""
 
+import uuid
 from dataclasses import replace
 from typing import Any, cast
 
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from rest_framework import serializers
+from rest_framework import generics, serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.activity.models import LONGEST_REASON
 from accounts.activity.services import Actor
+from accounts.administration.roles import NotInRole
 from accounts.calls.idempotency import idempotent
 from accounts.calls.serializers import require
-from accounts.common.api import CanonicalField, TextField, operation, valid
+from accounts.common.api import CanonicalField, TextField, TextListField, operation, valid
 from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
 from accounts.passwords import foreign
@@ -20,15 +24,134 @@ from accounts.passwords.notations import LONGEST
 from accounts.profile.api import ProfileSerializer
 from accounts.sessions.current import actor_of
 from accounts.staffapi import services
-from accounts.staffapi.api import FoundSerializer, FoundUsersView, ReasonSerializer
-from accounts.staffapi.invitations import (
-    SUGGESTED_DAYS,
-    InvitationSerializer,
-    NewInvitationSerializer,
-)
-from accounts.users import usernames
+from accounts.staffapi.api import ForStaff, FoundSerializer, FoundUsersView, ReasonSerializer
+from accounts.users import emails, usernames
+from accounts.users.forms import refuse_controls
 from accounts.users.models import User
+from accounts.users.rights import groups_to_give
 from accounts.users.services import UsernameTaken
+
+SUGGESTED_DAYS = 7
+
+
+class InvitationSerializer(serializers.ModelSerializer[Invitation]):
+    """An invitation that was neither accepted nor revoked."""
+
+    groups = serializers.SerializerMethodField()
+    invited_by = serializers.CharField(source="invited_by.username")
+
+    class Meta:
+        model = Invitation
+        fields = ("id", "email", "groups", "is_staff", "invited_by", "created_at", "expires_at")
+
+    def get_groups(self, invitation: Invitation) -> list[str]:
+        """Return the names of the groups that the person joins."""
+        return sorted(group.name for group in invitation.groups.all())
+
+
+class NewInvitationSerializer(serializers.Serializer[Any]):
+    """Whom to invite, and the rights that the person gets."""
+
+    email = CanonicalField(emails.clean, max_length=emails.MAX_LENGTH)
+    groups = TextListField(required=False, help_text="The names of groups that you may give.")
+    is_staff = serializers.BooleanField(required=False, help_text="Only superusers make staff.")
+    days = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=invitations.LONGEST_DAYS,
+        help_text="How many days the link works; 7 if left out.",
+    )
+    reason = TextField(
+        required=False,
+        max_length=LONGEST_REASON,
+        validators=[refuse_controls],
+        help_text="Why the person gets rights, which the person can read. Necessary if `is_staff` "
+        "or a group gives rights.",
+    )
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        gives = invitations.gives_rights(
+            data.get("groups", ()), is_staff=data.get("is_staff", False)
+        )
+        if gives and "reason" not in data:
+            raise serializers.ValidationError({"reason": [_("Enter a reason.")]}, "required")
+        return data
+
+    def validate_groups(self, names: list[str]) -> list[Any]:
+        groups = list(groups_to_give(self.context["staff"]).filter(name__in=names))
+        if {group.name for group in groups} != set(names):
+            raise serializers.ValidationError(_("You can’t give one of these groups."))
+        return groups
+
+
+class MayInvite(ForStaff):
+    """Requires the right to invite, beyond what every call of the staff API requires."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Return whether the request has credentials.
+
+        Raises:
+            NotInRole: the user may not invite.
+        """
+        is_allowed = super().has_permission(request, view)
+        if is_allowed and not invitations.may_invite(cast(User, request.user)):
+            raise NotInRole
+        return is_allowed
+
+
+class InvitationsView(generics.ListAPIView[Invitation]):
+    """List the invitations, or invite a person."""
+
+    area = "admin"
+    permission_classes = (MayInvite,)
+    serializer_class = InvitationSerializer
+    queryset = (
+        Invitation.objects.select_related("invited_by")
+        .prefetch_related("groups")
+        .order_by("-created_at", "pk")
+    )
+
+    @operation("list_invitations")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List the invitations that were neither accepted nor revoked, newest first."""
+        return super().get(request, *args, **kwargs)
+
+    def _again(self, _request: Request, invitation_id: str) -> Response:
+        invitation = get_object_or_404(Invitation, pk=invitation_id)
+        return Response(InvitationSerializer(invitation).data)
+
+    @operation("invite", NewInvitationSerializer, InvitationSerializer, status=201)
+    @idempotent(_again)
+    def post(self, request: Request) -> Response:
+        """Email an invitation to create an account.
+
+        If the address already has an account, the response is the same, and the owner gets an email
+        that says so.
+        """
+        staff = cast(User, request.user)
+        data = valid(NewInvitationSerializer(data=request.data, context={"staff": staff}))
+        actor = replace(actor_of(request._request), reason=data.pop("reason", ""))
+        invitation = invitations.invite(staff, actor=actor, **{"days": SUGGESTED_DAYS, **data})
+        return Response(InvitationSerializer(invitation).data, status=201)
+
+
+class InvitationView(views.APIView):
+    """Revoke an invitation."""
+
+    area = "admin"
+    permission_classes = (MayInvite,)
+
+    @operation("revoke_invitation", response=None)
+    def delete(self, request: Request, id: uuid.UUID) -> Response:
+        """Revoke an invitation, so that its link does not work any more."""
+        staff = cast(User, request.user)
+        invitation = get_object_or_404(Invitation, pk=id)
+        try:
+            invitations.revoke(invitation, staff, actor_of(request._request))
+        except invitations.InvitationEnded:
+            raise Http404 from None
+        return Response(status=204)
+
 
 HASH = "password_hash"
 # The members that only an invitation has, or only an account with a password hash.

@@ -6,7 +6,7 @@ from django.test import Client
 from webauthn.helpers import bytes_to_base64url
 
 from accounts.codes.models import UsedOnce
-from accounts.ops import owner_views as owners
+from accounts.ops import public_views as owners
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.signin import views as view
 from accounts.throttle.limits import UNGUESSABLE
