@@ -10,19 +10,22 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
-from accounts.common import clock
+from accounts.common import clock, localization
 from accounts.common.errors import PublicError
 from accounts.common.localization import writing_to
+from accounts.common.pages import absolute
 from accounts.common.proofs import Method, Proof
+from accounts.mail.message import TO_POSSIBLE_STRANGER, Message, staff_note
 from accounts.mail.models import MailReceipt
 from accounts.mail.services import post
-from accounts.recovery import evidence, mails, rule
+from accounts.recovery import evidence, rule
 from accounts.recovery.models import OPEN, Recovery, pairs
 from accounts.recovery.rule import Kind, Opening, Outcome, Ownership, Thing
 from accounts.twofactor import services as twofactor
@@ -43,7 +46,7 @@ class NotDue(PublicError):
 
     code = "not_due"
     status = 403
-    message = _("You can’t recover your account yet.")
+    message = gettext_lazy("You can’t recover your account yet.")
 
 
 class NotOffered(PublicError):
@@ -51,7 +54,7 @@ class NotOffered(PublicError):
 
     code = "not_offered"
     status = 403
-    message = _("You can’t recover your account this way. Contact support for help.")
+    message = gettext_lazy("You can’t recover your account this way. Contact support for help.")
 
 
 @dataclass(frozen=True)
@@ -433,10 +436,56 @@ def _tell(owner: User, row: Recovery, ownership: Ownership, actor: Actor) -> lis
         token = codes.issue_link(purpose, f"{owner.pk} {clock.now().timestamp()} {n}", key)
         with writing_to(owner.language, owner.time_zone):
             may_be_strangers = email in strangers
-            mail = mails.recovery(
+            mail = recovery_message(
                 owner, email, token, row.due_at, actor, may_be_strangers=may_be_strangers
             )
             mail_id = post(mail, life=purpose.life)
         if key in counting:
             posted.append(str(mail_id))
     return posted
+
+
+def recovery_message(
+    user: User, email: str, token: str, due_at: datetime, actor: Actor, *, may_be_strangers: bool
+) -> Message:
+    """Return the email about a recovery that is possible from ``due_at`` on.
+
+    ``token``: the secret of the link to object to the recovery.
+    ``may_be_strangers``: whether the address may belong to a thief. The email then contains neither
+        the device, the IP address nor the username.
+    """
+    about = {"email": email, "site": settings.AUTHSITE.site_name}
+    if user.lock:
+        subject = _("Someone asked to unlock your account")
+        what = _("Someone asked to set a new password for your locked account.")
+    else:
+        subject = _("Someone asked to remove your second factors")
+        what = _("Someone reported your second factors as lost and asked us to remove them.")
+    stop = _("Stop the request. Have your password and your second factor ready.")
+    return Message(
+        to=email,
+        subject=subject,
+        greeting="" if may_be_strangers else _("Hello %(name)s,") % {"name": user.username},
+        paragraphs=[
+            what,
+            _("Nothing will change before the time below. You can stop it until then."),
+        ],
+        facts=[
+            (_("Earliest possible time"), localization.in_full(due_at)),
+            *([] if may_be_strangers else _place(actor)),
+        ],
+        questions=[
+            (_("Was this you?"), _("Come back after that time and show the same things again.")),
+            (_("Not you?"), stop),
+        ],
+        action_label=_("Stop the request"),
+        action_url=absolute("recovery_cancel", token),
+        reason=TO_POSSIBLE_STRANGER % about,
+    )
+
+
+def _place(actor: Actor) -> list[tuple[str, str]]:
+    if actor.name:
+        return [(_("Asked by"), _("A member of staff")), *staff_note(actor.reason)]
+    ip = actor.client.ip if actor.client else _("unknown")
+    return [(_("Device"), str(actor.device)), (_("IP address"), ip)]

@@ -9,10 +9,13 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from cryptography.fernet import InvalidToken
+from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from accounts.activity import events
 from accounts.activity.events import Failure
@@ -20,14 +23,16 @@ from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
 from accounts.codes.services import CODE_LIFE, Purpose, WrongCode
 from accounts.common import clock, crypto, secrets
-from accounts.common.client_info import ClientInfo
+from accounts.common.client_info import ClientInfo, Device
 from accounts.common.errors import PublicError
 from accounts.common.localization import speaking
+from accounts.common.pages import absolute
 from accounts.common.proofs import Method, Proof
+from accounts.common.text import written_code
+from accounts.mail.message import Message
 from accounts.mail.services import Queue, post
 from accounts.sessions import known_browsers
 from accounts.sessions.models import KnownBrowser
-from accounts.signin import mails
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import (
     CODE_GUESS,
@@ -243,7 +248,7 @@ def send_code(login: str, nonce: str, client: ClientInfo) -> None:
         is_sent = bool(recipient.email)
         code = codes.issue_code(CODE, recipient.subject(nonce), is_sent=is_sent)
         with speaking(recipient.language):
-            mail = mails.code(recipient.email, code, client.device)
+            mail = code_message(recipient.email, code, client.device)
             post(mail, life=CODE.life, queue=Queue.CODES)
 
 
@@ -314,3 +319,56 @@ def _unlocked(recipient: Recipient) -> Recipient:
 def seconds_to_next_mail(login: str, client: ClientInfo) -> int:
     """Return the seconds until :func:`send_code` may be called again; 0 means now."""
     return wait(budgets_of_request(CODE, login, client)[0])
+
+
+def code_message(email: str, secret: str, device: Device) -> Message:
+    """Return the email with a sign-in code. If ``email`` is empty, the email is not sent."""
+    about = {"email": email, "site": settings.AUTHSITE.site_name, "code": written_code(secret)}
+    unasked = _(
+        "Someone entered your username or email address. They can’t sign in without "
+        "this code, so you don’t need to do anything."
+    )
+    return Message(
+        to=email,
+        subject=_("%(code)s is your code to sign in to %(site)s") % about,
+        heading=_("Your code to sign in"),
+        **_code(secret, device, unasked),
+        reason=_("Sent to %(email)s because someone asked for a code to sign in to %(site)s.")
+        % about,
+    )
+
+
+def second_code_message(user: User, secret: str, device: Device) -> Message:
+    """Return the email with a code for the second step of a sign-in with the password."""
+    site = settings.AUTHSITE.site_name
+    about = {"email": user.email, "username": user.username, "site": site}
+    unasked = _("Someone else knows your password. Don’t share this code. Reset your password now.")
+    return Message(
+        to=user.email,
+        subject=_("%(code)s is your code to finish signing in to %(site)s")
+        % {"code": written_code(secret), **about},
+        heading=_("Your code to finish signing in"),
+        greeting=_("Hello %(name)s,") % {"name": user.username},
+        **_code(secret, device, unasked),
+        action_label=_("Reset my password"),
+        action_url=absolute("account_reset_password"),
+        reason=_(
+            "Sent to %(email)s because this address belongs to the account %(username)s at "
+            "%(site)s."
+        )
+        % about,
+    )
+
+
+def _code(secret: str, device: Device, unasked: str) -> dict[str, Any]:
+    """Return the parts of a message with a code.
+
+    They name the device that requested the code, so that a user can notice that an attacker
+    requested it. ``unasked``: what it means if the user did not ask for the code.
+    """
+    return {
+        "paragraphs": [_("Enter this code on the page where you asked for it:")],
+        "code": written_code(secret),
+        "facts": [(_("Requested from"), str(device)), (_("Valid for"), _("10 minutes"))],
+        "questions": [(_("Didn’t ask for this code?"), unasked)],
+    }

@@ -15,7 +15,7 @@ from accounts.common.proofs import Proof
 from accounts.mail.services import Queue, post
 from accounts.sessions import known_browsers
 from accounts.sessions.models import KnownBrowser
-from accounts.signin import mails, policy
+from accounts.signin import mailed_codes, policy
 from accounts.throttle.limits import (
     MAIL_AGAIN,
     MAIL_BROWSER,
@@ -110,7 +110,11 @@ def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, client: ClientI
     with transaction.atomic():
         code = codes.issue_code(CODE, f"{user.stamp} {nonce}")
         with speaking(user.language):
-            post(mails.second_code(user, code, client.device), life=CODE.life, queue=Queue.CODES)
+            post(
+                mailed_codes.second_code_message(user, code, client.device),
+                life=CODE.life,
+                queue=Queue.CODES,
+            )
 
 
 def verify(
