@@ -1,7 +1,9 @@
 """An app of ten lines behind nginx and Caddy, as ``docs/forward-auth.md`` protects it."""
 
+import os
 import re
 import shlex
+from contextlib import ExitStack
 from html import unescape
 from urllib.parse import urlsplit
 
@@ -9,16 +11,25 @@ import pytest
 
 from accounts.oauth.forward import HEADERS
 from tests.support.docs_examples import blocks_of
-from tests.support.forward import CALLBACK, CHECK, WIKI
+from tests.support.forward import CALLBACK, CHECK, OF_CLIENTS, WIKI
 from tests.support.https import TlsClient
-from tests.support.process import within
+from tests.support.process import run, within
 from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx, certify
 from tests.support.receiver import Server, say
-from tests.support.site import production
+from tests.support.site import ROOT, production
 from tests.support.steps import LOGIN, join, sign_in
 
 EVIL = "mallory.example"
 OWN = "__Host-forward"
+
+
+FEW = 3
+
+
+def install(text, folder, name=NAME):
+    """Run the commands of the page that install a file of ``deploy/``, with ``folder`` as /etc."""
+    lines = re.sub("/etc/(nginx|caddy)", str(folder), block("sh", text))
+    run("bash", "-euc", lines, cwd=ROOT, env=os.environ | {"NAME": name})
 
 
 def block(language, text):
@@ -56,12 +67,16 @@ class WithApp:
 
 
 class AppNginx(WithApp, Nginx):
+    most = 128
+
     def command(self):
         words = super().command()
         self.authority_of_wiki()
         snippet = self.folder / "snippets/authsite-forward.conf"
-        changes = {"proxy_read_timeout 30s": f"proxy_read_timeout {self.seconds}s"}
-        snippet.write_text(self.template("nginx/snippets/authsite-forward.conf", changes))
+        install("authsite-forward.conf", self.folder)
+        waiting = ("proxy_read_timeout 30s", f"proxy_read_timeout {self.seconds}s")
+        limit = ("authsite_clients 128", f"authsite_clients {self.most}")
+        snippet.write_text(snippet.read_text().replace(*waiting).replace(*limit))
         server = self.changed(block("nginx", WIKI)).replace("/etc/authsite/tls", str(self.folder))
         server = server.replace("[::]:443", f"127.0.0.2:{self.https}")
         server = server.replace("listen 443", f"listen 127.0.0.1:{self.https}")
@@ -78,9 +93,10 @@ class AppNginx(WithApp, Nginx):
 class AppCaddy(WithApp, Caddy):
     def command(self):
         words = super().command()
-        changes = {"127.0.0.1:8000": f"127.0.0.1:{self.site.port}"}
-        snippet = self.template("caddy/forward-auth.conf", changes)
-        (self.folder / "forward-auth.conf").write_text(snippet)
+        install("forward-auth.conf", self.folder)
+        snippet = self.folder / "forward-auth.conf"
+        port = f"127.0.0.1:{self.site.port}"
+        snippet.write_text(snippet.read_text().replace("127.0.0.1:8000", port))
         with (self.folder / "Caddyfile").open("a") as file:
             file.write(self.changed(block("caddy", WIKI)))
         return words
@@ -166,7 +182,13 @@ def test_17_3_a_stranger_signs_in_and_lands_on_the_page_of_an_app_that_learns_wh
 FORGED = {
     **dict.fromkeys(("Remote-Id", "REMOTE-USER", "remote-email", "Remote-Token"), "mallory"),
     **dict.fromkeys(("Remote-Groups", "Remote-Name", "Remote_Groups", "remote_id"), "admins"),
-    **{"X-Forwarded-Host": EVIL, "X-Forwarded-Uri": "/x", "X-Forwarded-Method": "HEAD"},
+    **dict.fromkeys(("Remote.Groups", "Remote!Id", "Remote~Email"), "admins"),
+    **{
+        "X-Forwarded-Host": EVIL,
+        "X_Forwarded_Host": EVIL,
+        "X-Forwarded-Uri": "/x",
+        "X-Forwarded-Method": "HEAD",
+    },
     **{"X-Forwarded-For": "203.0.113.9"},
 }
 
@@ -226,10 +248,31 @@ def test_no_path_host_or_method_reaches_the_app_without_a_sign_in(proxy):
     assert proxy.app.got == []
 
 
-def test_the_page_lists_for_traefik_every_header_that_the_site_answers():
-    listed = re.search(r"authResponseHeaders: \[(.*)\]", block("yaml", "forwardAuth"))
+def test_one_client_cannot_hold_all_connections_to_an_app(site, tmp_path):
+    with App() as app, ExitStack() as held:
+        nginx = AppNginx(tmp_path, site, app)
+        nginx.most = FEW
+        held.enter_context(nginx)
+        with site.process.frozen():
+            for _ in range(FEW):
+                connection = held.enter_context(nginx.wiki().socket())
+                connection.sendall(f"GET / HTTP/1.1\r\nHost: {WIKI}\r\n\r\n".encode())
+            assert within(1, lambda: nginx.wiki().get("/").status == 503)
 
-    assert listed[1].split(", ") == list(HEADERS)
+
+def test_the_page_installs_the_include_of_nginx_with_the_name_of_the_site(tmp_path):
+    (tmp_path / "snippets").mkdir()
+    install("authsite-forward.conf", tmp_path, "id.example.com")
+    text = (tmp_path / "snippets/authsite-forward.conf").read_text()
+
+    assert NAME not in text
+    assert text.count("proxy_set_header Host id.example.com;") == 2
+
+
+def test_the_page_lists_for_traefik_every_header_that_the_site_reads_and_answers():
+    listed = re.findall(r"auth\w+Headers: \[(.*)\]", block("yaml", "forwardAuth"))
+
+    assert [names.split(", ") for names in listed] == [OF_CLIENTS, list(HEADERS)]
 
 
 def test_a_sign_out_ends_access_within_a_second(proxy):

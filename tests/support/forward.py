@@ -19,6 +19,8 @@ from tests.support.wsgi import environ
 
 WIKI, SHOP = "wiki.example.org", "shop.example.org"
 CHECK, CALLBACK = "/auth/forward", "/auth/forward/callback"
+# The headers of a client that a proxy passes on when it asks. It writes the others itself.
+OF_CLIENTS = ["Cookie", "User-Agent", "Accept-Language", "Sec-Fetch-Mode"]
 PEER, MALLORY = "192.0.2.7", "203.0.113.9"
 
 
