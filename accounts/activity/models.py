@@ -140,6 +140,3 @@ class DailyCount(models.Model):
                 fields=("day", "event", "method", "is_known"), name="one_count_a_day"
             ),
         )
-
-    def __str__(self) -> str:
-        return f"{self.event} on {self.day}"

@@ -29,9 +29,6 @@ class BulkAct(models.Model):
         # Roles decide who may act: there are no rights on the table itself.
         default_permissions = ()
 
-    def __str__(self) -> str:
-        return str(self.id)
-
 
 class BulkPerson(models.Model):
     """A person whom a bulk act concerns.
@@ -47,6 +44,3 @@ class BulkPerson(models.Model):
         default_permissions = ()
         constraints = (models.UniqueConstraint(fields=("bulk", "user"), name="bulk_person_once"),)
         indexes = (models.Index(fields=("bulk", "outcome"), name="bulk_people_by_outcome"),)
-
-    def __str__(self) -> str:
-        return str(self.pk)

@@ -20,6 +20,3 @@ class CreatingCall(models.Model):
     object_id = models.CharField(max_length=64)
     owner = models.UUIDField(db_index=True)
     created_at = models.DateTimeField(default=clock.now, db_index=True)
-
-    def __str__(self) -> str:
-        return self.object_id

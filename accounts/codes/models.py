@@ -20,9 +20,6 @@ class Code(models.Model):
             models.UniqueConstraint(fields=("purpose", "subject"), name="one_code_a_subject"),
         )
 
-    def __str__(self) -> str:
-        return f"{self.purpose} for {self.subject}"
-
 
 class UsedOnce(models.Model):
     """Something that works once and was used, stored until it expires."""
@@ -30,6 +27,3 @@ class UsedOnce(models.Model):
     # Its purpose and digest: see ``accounts.codes.services``.
     key = models.CharField(primary_key=True, max_length=80)
     until = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return self.key

@@ -13,6 +13,3 @@ class Erasure(models.Model):
 
     id = models.UUIDField(primary_key=True)
     at = models.DateTimeField(default=clock.now)
-
-    def __str__(self) -> str:
-        return str(self.id)

@@ -24,9 +24,6 @@ class Export(Leased):
     made_at = models.DateTimeField(null=True)
     fetched_at = models.DateTimeField(null=True)
 
-    def __str__(self) -> str:
-        return str(self.pk)
-
 
 class ExportPart(models.Model):
     """A piece of the file of an export, encrypted.
@@ -43,6 +40,3 @@ class ExportPart(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("export", "lease", "number"), name="export_parts"),
         )
-
-    def __str__(self) -> str:
-        return f"{self.export_id} {self.number}"

@@ -20,6 +20,3 @@ class ImportedFile(models.Model):
     digest = models.CharField(primary_key=True, max_length=64)
     rows = models.PositiveIntegerField(default=0)
     at = models.DateTimeField(default=clock.now)
-
-    def __str__(self) -> str:
-        return f"{self.rows} rows"

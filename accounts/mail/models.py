@@ -43,9 +43,6 @@ class OutgoingMail(Leased):
             ),
         )
 
-    def __str__(self) -> str:
-        return str(self.id)
-
 
 class MassMailPace(models.Model):
     """The single row by which all senders together keep to ``MAIL_PER_SECOND``.
@@ -55,9 +52,6 @@ class MassMailPace(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     next_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return str(self.next_at)
 
 
 class MailReceipt(models.Model):
@@ -89,6 +83,3 @@ class MailReceipt(models.Model):
                 condition=models.Q(mass__isnull=False),
             ),
         )
-
-    def __str__(self) -> str:
-        return self.heading

@@ -35,9 +35,6 @@ class DeviceAuthorization(models.Model):
     made_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(db_index=True)
 
-    def __str__(self) -> str:
-        return f"device of {self.client_id}"
-
     @property
     def info(self) -> ClientInfo:
         """The client info of the device."""
@@ -149,9 +146,6 @@ class AuthorizationCode(models.Model):
     expires_at = models.DateTimeField(db_index=True)
     used_at = models.DateTimeField(null=True)
 
-    def __str__(self) -> str:
-        return f"code of {self.client_id}"
-
     @property
     def is_of_device(self) -> bool:
         """Whether this is a device code."""
@@ -232,9 +226,6 @@ class PairwiseSubject(models.Model):
             models.UniqueConstraint(fields=("user", "sector"), name="one_subject_for_each_sector"),
         )
 
-    def __str__(self) -> str:
-        return str(self.subject)
-
 
 class LogoutNotice(Leased):
     """A notice that a session of an app has ended, which the app has not accepted yet.
@@ -251,6 +242,3 @@ class LogoutNotice(Leased):
 
     class Meta:
         indexes = (models.Index(fields=("client", "due_at"), name="logout_notices_due"),)
-
-    def __str__(self) -> str:
-        return str(self.session_id)

@@ -11,6 +11,3 @@ class LastSuccess(models.Model):
 
     command = models.CharField(max_length=40, primary_key=True)
     at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"{self.command} {self.at}"

@@ -18,6 +18,3 @@ class HashKind(models.Model):
     form = models.CharField(max_length=16)
     left = models.PositiveIntegerField()
     most = models.PositiveIntegerField()
-
-    def __str__(self) -> str:
-        return self.blank

@@ -49,9 +49,6 @@ class Recovery(models.Model):
     support_asked_at = models.DateTimeField(null=True)
     lone_locks = models.JSONField(default=dict)
 
-    def __str__(self) -> str:
-        return f"asked at {self.asked_at}"
-
     @classmethod
     def current(cls) -> models.QuerySet[Self]:
         """Return the rows with a request that waits or could be used for the last seven days."""

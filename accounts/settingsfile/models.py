@@ -20,6 +20,3 @@ class MadeByFile(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("kind", "mark"), name="made_by_a_file_once"),
         )
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.mark}"

@@ -21,6 +21,3 @@ class TermsAcceptance(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("user", "version"), name="terms_accepted_once"),
         )
-
-    def __str__(self) -> str:
-        return self.version

@@ -17,9 +17,6 @@ class StoredBudget(models.Model):
     key = models.CharField(primary_key=True, max_length=64)
     whole_at = models.BigIntegerField()
 
-    def __str__(self) -> str:
-        return self.key
-
 
 class FamiliarPlace(models.Model):
     """A record that a user has signed in from a network or client.
@@ -31,9 +28,6 @@ class FamiliarPlace(models.Model):
     key = models.CharField(primary_key=True, max_length=64)
     until = models.DateTimeField(db_index=True)
     owner = models.UUIDField(null=True, db_index=True)
-
-    def __str__(self) -> str:
-        return self.key
 
 
 class Refusals(models.Model):
@@ -47,6 +41,3 @@ class Refusals(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("day", "limit"), name="one_row_a_day_and_limit"),
         )
-
-    def __str__(self) -> str:
-        return f"{self.limit} on {self.day}"

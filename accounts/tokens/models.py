@@ -56,6 +56,3 @@ class TokenChallenge(models.Model):
     nonce = models.CharField(max_length=32, blank=True)
     tries_left = models.PositiveSmallIntegerField()
     expires_at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return f"{self.user_id} until {self.expires_at}"

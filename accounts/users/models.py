@@ -267,9 +267,6 @@ class Username(models.Model):
     # immediately pose as that person.
     former = models.ForeignKey(User, null=True, on_delete=models.DB_SET_NULL, related_name="+")
 
-    def __str__(self) -> str:
-        return self.key
-
 
 class NameSkeleton(models.Model):
     """A skeleton of a taken username. Look-alike usernames have equal skeletons (UTS 39).
@@ -281,9 +278,6 @@ class NameSkeleton(models.Model):
     skeleton = models.CharField(primary_key=True, max_length=usernames.SKELETON_LENGTH)
     name = models.ForeignKey(Username, null=True, on_delete=models.DB_CASCADE, related_name="+")
 
-    def __str__(self) -> str:
-        return self.skeleton
-
 
 class BlockedName(models.Model):
     """A username of a deleted account, which nobody can take until ``until``.
@@ -293,9 +287,6 @@ class BlockedName(models.Model):
 
     digest = models.CharField(primary_key=True, max_length=64)
     until = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return self.digest
 
 
 class EmailAddress(models.Model):

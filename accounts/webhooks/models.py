@@ -151,9 +151,6 @@ class Delivery(Leased):
             models.Index(fields=("endpoint", "-id"), name="deliveries_of_an_endpoint"),
         )
 
-    def __str__(self) -> str:
-        return f"{self.type} to {self.endpoint_id}"
-
     @property
     def message_id(self) -> str:
         """The id that all attempts share, including those that staff repeat."""

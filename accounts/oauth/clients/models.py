@@ -393,9 +393,6 @@ class ClientLogo(models.Model):
     )
     content = models.BinaryField()
 
-    def __str__(self) -> str:
-        return f"logo of {self.client_id}"
-
 
 class FetchedKeys(models.Model):
     """The keys that an app publishes at its ``jwks_uri``, as they were fetched last.
@@ -416,9 +413,6 @@ class FetchedKeys(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("client", "uri"), name="one_set_of_keys_for_each_uri"),
         )
-
-    def __str__(self) -> str:
-        return f"keys of {self.client_id}"
 
 
 class ClientSecret(models.Model):
