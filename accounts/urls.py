@@ -1,5 +1,6 @@
 """The URLs of all pages of the app, but those of the support desk."""
 
+from django.conf import settings
 from django.urls import path, register_converter
 
 from accounts.activity import views as activity
@@ -24,6 +25,8 @@ from accounts.twofactor import views as twofactor
 
 register_converter(ProviderConverter, "provider")
 
+# Under ``STRICT``, an emailed code does not sign in (ASVS 6.3.6).
+EMAILED_CODES = [path("accounts/login/code/", signin.login_code, name="login_code")]
 urlpatterns = [
     # Home page and the profile page.
     path("", profile.home, name="home"),
@@ -103,7 +106,7 @@ urlpatterns = [
     path("accounts/invitation/<str:key>/", signup.invitation, name="invitation"),
     # Sign-in flow.
     path("accounts/login/", signin.login, name="account_login"),
-    path("accounts/login/code/", signin.login_code, name="login_code"),
+    *([] if settings.AUTHSITE.is_strict else EMAILED_CODES),
     path("accounts/login/passkey/", signin.login_passkey, name="login_passkey"),
     path("accounts/2fa/challenge/", SecondStepView.as_view(), name="second_step"),
     path("accounts/terms/", signin.accept_terms, name="terms"),

@@ -340,7 +340,10 @@ PASSWORD_HASHERS = [
 ]
 _VALIDATION = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {
+        "NAME": f"{_VALIDATION}.MinimumLengthValidator",
+        "OPTIONS": {"min_length": AUTHSITE.shortest_password},
+    },
     {"NAME": "accounts.passwords.strength.CompromisedPasswordValidator"},
     {"NAME": "accounts.passwords.strength.SiteWordsValidator"},
     {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},

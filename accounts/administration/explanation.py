@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
+from django.conf import settings
 from django.contrib.auth.hashers import is_password_usable
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -234,7 +235,7 @@ def _ways(facts: Facts) -> list[Method]:
         return []
     is_possible = {
         Method.PASSWORD: user.has_usable_password(),
-        Method.MAIL: bool(facts.emails),
+        Method.MAIL: bool(facts.emails) and not settings.AUTHSITE.is_strict,
         Method.PROVIDER: any(row.configured and not row.suspended_at for row in facts.identities),
         Method.PASSKEY: bool(held.passkeys or held.unconfirmed),
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 from stat import S_IROTH, S_IWOTH, S_IXOTH
 from urllib.parse import quote, unquote, urlsplit
 
-from accounts.common import brand, issuers
+from accounts.common import brand, issuers, strict
 from accounts.common.brand import BrandSettings
 from accounts.common.client_info import location_file
 from accounts.common.issuers import ProviderSettings
@@ -72,6 +72,7 @@ def faults(config: "Config") -> Iterator[str]:
     yield from issuers.faults(config)
     yield from brand.faults(config, production=not config.development)
     yield from _tls_faults(config)
+    yield from strict.faults(config)
     if not config.development:
         yield from _production_faults(config)
 
@@ -252,6 +253,12 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
         passkey_origins,
         default=(),
     )
+    strict: str = setting(
+        "`on` makes the site [stricter](operating.md#strict-operation): what ASVS 5.0 level 3 and "
+        "AAL2 of NIST SP 800-63B-4 require beyond the defaults. Weaker settings are refused.",
+        choice("off", "on"),
+        default="off",
+    )
     second_factor: str = setting(
         "Who must have a second factor: `optional` (nobody), `staff` or `all`. People who lack "
         "one add it at the next sign-in. People who have one always need it.",
@@ -406,6 +413,16 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
     def development(self) -> bool:
         """Whether this is a development site, with features that are unsafe on a public site."""
         return self.environment == "development"
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether ``STRICT`` is on."""
+        return self.strict == "on"
+
+    @property
+    def shortest_password(self) -> int:
+        """The least number of characters of a new password (NIST SP 800-63B-4 section 3.1.1.2)."""
+        return 15 if self.is_strict else 12
 
     @property
     def https(self) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from accounts.common import secrets
+from accounts.common import secrets, strict
 from accounts.common.config import DATA_DIR, Config
 from accounts.common.config import faults as faults_of
 
@@ -95,6 +95,8 @@ def read(environ: Mapping[str, str], root: Path, dotenv: Iterable[str] = ()) -> 
         except (ValueError, OSError) as error:
             faults.append(f"{name} {error}")
     if not faults:
+        if given.get("strict") == "on":
+            given = {**strict.DEFAULTS, **given}
         folder = root / given.get("data_dir", DATA_DIR)
         given |= {"data_dir": folder}
         if "database_url" not in given:

@@ -154,7 +154,7 @@ def token(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
     if grant is None:
         raise OAuthError("unsupported_grant_type", f"The grant_type must be {' or '.join(GRANTS)}.")
     proof = proof_of(request)
-    if client.requires_dpop and not proof.thumbprint:
+    if client.must_use_dpop and not proof.thumbprint:
         raise OAuthError("invalid_dpop_proof", "The client must send a DPoP proof.")
     return success(grant(client, sent, client_of(request), proof))
 
@@ -265,7 +265,7 @@ def refresh_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo
         return None
     try:
         client = authentication.find_authenticated(request, sent)
-        is_plain = client is not None and not client.requires_dpop
+        is_plain = client is not None and not client.must_use_dpop
         return refresh_tokens(client, sent, info, DpopProof()) if client and is_plain else None
     except OAuthError:
         return None

@@ -11,7 +11,6 @@ from rest_framework.views import APIView
 from accounts.common.api import Open, operation
 from accounts.common.pages import absolute
 from accounts.passwords.hashers import MAX_LENGTH
-from accounts.passwords.services import MIN_LENGTH
 from accounts.signin.second_step import SecondMethod
 from accounts.twofactor.webauthn import rp_id
 from accounts.users import usernames
@@ -88,12 +87,14 @@ class ConfigView(Open, APIView):
             "signup": config.signup,
             "terms": config if config.terms_version else None,
             "second_factor": config.second_factor,
-            "factors": [*SecondMethod],
+            "factors": [
+                way for way in SecondMethod if way != SecondMethod.EMAIL or not config.is_strict
+            ],
             "support": config.site_support,
             "providers": config.issuers,
             "languages": [{"code": code, "name": name} for code, name in settings.LANGUAGES],
             "username": {"min": 1, "max": usernames.MAX_LENGTH},
-            "password": {"min": MIN_LENGTH, "max": MAX_LENGTH},
+            "password": {"min": settings.AUTHSITE.shortest_password, "max": MAX_LENGTH},
             "passkey_domain": rp_id(),
             "deletion_days": config.deletion_days,
         }

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy
@@ -22,7 +23,6 @@ from accounts.common.text import canonical_code
 from accounts.passwords import changes
 from accounts.passwords.changes import Reset
 from accounts.passwords.hashers import MAX_LENGTH
-from accounts.passwords.services import MIN_LENGTH
 from accounts.passwords.strength import MOST_WORDS, measure_for
 from accounts.sessions.current import actor_without_session_of
 from accounts.signin import mailed_codes
@@ -45,7 +45,7 @@ class NewPasswordField(TextField):
         super().__init__(
             required=required,
             trim_whitespace=False,
-            min_length=MIN_LENGTH,
+            min_length=settings.AUTHSITE.shortest_password,
             max_length=MAX_LENGTH,
             style={"input_type": "password"},
         )

@@ -3,14 +3,15 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common.forms import no_longer_than
 from accounts.common.text import refuse_surrogates
 from accounts.passwords.hashers import MAX_LENGTH
-from accounts.passwords.services import MIN_LENGTH
 from accounts.users.models import User
 
 
@@ -62,16 +63,22 @@ class NewPasswordField(forms.CharField):
     """A field for a new password of 12 to 1,024 characters (NIST SP 800-63B)."""
 
     def __init__(self, **options: Any) -> None:
+        shortest = settings.AUTHSITE.shortest_password
         super().__init__(
             label=_("Password"),
             strip=False,
-            min_length=MIN_LENGTH,
+            min_length=shortest,
             error_messages={
                 "required": _("Enter a new password."),
-                "min_length": _("Use at least 12 characters."),
+                "min_length": format_lazy(
+                    _("Use at least {shortest} characters."), shortest=shortest
+                ),
             },
-            help_text=_("At least 12 characters. A few unrelated words work well."),
-            widget=NewPasswordInput("new-password", passwordrules=f"minlength: {MIN_LENGTH};"),
+            help_text=format_lazy(
+                _("At least {shortest} characters. A few unrelated words work well."),
+                shortest=shortest,
+            ),
+            widget=NewPasswordInput("new-password", passwordrules=f"minlength: {shortest};"),
             validators=[no_longer_than(MAX_LENGTH), refuse_surrogates],
             **options,
         )

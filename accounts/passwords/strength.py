@@ -18,6 +18,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from zxcvbn_rs_py import Feedback, Suggestion, Warning, zxcvbn
@@ -129,8 +130,10 @@ def measure(password: str, words: Iterable[str] = ()) -> Strength:
     """
     if is_compromised(password):
         return _strength(0, [_COMMON, gettext_lazy("Choose a different password.")])
-    if len(password) < MIN_LENGTH:
-        return _strength(0, [gettext_lazy("Use at least 12 characters.")])
+    shortest = settings.AUTHSITE.shortest_password
+    if len(password) < shortest:
+        advice = gettext_lazy("Use at least {shortest} characters.")
+        return _strength(0, [format_lazy(advice, shortest=shortest)])
     with _slot():
         result = zxcvbn(password[:LONGEST], [*_split(words), *site_words()])
     return _strength(int(result.score), _advice(result.feedback) if result.feedback else [])

@@ -98,18 +98,19 @@ def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
 
     It is accepted only after a password: otherwise access to the mailbox could be enough for both
     steps. Staff can use an emailed code only to enrol their first factor. All other users decide
-    themselves, and emailed codes are off until they turn them on.
+    themselves, and emailed codes are off until they turn them on. ``STRICT`` forbids them.
     """
     if proofs[0].method is not Method.PASSWORD:
         return False
     if user.is_privileged:
         return not twofactor.has_any(user)
-    return user.emailed_codes
+    return user.emailed_codes and not settings.AUTHSITE.is_strict
 
 
 def may_use_emailed_codes(user: User) -> bool:
     """Return whether ``user`` may turn emailed codes on or off as the second step."""
-    return twofactor.has_any(user) and not user.is_privileged and bool(user.email)
+    is_possible = not settings.AUTHSITE.is_strict and bool(user.email)
+    return is_possible and not user.is_privileged and twofactor.has_any(user)
 
 
 def may_make_passkey(session: LoginSession) -> bool:

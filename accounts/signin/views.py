@@ -78,7 +78,7 @@ def rate_limited_page(request: HttpRequest, form: LoginForm, error: RateLimited)
         "remember": form.cleaned_data["remember"],
         "next": flow.next_of(request),
         "passkey_options": json.dumps(passkeys.options_to_sign_in()) if not passkey else "",
-        "offers_code": not code,
+        "offers_code": not code and not settings.AUTHSITE.is_strict,
         "offers_reset": not reset,
     }
     response = render(request, "accounts/signin/later.html", context, status=error.status)

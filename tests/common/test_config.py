@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from accounts.common import strict
 from accounts.common.environment import ConfigError, read
 from tests.support.config import GOOD, refused
 
@@ -85,6 +86,37 @@ def test_valid_settings_are_accepted(tmp_path):
     assert (tmp_path / "var").is_dir()
     config = read(GOOD | {"ORIGIN": "https://[2001:db8::1]:8443"}, tmp_path)
     assert (config.hostname, config.host) == ("[2001:db8::1]", "[2001:db8::1]:8443")
+
+
+WEAKER = {
+    "SECOND_FACTOR": "staff",
+    "STAFF_FACTOR": "any",
+    "SESSION_PROTECTION": "off",
+    "API_BASIC_PASSWORD": "on",
+    "TRUSTED_BROWSER_DAYS": "1",
+    "SESSION_IDLE_MINUTES": "61",
+    "SESSION_DAYS": "2",
+    "REMEMBER_DAYS": "2",
+    "ACCESS_TOKEN_SECONDS": "301",
+    "REFRESH_TOKEN_DAYS": "2",
+    "REFRESH_IDLE_DAYS": "2",
+}
+
+
+def test_strict_operation_changes_defaults_and_refuses_weaker_settings(tmp_path):
+    config = read(GOOD | {"STRICT": "on", "SESSION_IDLE_MINUTES": "15"}, tmp_path)
+
+    assert (config.second_factor, config.staff_factor, config.remember_days) == (
+        "all",
+        "passkey",
+        1,
+    )
+    assert (config.session_idle_minutes, config.shortest_password) == (15, 15)
+    assert not config.takes_basic
+    assert {name.upper() for name in strict.DEFAULTS} == WEAKER.keys()
+    for name, value in WEAKER.items():
+        assert refused(tmp_path, STRICT="on", **{name: value}).startswith(name)
+        read(GOOD | {name: value}, tmp_path)
 
 
 @pytest.mark.parametrize(

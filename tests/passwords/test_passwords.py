@@ -19,7 +19,7 @@ from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.common.errors import Busy
-from accounts.ops import owner_views
+from accounts.ops import public_views
 from accounts.passwords import hashers, strength
 from accounts.passwords import services as passwords
 from accounts.passwords.services import is_compromised
@@ -228,7 +228,7 @@ def test_passwords_are_measured_one_at_a_time(monkeypatch):
 
 def test_only_pages_with_a_strength_meter_may_send_requests_by_script(client):
     assert "connect-src" not in client.get("/accounts/login/")["Content-Security-Policy"]
-    for page in (SIGNUP, path_of(str(owner_views.new_link()))):
+    for page in (SIGNUP, path_of(str(public_views.new_link()))):
         assert "connect-src 'self'" in client.get(page)["Content-Security-Policy"]
     signed_in(make_user("alice"), client)
     assert "connect-src 'self'" in client.get(CHANGE)["Content-Security-Policy"]

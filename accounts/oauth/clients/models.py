@@ -238,6 +238,12 @@ class Client(models.Model):
         """Whether the app registered itself and nobody signed in to it in time."""
         return self.expires_at is not None and self.expires_at <= clock.now()
 
+    @property
+    def must_use_dpop(self) -> bool:
+        """Whether its tokens must be bound to a key: its own choice, or scopes under ``STRICT``."""
+        changes = any(scope.endswith("write") for scope in self.scope.split())
+        return self.requires_dpop or (changes and settings.AUTHSITE.is_strict)
+
     def clean(self) -> None:
         """Check the URIs, keys, sector, scopes, audiences, and whether it may skip PKCE or consent.
 
