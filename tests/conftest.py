@@ -17,6 +17,7 @@ from xdist.scheduler import LoadFileScheduling
 from accounts.common import clock as site_clock
 from accounts.common import http_client
 from accounts.oauth.clients import authentication
+from accounts.passwords import hashers
 from accounts.passwords.hashers import Argon2id
 from accounts.throttle import services as throttle
 from accounts.tokens import keyring, keys
@@ -48,6 +49,8 @@ BROWSER_FILES = sorted((env.ROOT / BROWSER).glob("test_*.py"), key=lambda f: -f.
 RSA_KEYS: list[Any] = []
 # OpenSSL takes a tenth of a second to check an RSA key. No test changes a key.
 load_once = functools.cache(keys.load_pem_private_key)
+# On a busy machine, a thread of low priority would take tens of seconds for a cheap hash.
+hashers.NICENESS = 0
 
 
 @pytest.fixture

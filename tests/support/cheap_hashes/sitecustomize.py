@@ -3,6 +3,8 @@
 Python imports this module at each start, in the server's workers too.
 """
 
-from accounts.passwords.hashers import Argon2id
+from accounts.passwords import hashers
 
-Argon2id.memory_cost, Argon2id.time_cost = 8, 1
+hashers.Argon2id.memory_cost, hashers.Argon2id.time_cost = 8, 1
+# On a busy machine, a thread of low priority would take tens of seconds for a cheap hash.
+hashers.NICENESS = 0
