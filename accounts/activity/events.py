@@ -75,6 +75,8 @@ SIGNED_IN_NETWORK = Event(
     group=Group.SIGN_IN,
     says_more=True,
 )
+# The detail of these is the name of the provider, if the person signed in at one.
+SIGN_INS = (SIGNED_IN, SIGNED_IN_NEW, SIGNED_IN_NETWORK)
 CLIENT_SIGNED_IN = Event(_("A program signed in through the API."), group=Group.SIGN_IN)
 CLIENT_SIGNED_IN_NEW = Event(
     _("A program signed in through the API from a new network or client."),
@@ -239,7 +241,7 @@ PROVIDER_DISCONNECTED = Event(
     says_more=True,
 )
 KEY_MADE = Event(_("An API key was created."), mail=True)
-KEY_ENDED = Event(_("An API key was removed."), mail=True)
+KEY_ENDED = Event(_("An API key was revoked."), mail=True)
 KEY_ALLOWED = Event(
     _("An API key may use the staff API."), mail=_("One of your API keys may use the staff API")
 )

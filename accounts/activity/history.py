@@ -22,7 +22,6 @@ from accounts.throttle import limits
 
 FOLD = timedelta(hours=1)
 
-SIGNED_IN = {events.SIGNED_IN, events.SIGNED_IN_NEW, events.SIGNED_IN_NETWORK}
 PROGRAM_SIGNED_IN = {events.CLIENT_SIGNED_IN, events.CLIENT_SIGNED_IN_NEW}
 SIGNED_OUT = {events.SIGNED_OUT, events.CLIENT_SIGNED_OUT}
 # The detail of these is a number of sessions.
@@ -107,8 +106,8 @@ class Entry:
         if self.is_repeated and self.event is events.SIGN_IN_FAILED:
             count = len(self.rows)
             return ngettext("%(n)d failed sign-in", "%(n)d failed sign-ins", count) % {"n": count}
-        proof = proofs.in_words(self.row.proof.split())
-        if self.event in SIGNED_IN:
+        proof = self.row.proof_words
+        if self.event in events.SIGN_INS:
             return _("Signed in with %(proof)s") % {"proof": proof} if proof else _("Signed in")
         if proof and self.event is events.PROOF_GIVEN:
             return _("Your identity was confirmed with %(proof)s") % {"proof": proof}
@@ -151,7 +150,7 @@ class Entry:
     @property
     def detail(self) -> str:
         """What the event is about: a name, an email address or a number of sessions."""
-        if self.event is events.RECOVERY_CODE_USED:
+        if self.event in (events.RECOVERY_CODE_USED, *events.SIGN_INS):
             return ""
         if self.event is events.SIGN_IN_FAILED:
             # A later release may store another reason.

@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 from accounts.activity import events
 from accounts.activity.events import Group
 from accounts.activity.models import OPERATOR, Activity
-from accounts.common import client_info, localization, proofs
+from accounts.common import client_info, localization
 from accounts.common.pages import absolute
 from accounts.mail.message import TO_OWNER, TO_POSSIBLE_STRANGER, Message, staff_note
 from accounts.users.models import User
@@ -89,8 +89,9 @@ def _named(row: Activity, email: str) -> str:
     must not learn the new address.
     """
     is_foreign = "@" in row.detail and row.detail != email
-    # The device is in a row of its own, and a number needs a text of its own.
-    is_shown = row.event is not events.BROWSER_TRUSTED and not row.detail.isdigit()
+    # The device and the provider are in rows of their own, and a number needs a text of its own.
+    untold = (events.BROWSER_TRUSTED, *events.SIGN_INS)
+    is_shown = row.event not in untold and not row.detail.isdigit()
     return row.detail if email and is_shown and not is_foreign else ""
 
 
@@ -104,9 +105,9 @@ def _details(rows: Sequence[Activity]) -> list[tuple[str, str]]:
         where = (gettext("Where"), f"{place} ({row.ip})")
         facts.append((gettext("Device"), str(row.device)))
         facts.append(where if place else (gettext("IP address"), row.ip))
-    shown = [r.proof for r in rows if r.proof and r.event.group is Group.SIGN_IN]
+    shown = [r.proof_words for r in rows if r.proof and r.event.group is Group.SIGN_IN]
     if shown:
-        facts.append((gettext("Signed in with"), proofs.in_words(shown[-1].split())))
+        facts.append((gettext("Signed in with"), shown[-1]))
     if row.actor:
         operator, staff = gettext("The operator of this site"), gettext("A member of staff")
         facts.append((gettext("Done by"), operator if row.actor == OPERATOR else staff))

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from accounts.activity.events import Event, find
-from accounts.common import clock
+from accounts.activity.events import SIGN_INS, Event, find
+from accounts.common import clock, proofs
 from accounts.common.client_info import LONGEST_NAME, Device
 
 LONGEST_DETAIL = 100
@@ -106,6 +106,12 @@ class Activity(models.Model):
         if self.pk is not None:
             raise WrittenOnce
         super().save(*args, **kwargs)
+
+    @property
+    def proof_words(self) -> str:
+        """The proofs that were shown, in words. A provider is named after a sign-in."""
+        provider = self.detail if self.event in SIGN_INS else ""
+        return proofs.in_words(self.proof.split(), provider)
 
     @property
     def event(self) -> Event:

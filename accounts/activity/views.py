@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from accounts.activity import history, services
 from accounts.activity.events import GROUPS
 from accounts.activity.models import Activity
-from accounts.common import client_info, proofs
+from accounts.common import client_info
 from accounts.common.api import page_of
 from accounts.common.text import defuse_formula
 from accounts.users.models import User
@@ -94,7 +94,7 @@ def _cells(row: Activity) -> list[str]:
             if settings.AUTHSITE.geoip_file
             else []
         ),
-        " ".join(filter(None, (proofs.in_words(row.proof.split()), row.key))),
+        " ".join(filter(None, (row.proof_words, row.key))),
         entry.by,
         row.reason,
     ]

@@ -222,7 +222,7 @@ _ALL = (
         "revoke-keys",
         label=_("Remove API keys"),
         does=_("Programs that use the keys stop working. Keys can’t be restored."),
-        shows=_("“An API key was removed” in their activity, and an email."),
+        shows=_("“An API key was revoked” in their activity, and an email."),
         done=_("Removed: %(what)s."),
         run=steps.revoke_keys,
         targets=steps.keys_of,

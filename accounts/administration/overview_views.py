@@ -183,7 +183,7 @@ def label_of(day: date) -> str:
 
 type Counts = Mapping[tuple[date, Kind], int]
 
-SIGN_INS = events.names(*history.SIGNED_IN, *history.PROGRAM_SIGNED_IN)
+SIGN_INS = events.names(*events.SIGN_INS, *history.PROGRAM_SIGNED_IN)
 METHODS: dict[str, str | Promise] = {
     Method.PASSWORD: gettext_lazy("Password"),
     Method.PASSKEY: gettext_lazy("Passkey"),

@@ -364,4 +364,4 @@ def _mails(facts: Facts, addresses: list[str], *, is_masked: bool) -> dict[str, 
 
 
 _ATTEMPTS = {event for event in EVENTS.values() if event.group is Group.FAILURE}
-_ATTEMPTS |= history.SIGNED_IN | history.PROGRAM_SIGNED_IN
+_ATTEMPTS |= {*events.SIGN_INS, *history.PROGRAM_SIGNED_IN}

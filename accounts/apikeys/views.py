@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext, ngettext_lazy
@@ -27,6 +26,13 @@ NEVER = "never"
 NOTHING = ""
 # Areas of the API that a key may have access to.
 AREAS = [area for area in scopes.AREAS if f"{area}:{scopes.READ}" in GRANTABLE]
+WORDS = {
+    "profile": _("Your names, your username and your email address."),
+    "sessions": _("Where you’re signed in. Changing it signs devices out."),
+    "activity": _("What happened in your account."),
+    "apps": _("The apps that you’ve connected. Changing it disconnects them."),
+}
+PRESETS = {scopes.READ: _("Read only"), scopes.WRITE: _("Everything")}
 
 # A key changes nothing of the account, and nobody can change the security history.
 ONLY_READ = {"profile", "activity"}
@@ -53,13 +59,15 @@ class NewKeyForm(forms.Form):
         widget=forms.Select({"class": "input", "autocomplete": "off"}),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, preset: str = scopes.READ, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for area in AREAS:
             rights = [scopes.READ] if area in ONLY_READ else [scopes.READ, scopes.WRITE]
             self.fields[area] = forms.ChoiceField(
                 label=str(scopes.AREAS[area]),
+                help_text=WORDS[area],
                 choices=[(NOTHING, _("No access")), *((r, scopes.RIGHTS[r]) for r in rights)],
+                initial=rights[-1] if preset == scopes.WRITE else scopes.READ,
                 required=False,
                 widget=forms.Select({"class": "input", "autocomplete": "off"}),
             )
@@ -67,8 +75,8 @@ class NewKeyForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
-        if not any(data.get(area) for area in AREAS):
-            raise ValidationError(_("Choose at least one permission for the key."))
+        if not any(data.get(area) for area in AREAS) and not self.errors:
+            self.add_error(AREAS[0], _("Let the key view something, here or below."))
         return data
 
     @property
@@ -100,15 +108,19 @@ def keys(request: HttpRequest) -> HttpResponse:
         return render(request, "accounts/apikeys/keys.html", context)
     if not services.revoke(user, request.POST.get("end", "").replace("\0", ""), actor_of(request)):
         raise Http404
-    messages.success(request, gettext("The API key was removed. It no longer works."))
+    messages.success(request, gettext("The API key was revoked. It no longer works."))
     return redirect("api_keys")
 
 
 @form_page
 @recent_authentication_required
 def new_key(request: HttpRequest) -> HttpResponseBase:
-    """Create an API key. Only the response to the POST shows its secret."""
-    form = NewKeyForm(request.POST if request.method == "POST" else None)
+    """Create an API key. Only the response to the POST shows its secret.
+
+    ``?access=write`` fills the form in with every right, and the default is to read only.
+    """
+    preset = request.GET.get("access", scopes.READ)
+    form = NewKeyForm(request.POST if request.method == "POST" else None, preset=preset)
     if form.is_valid():
         user, actor = session_of(request).user, actor_of(request)
         try:
@@ -117,4 +129,5 @@ def new_key(request: HttpRequest) -> HttpResponseBase:
             return render(request, "accounts/apikeys/made.html", {"row": key, "key": text})
         except services.TooManyKeys as error:
             form.add_error(None, str(error))
-    return render(request, "accounts/apikeys/new.html", {"form": form})
+    context = {"form": form, "presets": PRESETS, "preset": preset}
+    return render(request, "accounts/apikeys/new.html", context)

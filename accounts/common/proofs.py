@@ -52,7 +52,7 @@ class Assurance(StrEnum):
 FEW_RECOVERY_CODES = 3
 
 # They follow "with", as in "Signed in with password and authenticator app".
-WORDS: dict[str, Promise] = {
+WORDS: dict[str, str | Promise] = {
     Method.PASSWORD: _("password"),
     Method.MAIL: _("email"),
     Method.OPERATOR: _("one-time link"),
@@ -72,7 +72,7 @@ class Proof:
     """A proof of identity, and the time at which it was given.
 
     ``key`` distinguishes proofs of the same method: it is the canonical form of an email address,
-    or the ``persistent_id`` that django-otp gives to a second factor.
+    the ``persistent_id`` that django-otp gives to a second factor, or the name of a provider.
     """
 
     method: Method
@@ -100,12 +100,13 @@ def assurance(amr: Iterable[str]) -> Assurance:
     return Assurance.TWO_STEPS if FACTORS.intersection(amr) else Assurance.ONE_STEP
 
 
-def in_words(amr: Iterable[str]) -> str:
+def in_words(amr: Iterable[str], provider: str = "") -> str:
     """Return ``amr`` values in words, as "password and authenticator app".
 
-    A value that is unknown stays as it is.
+    A value that is unknown stays as it is. ``provider``: the name of the provider, if known.
     """
-    *others, last = [str(WORDS.get(value, value)) for value in amr] or [""]
+    words = WORDS | ({Method.PROVIDER: provider} if provider else {})
+    *others, last = [str(words.get(value, value)) for value in amr] or [""]
     if not others:
         return last
     return gettext("%(others)s and %(last)s") % {"others": ", ".join(others), "last": last}

@@ -10,9 +10,9 @@ from django.db import transaction
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 
-from accounts.activity import events, history
+from accounts.activity import events
 from accounts.activity import services as activity
-from accounts.activity.models import RENAMED_TO, Activity
+from accounts.activity.models import RENAMED_TO
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.errors import PublicError
@@ -56,12 +56,6 @@ def options_of_offer(session: LoginSession, checkup: Checkup) -> str:
     if checkup.next_step is not Step.ADD_PASSKEY or not policy.may_make_passkey(session):
         return ""
     return json.dumps(passkeys.options_to_add(session.user, is_automatic=True))
-
-
-def last_sign_in(user: User) -> Activity | None:
-    """Return the event of the last sign-in of ``user`` in a browser; None if it is unknown."""
-    kinds = [event.name for event in history.SIGNED_IN]
-    return activity.of(user).filter(kind__in=kinds).first()
 
 
 def save(

@@ -55,7 +55,6 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "checkup": checkup,
         "automatic": services.options_of_offer(session, checkup),
-        "last_sign_in": services.last_sign_in(user),
         "devices": live(user).exclude(IS_APP).count(),
         "entries": recent,
     }

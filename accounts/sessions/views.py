@@ -151,7 +151,7 @@ def _revoke(request: HttpRequest, here: LoginSession) -> HttpResponse:
         return current.redirect_to_reauthenticate(request)
     if not services.revoke_by_id(here.user, session_id, actor_of(request)):
         raise Http404
-    messages.success(request, _("The session was signed out."))
+    messages.success(request, _("You’re signed out there."))
     return redirect("sessions")
 
 

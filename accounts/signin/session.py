@@ -84,7 +84,8 @@ def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
     of_new = events.SIGNED_IN if is_first else events.SIGNED_IN_NEW
     event = _event(request, session, events.SIGNED_IN, of_new=of_new)
     actor = current.actor_of(request).by(*session.amr)
-    record(user, event, actor)
+    provider = next((p.key for p in sign_in.proofs if p.method is Method.PROVIDER), "")
+    record(user, event, actor, detail=provider)
     sessions.make_room(user, session, actor)
     if headings := mail.failed_notices([user.email]):
         sentence = _("We couldn’t email you about this: %(headings)s. Is your email address right?")

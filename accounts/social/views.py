@@ -185,7 +185,7 @@ def _sign_in(
     except (services.NoNewAccounts, RateLimited) as error:
         messages.error(request, str(error))
         return _redirect_back(attempt)
-    proof = Proof.now(Method.PROVIDER)
+    proof = Proof.now(Method.PROVIDER, provider.name)
     return flow.start_sign_in(
         request,
         user,

@@ -95,7 +95,7 @@ def test_what_was_revoked_after_a_backup_stays_revoked(request, kind, tmp_path):
         assert not is_good(key, site.client())
         assert renew(tokens["refresh"], site.client()).code == "token_not_valid"
         assert kid not in site.client().get(JWKS).text
-        site.wait_for_mail(to="alice@", subject="API key was removed")
+        site.wait_for_mail(to="alice@", subject="API key was revoked")
         # The rest is as in the backup: alice has her password, and bob does not exist.
         assert sign_in(site.client(), "alice").location == "/"
         assert sql(site, "SELECT 1 FROM accounts_pendingsignup") == []
@@ -166,7 +166,7 @@ def test_the_link_in_the_email_of_after_restore_locks_the_account():
     with_access(["alice"], has_key=True)
     call_command("after_restore", "--no-deletions", verbosity=0)
 
-    link = lock_link("An API key was removed · You were signed out everywhere")
+    link = lock_link("An API key was revoked · You were signed out everywhere")
     assert Browser().post(link).status_code == 200
     assert User.objects.get().is_locked_down
 

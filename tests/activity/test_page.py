@@ -35,7 +35,7 @@ def alice(client, clock):
 def seen(client, query=""):
     """The titles on the page, from the top."""
     text = client.get(f"{PAGE}{query}").text
-    return [html.unescape(title) for title in re.findall(r"<strong>([^<]+)</strong>", text)]
+    return [html.unescape(title) for title in re.findall(r"<strong>(?:<a [^>]+>)?([^<]+)", text)]
 
 
 def rows(client, query=""):
@@ -121,8 +121,6 @@ def test_the_owner_can_disown_what_has_an_effect(client, alice):
     text = client.get(PAGE).text
 
     assert re.findall(rf'href="{PAGE}(\d+)/"', text) == [str(pk) for pk in reversed(disowned)]
-    assert text.count("This wasn’t me") == 3
-    assert text.count("I didn’t ask for this") == 1
 
 
 @pytest.mark.parametrize("kind, credited", [("DBIP-City-Lite", True), ("GeoLite2-City", False)])

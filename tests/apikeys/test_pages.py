@@ -55,7 +55,7 @@ def test_an_api_key_has_the_chosen_scope_and_expiry_and_write_includes_read(clie
 
 def test_an_invalid_choice_makes_no_key_and_keeps_the_typed_values(client, alice):
     for changes, told in (
-        ({"profile": ""}, "Choose at least one permission for the key."),
+        ({"profile": ""}, 'id="id_profile_error"'),
         ({"activity": "write"}, "activity"),
         *(({"profile": "admin"}, "profile"), ({"profile": "write"}, "profile")),
         ({"expires": "8"}, "expires"),
@@ -65,6 +65,20 @@ def test_an_invalid_choice_makes_no_key_and_keeps_the_typed_values(client, alice
         assert told in page
         assert 'value="backup"' in page
     assert not APIKey.objects.exists()
+
+
+def test_the_form_as_it_is_shown_makes_a_key_that_reads_everything_or_may_do_everything(
+    client, alice
+):
+    scopes = []
+    for query in ("", "?access=write"):
+        shown = {field.name: field.value() for field in client.get(NEW + query).context["form"]}
+        made = client.post(NEW, shown | {"name": "backup"})
+        scopes.append(row_of(shown_key(made)).scope)
+
+    read, everything = (set(scope.split()) for scope in scopes)
+    assert read == {"activity:read", "apps:read", "profile:read", "sessions:read"}
+    assert everything == read | {"apps:write", "sessions:write"}
 
 
 def test_making_a_key_needs_reauthentication_but_listing_and_revoking_do_not(client, alice, clock):

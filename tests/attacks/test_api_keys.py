@@ -194,7 +194,7 @@ def test_anyone_who_finds_a_key_can_revoke_it_and_its_owner_is_notified(form):
     assert (is_alive(key), is_alive(other)) == (False, True)
     (row,) = Activity.objects.filter(kind="key_ended")
     assert (row.user, row.proof, row.detail) == (alice, "api_key", "mine")
-    assert "API key was removed" in outbox()[-1].subject
+    assert "API key was revoked" in outbox()[-1].subject
 
 
 def test_a_request_with_a_key_is_one_query_and_at_most_one_write_in_five_minutes(clock):
@@ -304,7 +304,7 @@ def test_a_change_that_revokes_a_session_revokes_the_keys_made_in_it(change):
     alive = [is_alive(key) for key in keys.values()]
     assert alive == [is_kept, False, False, True, True]
     assert alice.activity.filter(kind="key_ended").count() == alive.count(False)
-    assert mails_about("An API key was removed") == [], "the notice of the change is enough"
+    assert mails_about("An API key was revoked") == [], "the notice of the change is enough"
 
 
 SESSIONS = "/accounts/sessions/"
@@ -329,7 +329,7 @@ def test_signing_out_everywhere_else_ends_the_keys_made_there_unless_they_are_un
 
     alive = [is_alive(key) for key in (own, bobs, kept, thiefs, unseen)]
     assert alive == [True, True, True, False, False]
-    assert {mail.subject for mail in outbox()[mails:]} == {"An API key was removed"}
+    assert {mail.subject for mail in outbox()[mails:]} == {"An API key was revoked"}
 
 
 def test_a_key_whose_session_ends_before_the_form_is_sent_ends_if_it_is_ticked():

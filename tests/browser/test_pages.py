@@ -213,7 +213,7 @@ def as_a_member(site):
     changes = alice.get("/accounts/activity/?group=change").text
     signed_up = re.search(r"/accounts/activity/\d+/", changes)
     assert signed_up
-    yield alice, signed_up[0], "This wasn’t me"
+    yield alice, signed_up[0], "Wasn’t this you?"
     yield alice, "/accounts/profile/", "Your profile"
     yield alice, "/accounts/email/", "Email addresses"
     yield alice, "/accounts/password/change/", "Change your password"

@@ -265,7 +265,7 @@ def test_changing_the_password_revokes_all_other_sessions_and_keeps_this_one(cli
     signed_in(alice, client)
     thief.cookies["sessionid"] = former = client.cookies["sessionid"].value
 
-    assert "You’ll be signed out of 2 other sessions." in client.get(CHANGE).text
+    assert "You’ll be signed out on your 2 other devices." in client.get(CHANGE).text
     post_password(client)
 
     assert is_signed_in(client)

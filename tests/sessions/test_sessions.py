@@ -261,7 +261,7 @@ IPHONE = ClientInfo(
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
     "(KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
 )
-BUTTON = "Sign out this session"
+BUTTON = "Sign it out"
 
 
 def page_of(row):

@@ -70,7 +70,8 @@ def test_known_browsers_are_listed_until_they_are_forgotten(alice, clock):
     assert known.since == clock.now()
 
 
-def test_signing_out_elsewhere_lists_its_effects_with_counts(client, alice, clock):
+def test_signing_out_elsewhere_is_offered_with_its_effects_where_it_has_any(client, alice, clock):
+    assert "Sign out everywhere else" not in signed_in(alice, client).get(PAGE).text
     for _ in range(2):
         signed_in(alice)
     get_tokens("alice", Client())
@@ -82,6 +83,7 @@ def test_signing_out_elsewhere_lists_its_effects_with_counts(client, alice, cloc
 
     effects = card(signed_in(alice, client).get(PAGE).text, "Sign out everywhere else")
 
+    assert "You’ll be signed out on your 3 other devices" in effects
     assert "2 trusted browsers will need two-step verification" in effects
     assert "Your API keys" in effects.partition("What won’t change")[2]
 
