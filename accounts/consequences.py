@@ -19,7 +19,6 @@ from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.invitations import services as invitations
 from accounts.recovery import services as recovery
-from accounts.recovery.models import Recovery
 from accounts.sessions import known_browsers
 from accounts.sessions import services as sessions
 from accounts.twofactor import passkeys
@@ -100,5 +99,5 @@ def follow_change(
 def follow_factor(*, user: User, proof: Proof, actor: Actor, **_signal: Any) -> None:
     """Stop the recovery request of ``user`` after a second factor was shown."""
     # This runs at every second step, so look for a request without locking the row first.
-    if user.lock is None and Recovery.current().filter(user=user).exists():
+    if user.lock is None and recovery.find_current(user):
         recovery.cancel(user, proof, actor=actor.by(proof.method))

@@ -224,6 +224,10 @@ class PreparedQuery[M: models.Model]:
         row = self._first.run(values).fetchone()
         return self._columns.instance(row) if row else None
 
+    def all(self, **values: Any) -> list[M]:
+        """Return all rows as model instances."""
+        return [self._columns.instance(row) for row in self.rows(**values)]
+
     def imitate(self) -> None:
         """Take as long as :meth:`first` takes longer for a row than for none (CWE-208)."""
         self._columns.instance(self._example)

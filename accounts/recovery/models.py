@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from accounts.common import clock
+from accounts.common.database import P
 from accounts.recovery.rule import MONTH, Kind, Opening, Thing
 from accounts.users.models import User
 
@@ -50,9 +51,17 @@ class Recovery(models.Model):
     lone_locks = models.JSONField(default=dict)
 
     @classmethod
-    def current(cls) -> models.QuerySet[Self]:
-        """Return the rows with a request that waits or could be used for the last seven days."""
-        since = clock.now() - cls.wait() - OPEN
+    def since(cls) -> datetime:
+        """Return the time after which the wait of a current request has begun."""
+        return clock.now() - cls.wait() - OPEN
+
+    @classmethod
+    def current(cls, since: datetime | P | None = None) -> models.QuerySet[Self]:
+        """Return the rows with a request that waits or could be used for the last seven days.
+
+        ``since``: by default, :meth:`since`.
+        """
+        since = since or cls.since()
         is_warned = models.Q(warned_at__gt=since) | models.Q(warned_at=None, asked_at__gt=since)
         return cls.objects.filter(is_warned, asked_at__isnull=False)
 

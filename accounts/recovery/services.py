@@ -18,6 +18,7 @@ from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import clock, localization
+from accounts.common.database import P, PreparedQuery
 from accounts.common.errors import PublicError
 from accounts.common.localization import writing_to
 from accounts.common.pages import absolute
@@ -33,6 +34,7 @@ from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
 
+_CURRENT = PreparedQuery(lambda: Recovery.current(P("since")).filter(user=P("user")))
 LINK = "factor.recovery"
 # The notices of a request are posted again after this time, by a job that runs every day.
 REMINDER = timedelta(hours=20)
@@ -177,6 +179,11 @@ def is_offered(user: User) -> bool:
     return Recovery.wait() > timedelta() and can_be_told and not user.is_privileged
 
 
+def find_current(user: User) -> Recovery | None:
+    """Return the row with the current request of ``user``, or None, whatever it showed."""
+    return _CURRENT.first(user=user.pk, since=Recovery.since())
+
+
 def running(user: User) -> Recovery | None:
     """Return the row with the current request of ``user``, or None.
 
@@ -185,7 +192,7 @@ def running(user: User) -> Recovery | None:
     """
     if not is_offered(user):
         return None
-    found = Recovery.current().filter(user=user).first()
+    found = find_current(user)
     return found if found and _counts(found, ownership_of(user, found)) else None
 
 

@@ -2,7 +2,7 @@
 
 import base64
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha384
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 
 from accounts.common import client_info, clock, localization, logs
 from accounts.common.brand import brand_of
@@ -50,6 +52,7 @@ MIRRORED = {"in", "out", "next"}
 
 
 @register.simple_tag
+@cache
 def icon(name: str) -> SafeString:
     """Return the icon ``name`` of ``static/icons.svg``; screen readers skip it."""
     return format_html(ICON, " flip" if name in MIRRORED else "", static("icons.svg"), name)
@@ -67,11 +70,28 @@ def support_code(context: dict[str, Any]) -> str:
 
 
 @register.simple_tag(takes_context=True)
+def menu(context: dict[str, Any]) -> SafeString:
+    """Return the entries of the menu for the page and the user of the context."""
+    match = context["request"].resolver_match
+    return _menu(
+        get_language(),
+        match.route if match else "",
+        is_staff=context["user"].is_staff,
+        has_providers=bool(settings.AUTHSITE.issuers),
+    )
+
+
+# Enough for every page in each language.
+@lru_cache(maxsize=512)
+def _menu(_language: str, route: str, **about: bool) -> SafeString:
+    """Return the entries of the menu. They depend on nothing but the arguments."""
+    return render_to_string("accounts/menu_entries.html", {"path": f"/{route}", **about})
+
+
+@register.simple_tag(takes_context=True)
 def menu_item(context: dict[str, Any], view: str, icon_name: str, label: str) -> SafeString:
     """Return the menu entry of ``view``, marked as current on that page and on pages below it."""
-    request: HttpRequest | None = context.get("request")
-    url = reverse(view)
-    path = request.path if request else ""
+    path, url = context["path"], reverse(view)
     is_here = path == url if url == "/" else path.startswith(url)
     current = ' aria-current="page"' if path == url else ' aria-current="true"' if is_here else ""
     link = '<li><a href="{}"{}>{}{}</a></li>'

@@ -120,6 +120,9 @@ MEMO = "_has_factor"
 # How long a second factor is new.
 NEW = timedelta(days=7)
 
+_APPS_OF = PreparedQuery(lambda: Authenticator.objects.filter(user=P("user")).order_by("pk"))
+_PASSKEYS_OF = PreparedQuery(lambda: Passkey.objects.filter(user=P("user")).order_by("pk"))
+_CODES_OF = PreparedQuery(lambda: RecoveryCodes.objects.filter(user=P("user")))
 _FACTORS: PreparedQuery[Any] = PreparedQuery(
     lambda: (
         Authenticator.objects.filter(user=P("user"))
@@ -156,13 +159,12 @@ class Held:
 
 def held(user: User) -> Held:
     """Return the second factors of ``user``, oldest first, and cache whether there are any."""
-    authenticators = list(Authenticator.objects.filter(user=user).order_by("pk"))
-    rows = list(Passkey.objects.filter(user=user).order_by("pk"))
+    authenticators, rows = _APPS_OF.all(user=user.pk), _PASSKEYS_OF.all(user=user.pk)
     passkeys = [row for row in rows if row.confirmed]
     has_any = bool(authenticators or passkeys)
     setattr(user, MEMO, has_any)
     # Recovery codes are removed together with the last factor.
-    codes = RecoveryCodes.objects.filter(user=user).first() if has_any else None
+    codes = _CODES_OF.first(user=user.pk) if has_any else None
     return Held(authenticators, passkeys, codes, [row for row in rows if not row.confirmed])
 
 

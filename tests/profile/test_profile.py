@@ -184,6 +184,22 @@ def test_a_changed_profile_is_told_in_the_language_from_before_the_change(client
     assert language_of_mail_to("alice") == "de"
 
 
+def test_the_menu_shows_a_new_right_name_and_language_at_once(client, alice):
+    signed_in(alice, client)
+    before = menu_of(client)
+    User.objects.filter(pk=alice.pk).update(is_staff=True, display_name="Alice A.", language="de")
+    after = menu_of(client)
+
+    assert [word in before for word in ("Overview", "alice", "/admin/")] == [True, True, False]
+    assert all(word in after for word in ("Übersicht", "Alice A.", "/admin/"))
+    assert 'aria-current="page"' in before.partition("Overview")[0]
+
+
+def menu_of(client):
+    """Return the menu on the home page."""
+    return client.get("/").text.partition("<nav")[2].partition("</nav>")[0]
+
+
 def test_the_choice_of_language_at_the_bottom_changes_no_account(client, alice):
     """It is for visitors. Otherwise a stale cookie could change the language of notices."""
     assert 'action="/accounts/language/"' in client.get("/accounts/login/").text
