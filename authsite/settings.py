@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "accounts.apps.AccountsConfig",
     "accounts.administration",
     "accounts.webhooks",
+    "accounts.scim",
     *(["accounts.oauth"] if AUTHSITE.openid_provider == "on" else []),
 ]
 

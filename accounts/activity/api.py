@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from accounts.activity import services
 from accounts.activity.events import EVENTS, Group
-from accounts.activity.models import OPERATOR, STAFF, Activity
+from accounts.activity.models import OPERATOR, SCIM, STAFF, Activity
 from accounts.common.api import operation
 
 
@@ -60,7 +60,9 @@ class ActivitySerializer(serializers.ModelSerializer[Activity]):
         return [] if row.actor else row.proof.split()
 
     def get_actor(self, row: Activity) -> str:
-        """Return `@staff` or `@operator` if one of them caused the event, else an empty text."""
+        """Return who caused the event: `@staff`, `@operator` or `@scim`; empty for the owner."""
+        if row.directory:
+            return SCIM.strip()
         return STAFF if row.actor not in {"", OPERATOR} else row.actor
 
     def get_key(self, row: Activity) -> str:

@@ -373,6 +373,9 @@ ERASED = Event(_("An account was erased."))
 WEBHOOK_ADDED = Event(_("A webhook was added."), mail=True)
 WEBHOOK_CHANGED = Event(_("A webhook was changed."), mail=True)
 WEBHOOK_DISABLED = Event(_("A webhook was disabled."), mail=True)
+DIRECTORY_ADDED = Event(_("A directory was added. It can create accounts."), mail=True)
+DIRECTORY_CHANGED = Event(_("A directory was changed."), mail=True)
+DIRECTORY_DISABLED = Event(_("A directory was disabled."), mail=True)
 
 EVENTS = {name.lower(): event for name, event in globals().items() if isinstance(event, Event)}
 for _name, _event in EVENTS.items():

@@ -141,9 +141,11 @@ class Entry:
 
     @property
     def by(self) -> str:
-        """The operator or "staff" if one of them caused the event; empty if the owner did."""
+        """Who caused the event: "staff", the operator or a directory; empty if the owner did."""
         if not self.row.actor:
             return ""
+        if name := self.row.directory:
+            return _("By %(name)s") % {"name": name}
         is_operator = self.row.actor == OPERATOR
         return _("By the operator of this site") if is_operator else _("By staff")
 

@@ -110,7 +110,8 @@ def _details(rows: Sequence[Activity]) -> list[tuple[str, str]]:
         facts.append((gettext("Signed in with"), shown[-1]))
     if row.actor:
         operator, staff = gettext("The operator of this site"), gettext("A member of staff")
-        facts.append((gettext("Done by"), operator if row.actor == OPERATOR else staff))
+        by = operator if row.actor == OPERATOR else row.directory or staff
+        facts.append((gettext("Done by"), by))
     if row.reason:
         facts += staff_note(row.reason)
     return facts

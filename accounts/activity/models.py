@@ -16,6 +16,8 @@ LONGEST_REASON = 500
 OPERATOR = "@operator"
 # Stands for any member of staff, because users do not learn which one it was.
 STAFF = "@staff"
+# Before the name of the directory that caused an event by SCIM.
+SCIM = "@scim "
 # Between the former and the new username in the detail of a rename.
 RENAMED_TO = " → "
 # The events in the histories of staff whose detail is, or begins with, the name or email address of
@@ -54,11 +56,12 @@ class Activity(models.Model):
     ``user`` is null for a failed sign-in to an unknown account: such a failure is recorded too, so
     that it takes as long as a failed sign-in to a known account. ``proof`` lists the ``amr`` values
     that were shown, separated by spaces. ``actor`` is the username of the member of staff who
-    caused the event, or ``@operator`` for the command line; otherwise it is empty. ``actor_id`` is
-    the id of the member of staff, because another person may get the username; null in events of
-    version 1.0. When an account is deleted, ``@`` and its id replace its name in the ``actor`` and
-    ``detail`` of other events. ``key`` is the label of the API key that was used, if any.
-    ``reason`` is why a member of staff caused the event.
+    caused the event, ``@operator`` for the command line, or :data:`SCIM` and the name of a
+    directory; otherwise it is empty. ``actor_id`` is the id of the member of staff, because another
+    person may get the username; null in events of version 1.0. When an account is deleted, ``@``
+    and its id replace its name in the ``actor`` and ``detail`` of other events. ``key`` is the
+    label of the API key that was used, if any. ``reason`` is why a member of staff caused the
+    event.
     """
 
     # Needs no index of its own, because ``activity_of_a_person`` begins with the user.
@@ -122,6 +125,11 @@ class Activity(models.Model):
     def device(self) -> Device | None:
         """The device; None if it is unknown, or if a member of staff caused the event."""
         return Device(self.browser, self.system) if self.ip and not self.actor else None
+
+    @property
+    def directory(self) -> str:
+        """The name of the directory that caused the event; empty if none did."""
+        return self.actor.removeprefix(SCIM) if self.actor.startswith(SCIM) else ""
 
     @property
     def is_by_itself(self) -> bool:

@@ -157,14 +157,15 @@ def _row(user_id: uuid.UUID | None, event: Event, actor: Actor, detail: str) -> 
 def data_of(row: Activity) -> dict[str, Any]:
     """Return what other systems learn of the event ``row``: no name, email address or IP address.
 
-    ``by`` is who caused it: the user, staff, an operator, or the site itself.
+    ``by`` is who caused it: the user, staff, an operator, a directory, or the site itself.
     """
     by = "site" if row.is_by_itself else "user"
+    other = "directory" if row.directory else "staff"
     return {
         "id": row.pk,
         "event": row.kind,
         "user": row.detail if row.kind == events.ERASED.name else row.user_id and str(row.user_id),
-        "by": {"": by, OPERATOR: "operator"}.get(row.actor, "staff"),
+        "by": {"": by, OPERATOR: "operator"}.get(row.actor, other),
         "actor": row.actor_id and str(row.actor_id),
         "session": row.session and str(row.session),
     }

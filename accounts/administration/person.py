@@ -285,7 +285,7 @@ class StaffEntry(Entry):
     @property
     def by(self) -> str:
         """Which member of staff caused the event; empty if the owner did."""
-        if self.row.actor in {"", OPERATOR}:
+        if self.row.actor in {"", OPERATOR} or self.row.directory:
             return super().by
         former = history.in_words(self.row.actor)
         if self.row.actor_id is None and former == self.row.actor:

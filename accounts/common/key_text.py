@@ -1,4 +1,4 @@
-"""Creates and parses the texts of API keys, client secrets and registration tokens.
+"""Creates and parses the texts of API keys, client secrets, registration and SCIM tokens.
 
 A text consists of a prefix, an id, a secret of 160 bits and a checksum. After the prefix, it has 55
 characters of ``a-z2-7``; a double click selects them together with the prefix. Secret scanners
@@ -16,7 +16,7 @@ ID, SECRET = 10, 20
 ID_LENGTH = 16
 CHECKSUM_LENGTH = 7
 # Matches every text that a ``KeyText`` makes, whatever its prefix.
-PATTERN = re.compile(r"authsite_(?:client_|register_)?[a-z2-7]{55}", re.ASCII)
+PATTERN = re.compile(r"authsite_(?:client_|register_|scim_)?[a-z2-7]{55}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -64,3 +64,4 @@ def _base32(raw: bytes) -> str:
 
 # Secret scanners find the texts by these prefixes.
 CLIENT_SECRET, REGISTRATION = KeyText("authsite_client_"), KeyText("authsite_register_")
+SCIM_TOKEN = KeyText("authsite_scim_")

@@ -48,6 +48,7 @@ TITLES: dict[str, str | Promise] = {
     "administration.BulkAct": _("Acts on many people"),
     "administration.BulkPerson": _("Acts of staff that concerned you"),
     "oauth.Connection": _("Connected apps"),
+    "scim.ManagedUser": _("How your organisation names you"),
     "oauth.PairwiseSubject": _("Your IDs at apps"),
     "oauth.AppSession": _("Sessions of apps"),
 }
@@ -88,6 +89,7 @@ LABELS: dict[str, str | Promise] = {
     "opened_with": _("Opened with"), "asked": _("Asked with"), "stopped": _("Stopped"),
     "stopped_by": _("Stopped with"),
     "at_support": _("Shown to Support"), "lone_locks": _("Locked by one mailbox"),
+    "user_name": _("Username"), "external_id": _("ID"),
     "created_at": _("Created"), "heading": _("Heading"), "done_at": _("Sent"),
     "failure": _("Problem"), "action_time": _("Time"), "action_flag": _("Kind"), "act": _("Act"),
     "started_at": _("Began"), "outcome": _("Outcome"), "client": _("App"),

@@ -140,7 +140,8 @@ class StaffActivitySerializer(_Shortening, ActivitySerializer):
 
     short = ("detail", "reason")
     actor = serializers.SerializerMethodField(
-        help_text="The username that the member of staff had, `@operator`, or empty for the owner."
+        help_text="The username that the member of staff had, `@operator`, `@scim` with the name "
+        "of a directory, or empty for the owner."
     )
 
     class Meta:
@@ -201,7 +202,7 @@ class ToldEventSerializer(serializers.Serializer[Any]):
     timestamp = serializers.DateTimeField()
     event = serializers.CharField(help_text="The kind of the event: see docs/events.md.")
     user = serializers.UUIDField()
-    by = serializers.ChoiceField(["user", "staff", "operator", "site"])
+    by = serializers.ChoiceField(["user", "staff", "operator", "directory", "site"])
     actor = serializers.UUIDField(allow_null=True, help_text="The member of staff.")
     session = serializers.UUIDField(allow_null=True, help_text="In which it was caused.")
 

@@ -28,6 +28,7 @@ from accounts.mail.services import deliver_due
 from accounts.oauth.clients.models import RegistrationToken
 from accounts.recovery import suspension
 from accounts.recovery.locks import lock_naming
+from accounts.scim.models import Directory
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import digest
 from accounts.throttle.limits import FACTOR_SUBSCRIBER
@@ -70,7 +71,7 @@ REAUTHENTICATE, RESET = "/accounts/reauthenticate/", "/accounts/password/reset/"
 SESSIONS, EMAIL, PROFILE, LOCKDOWN, DELETE, DATA = (
     f"/accounts/{page}/" for page in ("sessions", "email", "profile", "lockdown", "delete", "data")
 )
-WEBHOOKS = "/admin/webhooks/endpoint/"
+WEBHOOKS, DIRECTORIES = "/admin/webhooks/endpoint/", "/admin/scim/directory/"
 SECOND, THIRD = "alice@second.example", "alice@third.example"
 NEW_PASSWORD = "slow comet over the harbour"
 LINUX = "Mozilla/5.0 (X11; Linux x86_64; rv:{0}.0) Gecko/20100101 Firefox/{0}.0"
@@ -366,6 +367,15 @@ def carol_adds_a_webhook(scene: Scene) -> Any:
 def carol_acts_on_the_webhook(act: str, **fields: str) -> Act:
     given = {"reason": REASON} | fields
     return lambda s: s.visitor.post(f"{WEBHOOKS}{Endpoint.objects.get().pk}/{act}/", given)
+
+
+def carol_adds_a_directory(scene: Scene) -> Any:
+    return scene.visitor.post(f"{DIRECTORIES}add/", {"name": "Okta", "reason": REASON})
+
+
+def carol_acts_on_the_directory(act: str, **fields: str) -> Act:
+    given = {"reason": REASON} | fields
+    return lambda s: s.visitor.post(f"{DIRECTORIES}{Directory.objects.get().pk}/{act}/", given)
 
 
 def carol_acts(name: str, **fields: str) -> Act:
@@ -765,6 +775,15 @@ CASES = FACTOR_CASES | {
     "webhook_disabled": about_apps(
         carol_acts_on_the_webhook("enabled", enabled="no"),
         prepare=in_turn(carol_signs_in, carol_adds_a_webhook),
+    ),
+    "directory_added": about_apps(carol_adds_a_directory),
+    "directory_changed": about_apps(
+        carol_acts_on_the_directory("token"),
+        prepare=in_turn(carol_signs_in, carol_adds_a_directory),
+    ),
+    "directory_disabled": about_apps(
+        carol_acts_on_the_directory("enabled", enabled="no"),
+        prepare=in_turn(carol_signs_in, carol_adds_a_directory),
     ),
     "app_connected": Case(agree_to_the_app, prepare=have_an_app),
     "app_refused": Case(

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.common import secrets
-from accounts.common.key_text import CLIENT_SECRET, REGISTRATION
+from accounts.common.key_text import CLIENT_SECRET, REGISTRATION, SCIM_TOKEN
 
 # For each form: the function that generates the secret, and its default size.
 FORMS: dict[str, tuple[Callable[[int], str | bytes], int]] = {
@@ -17,7 +17,11 @@ FORMS: dict[str, tuple[Callable[[int], str | bytes], int]] = {
     "password": (secrets.password, 5),
 }
 # The secrets to which a settings file can refer.
-KEYS = {"client-secret": CLIENT_SECRET, "registration-token": REGISTRATION}
+KEYS = {
+    "client-secret": CLIENT_SECRET,
+    "registration-token": REGISTRATION,
+    "scim-token": SCIM_TOKEN,
+}
 
 
 class Command(BaseCommand):

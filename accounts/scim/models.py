@@ -1,0 +1,128 @@
+"""The models of directories, and of the people and groups that they manage."""
+
+from django.contrib.auth.models import Group
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity.models import SCIM
+from accounts.activity.services import Actor
+from accounts.common import clock, secrets
+from accounts.common.client_info import ClientInfo
+from accounts.common.key_text import ID_LENGTH
+from accounts.common.text import refuse_invisible
+from accounts.users.models import User
+
+LONGEST_NAME = 30
+# RFC 7643 does not limit these two. A user principal name of Entra ID has up to 113 characters.
+LONGEST_USER_NAME = LONGEST_EXTERNAL_ID = 254
+
+
+class Directory(models.Model):
+    """Another system that manages people here by SCIM. It belongs to the site, not to a person.
+
+    ``token_id``, ``digest``: the public id of its token, and the digest of the text of the token.
+    ``former_id``, ``former_digest``: those of the token before, which works until ``former_until``.
+    ``made_by``: the id of the member of staff who has made the present token, if any.
+    """
+
+    id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
+    name = models.CharField(
+        _("name"),
+        max_length=LONGEST_NAME,
+        unique=True,
+        validators=[refuse_invisible],
+        help_text=_("The people whom it manages can read it."),
+    )
+    token_id = models.CharField(max_length=ID_LENGTH, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    former_id = models.CharField(max_length=ID_LENGTH, default="", db_index=True, editable=False)
+    former_digest = models.CharField(max_length=64, default="", editable=False)
+    former_until = models.DateTimeField(null=True, editable=False)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    made_by = models.UUIDField(null=True, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+    disabled_at = models.DateTimeField(null=True, editable=False)
+
+    # The text of a token that was just made; never stored.
+    new_token = ""
+
+    class Meta:
+        default_permissions = ("add", "change", "view")
+        verbose_name = _("directory")
+        verbose_name_plural = _("directories")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def actor(self, client: ClientInfo | None) -> Actor:
+        """Return the directory as the actor of the security history, with its ``client``."""
+        return Actor(client, name=f"{SCIM}{self.name}")
+
+
+class ManagedUser(models.Model):
+    """A person whom a directory manages.
+
+    ``user_name``: the ``userName`` of the directory, and ``user_name_key`` its canonical form. The
+        person has another username here if this one is not allowed, as an email address is not.
+    ``is_switched_off``: whether the directory has deactivated the account. It reactivates no
+        account that staff have deactivated.
+    """
+
+    user = models.OneToOneField(
+        User, on_delete=models.CASCADE, primary_key=True, related_name="managed"
+    )
+    directory = models.ForeignKey(
+        Directory, on_delete=models.PROTECT, related_name="people", db_index=False
+    )
+    user_name = models.CharField(max_length=LONGEST_USER_NAME)
+    user_name_key = models.CharField(max_length=3 * LONGEST_USER_NAME)
+    external_id = models.CharField(max_length=LONGEST_EXTERNAL_ID, blank=True, default="")
+    is_switched_off = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        default_permissions = ()
+        constraints = (
+            models.UniqueConstraint(
+                fields=("directory", "user_name_key"), name="one_person_for_a_user_name"
+            ),
+            models.UniqueConstraint(
+                fields=("directory", "external_id"),
+                name="one_person_for_an_external_id",
+                condition=~Q(external_id=""),
+            ),
+        )
+        indexes = (
+            models.Index(fields=("directory", "created_at", "user"), name="people_of_a_directory"),
+        )
+
+    def __str__(self) -> str:
+        return self.user_name
+
+
+class ManagedGroup(models.Model):
+    """A group whose members a directory decides, as far as it manages them.
+
+    ``id``: the id for the directory. That of the group may be used again on some databases.
+    """
+
+    id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
+    group = models.OneToOneField(Group, on_delete=models.CASCADE, related_name="managed")
+    directory = models.ForeignKey(Directory, on_delete=models.PROTECT, related_name="groups")
+    external_id = models.CharField(max_length=LONGEST_EXTERNAL_ID, blank=True, default="")
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        default_permissions = ()
+        constraints = (
+            models.UniqueConstraint(
+                fields=("directory", "external_id"),
+                name="one_group_for_an_external_id",
+                condition=~Q(external_id=""),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.group.name
