@@ -340,7 +340,9 @@ def make_primary(user: User, email_id: int, actor: Actor) -> EmailAddress:
 
     Raises:
         EmailChangeRefused: the user has no such email address, or it is already the primary one.
+        DecidedElsewhere: a directory manages ``user``.
     """
+    users.refuse_managed(user)
     with transaction.atomic():
         owner = users.lock_row(user)
         row = EmailAddress.objects.filter(user=owner, pk=email_id).first()

@@ -22,6 +22,7 @@ CODES = {
     "no_way_back": "Without an email address, a locked account could not be unlocked.",
     "no_factor": "The account has no second factor.",
     "already_there": "An account already has this passkey.",
+    "decided_elsewhere": "The directory that manages the person by SCIM decides this.",
     "last_way_in": "Without it, the person could not sign in safely any more.",
     "too_many_keys": "The account has as many API keys as it may have.",
     "invalid_idempotency_key": "`Idempotency-Key` is too short or too long, or has spaces.",

@@ -77,10 +77,14 @@ def save(
     ``check``: raises an exception if the user, as read under a lock, must not be changed.
 
     Raises:
+        DecidedElsewhere: a directory decides one of the fields.
         RateLimited: there were too many changes.
     """
-    if not _changed(user, profile):
+    changed = _changed(user, profile)
+    if not changed:
         return
+    if users.DECIDED & changed.keys():
+        users.refuse_managed(user)
     hit(PROFILE_CHANGE.of(user.pk, app))
     with transaction.atomic():
         if check:
@@ -141,12 +145,14 @@ def rename(user: User, name: str, actor: Actor) -> None:
 
     Raises:
         SameName: ``name`` is the current username.
+        DecidedElsewhere: a directory manages ``user``.
         UsernameTaken: ``name`` is taken, or looks like a username that is taken.
         AccountChanged: the account was changed meanwhile.
         RateLimited: the username was changed less than a day ago, or there were too many attempts.
     """
     if name == user.username:
         raise SameName
+    users.refuse_managed(user)
     hit(NAME_TRY.of("username", user.pk), RENAME.of(user.pk))
     try:
         with transaction.atomic():

@@ -23,6 +23,7 @@ from accounts.sessions import current
 from accounts.sessions.current import actor_of, session_of
 from accounts.sessions.services import IS_APP, live
 from accounts.signin import recent
+from accounts.users import services as users
 from accounts.users.forms import ProfileForm, UsernameField
 from accounts.users.models import User
 from accounts.users.services import AccountChanged, UsernameTaken
@@ -74,8 +75,17 @@ def profile(request: HttpRequest) -> HttpResponse:
     return _rename(request, user) if "username" in request.POST else _save(request, user)
 
 
+def _form(user: User, *data: Any, **options: Any) -> ProfileForm:
+    """Return the form, in which nobody can change what a directory decides."""
+    form = ProfileForm(*data, **options)
+    for name in users.DECIDED if users.manager_of(user) else ():
+        form.fields[name].disabled, form.fields[name].initial = True, getattr(user, name)
+        form.initial.pop(name, None)
+    return form
+
+
 def _save(request: HttpRequest, user: User) -> HttpResponse:
-    form = ProfileForm(request.POST)
+    form = _form(user, request.POST)
     if not form.is_valid():
         return _show(request, user, form=form)
     if not recent.has_recent_authentication(request):
@@ -128,7 +138,8 @@ def _show(
     initial["language"] = initial["language"] or spoken()
     typed = initial | dict(draft or {})
     context = {
-        "form": form or ProfileForm(initial=typed),
+        "form": form or _form(user, initial=typed),
+        "manager": users.manager_of(user),
         "rename_form": rename_form or RenameForm(initial=typed),
         "rename_at": clock.now() + timedelta(seconds=wait) if wait else None,
     }

@@ -151,6 +151,35 @@ class AccountChanged(PublicError):
     message = _("Your account was changed in the meantime. Check it, then try again.")
 
 
+class DecidedElsewhere(PublicError):
+    """The directory that manages the person decides this, so they cannot change it here."""
+
+    code = "decided_elsewhere"
+    status = 403
+    message = _("The organisation that manages your account decides this. Ask there to change it.")
+
+
+# The parts of a profile that the directory of a person decides. It decides the username and the
+# primary email address, too.
+DECIDED = frozenset({"display_name", "given_name", "family_name"})
+
+
+def manager_of(user: User) -> str:
+    """Return the name of the directory that manages ``user`` by SCIM; empty if none does."""
+    names = User.objects.filter(pk=user.pk).values_list("managed__directory__name", flat=True)
+    return names.first() or ""
+
+
+def refuse_managed(user: User) -> None:
+    """Require that no directory decides the name and the address of ``user``.
+
+    Raises:
+        DecidedElsewhere: a directory manages ``user``.
+    """
+    if manager_of(user):
+        raise DecidedElsewhere
+
+
 class EmailTaken(PublicError):
     """Another account has the email address. Only its owner or an operator may see this."""
 
@@ -348,19 +377,26 @@ def lock_row_as_is(user: User) -> User:
 
 
 @transaction.atomic
-def rename(user: User, name: str, *, held: timedelta = FORMER_NAME_LIFE) -> User:
+def rename(
+    user: User,
+    name: str,
+    *,
+    held: timedelta = FORMER_NAME_LIFE,
+    lock: Callable[[User], User] = lock_row,
+) -> User:
     """Change the username of ``user`` to ``name``, and return the changed user.
 
     For the time ``held``, nobody else can take the former name, because the user may want it back.
     Nobody can sign in with it.
 
     ``name``: the new username in the form that ``usernames.clean`` returns.
+    ``lock``: :func:`lock_row`, or :func:`lock_row_as_is` if the account may be deactivated.
 
     Raises:
         UsernameTaken: another person has the name, or one that looks the same.
         AccountChanged: the account was changed after ``user`` was read from the database.
     """
-    owner = lock_row(user)
+    owner = lock(user)
     key, former = usernames.key(name), owner.username_key
     # Even a change of case can make a name look like another person's.
     take_username(name, until=None, former=owner)
