@@ -28,6 +28,7 @@ from rest_framework.views import exception_handler
 from accounts.common import database, logs
 from accounts.common.errors import PublicError, RateLimited
 from accounts.common.pages import safe_next
+from accounts.scim import protocol
 from accounts.sessions.current import known_user_id
 from accounts.users.forms import ProfileForm
 from accounts.users.services import AccountChanged
@@ -107,10 +108,10 @@ ENDPOINTS = (
     *("/oauth/device_authorization", "/oauth/register"),
     *("/.well-known/openid-configuration", "/.well-known/oauth-"),
 )
-API, FORWARD = "/api/", "/auth/forward"
-# The clients of these paths are programs: API calls, those endpoints, proxies, health checks and
-# metrics.
-MACHINES = (API, *ENDPOINTS, FORWARD, "/health/", "/metrics")
+API, FORWARD, SCIM = "/api/", "/auth/forward", "/scim/"
+# The clients of these paths are programs: API calls, those endpoints, proxies, directories, health
+# checks and metrics.
+MACHINES = (API, *ENDPOINTS, FORWARD, SCIM, "/health/", "/metrics")
 # The key in ``request.META`` of a database error that occurred before Django got the request. The
 # middleware raises it, so that the client need not wait for the same error again.
 FAILED = "authsite.failed"
@@ -226,7 +227,7 @@ def refuse(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 def api_refusal(request: HttpRequest, status: int, detail: str | Promise = "") -> HttpResponse:
     """Return a JSON error with the status ``status``, for a request that reaches no API view.
 
-    Endpoints of OAuth have an error format of their own (RFC 6749 section 5.2).
+    Endpoints of OAuth and of SCIM have error formats of their own (RFC 6749 section 5.2).
     """
     reason = HTTPStatus(status)
     if request.path_info.startswith(ENDPOINTS):
@@ -235,6 +236,9 @@ def api_refusal(request: HttpRequest, status: int, detail: str | Promise = "") -
         return JsonResponse(
             {"error": error, "error_description": f"{reason.phrase}."}, status=status
         )
+    if request.path_info.startswith(SCIM):
+        body = protocol.error_body(status, reason.phrase)
+        return JsonResponse(body, status=status, content_type=protocol.MEDIA_TYPE)
     # The middleware may have refused the request before it has activated the language.
     with translation.override(language(request.META.get("HTTP_ACCEPT_LANGUAGE", ""))):
         sentence = detail or SENTENCES.get(status, PublicError.message)

@@ -12,6 +12,8 @@ urlpatterns = [
     path("api/v1/", include("accounts.api_urls")),
     path("", include("accounts.urls")),
     path("admin/", admin.site.urls),
+    # For the directories of organisations.
+    path("scim/v2/", include("accounts.scim.views")),
 ]
 if apps.is_installed("accounts.oauth"):
     # Before the pages, because every sign-in to an app requests these URLs.

@@ -134,5 +134,5 @@ def address(route: str) -> str:
 
 
 ROUTES = dict(routes(get_resolver().url_patterns))
-CALLS = {route for route in ROUTES if route.startswith("api/")}
+CALLS = {route for route in ROUTES if route.startswith(("api/", "scim/"))}
 PAGES = set(ROUTES) - CALLS
