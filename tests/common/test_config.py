@@ -12,14 +12,7 @@ from accounts.common import strict
 from accounts.common.environment import ConfigError, read
 from tests.support.config import GOOD, refused
 
-ODD_SCOPES = [
-    ("x", "1"),
-    ("x", "{}"),
-    ("x", '{"de": ""}'),
-    ("x", '""'),
-    ("x", f'"{"x" * 201}"'),
-    ("x", r'"a\u202e"'),
-]
+ODD_SCOPES = [("x", "1"), ("x", '""'), ("x", f'"{"x" * 201}"'), ("x", r'"a\u202e"')]
 UNSAFE = {
     "SECRET_KEY": ["short", "x" * 60, "django-insecure-" + 5 * "0123456789"],
     "SECRET_KEY_FALLBACKS": ["short"],
