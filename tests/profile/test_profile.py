@@ -15,7 +15,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
 from accounts.management.commands.prune import Command
 from accounts.profile import services
-from accounts.profile.checkup import Checkup, Step
+from accounts.profile.services import Checkup, Step
 from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes, sealed_codes
 from accounts.twofactor.services import Held
 from accounts.users import services as users
