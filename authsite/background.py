@@ -13,7 +13,7 @@ from accounts.common.background import Background
 from accounts.common.queues.sender import Starter
 from accounts.exports import services as exports
 from accounts.mail import services as mail
-from accounts.ops import migrations
+from accounts.ops import health
 from accounts.passwords import mix
 from authsite import telemetry
 
@@ -26,7 +26,7 @@ def start() -> None:
     logs.configure(settings.LOGGING)
     activity.stream = sys.stdout
     telemetry.start()
-    migrations.wait(_start_threads)
+    health.wait(_start_threads)
     if settings.AUTHSITE.redis_url:
         from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
 

@@ -40,7 +40,7 @@ from accounts.calls.lists import faults_of
 from accounts.common.client_info import behind_proxies, parse_ip
 from accounts.common.key_text import PATTERN
 from accounts.common.localization import spoken, zone
-from accounts.ops import migrations
+from accounts.ops import health
 from accounts.throttle.services import own_levels, rate_limit_headers
 from accounts.tokens import dpop
 from authsite.errors import (
@@ -204,7 +204,7 @@ class GateMiddleware(Middleware):
             _check_host(request.META.get("HTTP_HOST"))
             # Raises DisallowedHost. CommonMiddleware checks the host of pages, not of API calls.
             request.get_host()
-            if migrations.is_waiting():
+            if health.is_waiting():
                 raise OperationalError("waiting for migrations")
         if PATTERN.search(unquote(request.get_full_path()).lower()):
             return refuse(request, HttpResponse("A key has no place in an address.", status=400))

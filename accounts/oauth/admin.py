@@ -25,8 +25,7 @@ from accounts.administration.known import Known
 from accounts.common import clock
 from accounts.oauth.clients import registration
 from accounts.oauth.clients import services as clients
-from accounts.oauth.clients.forms import FIELDSETS, ClientForm
-from accounts.oauth.clients.kinds import KINDS, Kind, snippet, trial
+from accounts.oauth.clients.forms import FIELDSETS, KINDS, ClientForm, Kind, snippet, trial
 from accounts.oauth.clients.models import Client, ClientSecret, RegistrationToken
 from accounts.oauth.scopes import audiences
 from accounts.sessions.current import staff_of

@@ -3,13 +3,16 @@
 A dependency that does not answer could block a request for minutes. Therefore a separate thread
 runs the checks, and a request waits at most :data:`PATIENCE` seconds for the results. Results are
 reused for :data:`FRESH` seconds, so that frequent requests cost little.
+
+:func:`wait` lets a node wait until another process has migrated the database for its code.
 """
 
 import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from functools import cache
 from hmac import compare_digest
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -18,19 +21,71 @@ from time import monotonic
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import connection, connections, transaction
+from django.db import DatabaseError, connection, connections, transaction
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from accounts.common import database as outages
 from accounts.common import metrics
+from accounts.common.background import Background
 from accounts.mail import services as mail
 from accounts.ops import measurements
-from accounts.ops.migrations import is_waiting, missing
 from accounts.tokens import keyring
 
 log = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 2.0
+
+_missing = {"count": 0}
+
+
+def missing() -> int:
+    """Return how many migrations of this code are not applied.
+
+    More migrations may be applied, because a newer version may have migrated the database already.
+    """
+    return len(_wanted() - MigrationRecorder(connection).applied_migrations().keys())
+
+
+def is_waiting() -> bool:
+    """Return whether this process waits for migrations, and must not answer requests yet."""
+    return _missing["count"] > 0
+
+
+def wait(start: Callable[[], object]) -> None:
+    """Call ``start`` once no migration is missing: now, or later in a thread.
+
+    While migrations are missing, :func:`is_waiting` returns True. It does not if the database
+    cannot be asked, because requests are then refused for that reason.
+    """
+
+    def look() -> float:
+        count = missing()
+        if count:
+            if count != _missing["count"]:
+                log.warning("Waiting for %s migrations. Run: python manage.py migrate", count)
+            _missing["count"] = count
+            return PAUSE_SECONDS
+        _missing["count"] = 0
+        thread.stopping.set()
+        start()
+        return 0.0
+
+    thread = Background("authsite.migrations", look)
+    with suppress(DatabaseError):
+        look()
+    connection.close()
+    if not thread.stopping.is_set():
+        thread.start()
+
+
+@cache
+def _wanted() -> set[tuple[str, str]]:
+    """Return the app and name of every migration of this code."""
+    return set(MigrationLoader(None).disk_migrations)
+
 
 # Free space is low if it is less than both this many bytes and this share of the disk.
 LOW_BYTES = 1 << 30

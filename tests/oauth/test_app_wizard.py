@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from accounts.oauth.clients.kinds import KINDS, snippet
+from accounts.oauth.clients.forms import KINDS, snippet
 from accounts.oauth.clients.models import Client
 from tests.support import env
 from tests.support.administration import REASON

@@ -36,9 +36,8 @@ from accounts.mail.message import support_email
 from accounts.mail.models import OutgoingMail
 from accounts.ops import health
 from accounts.ops.doctor.findings import Finding, found
-from accounts.ops.health import LOW_BYTES, LOW_SHARE
+from accounts.ops.health import LOW_BYTES, LOW_SHARE, missing
 from accounts.ops.measurements import BACKUP, NEVER, VERIFY, connections, successes
-from accounts.ops.migrations import missing
 from accounts.ops.models import LastSuccess
 from accounts.passwords import foreign, mix
 from accounts.tokens import keyring
