@@ -20,6 +20,7 @@ from accounts.tokens.models import SigningKey
 from tests.support.missing import find, missing
 from tests.support.signing import is_good, token
 from tests.support.site import ROOT
+from tests.support.standards import proves
 
 JWKS = "/.well-known/jwks.json"
 DOCS = (ROOT / "docs/operating.md").read_text().partition("\n## Signing keys\n")[2]
@@ -69,6 +70,7 @@ def leaked_forms_of(key):
     return {raw, raw.hex().encode(), str(number).encode(), *parts, *lines}
 
 
+@proves("V14.2.4")
 def test_1_6_the_private_key_is_in_no_row_page_log_or_backup_in_plain_text(tmp_path, caplog):
     caplog.set_level(0)
     key = keys.generate("ES256")

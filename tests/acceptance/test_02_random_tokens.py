@@ -14,6 +14,7 @@ from accounts.apikeys.models import APIKey
 from tests.support.api import call, get_tokens
 from tests.support.api_keys import FORM, NEW, shown_key
 from tests.support.signin import signed_in
+from tests.support.standards import proves
 from tests.support.steps import SIGNUP, make_user
 
 
@@ -33,6 +34,7 @@ def test_2_2_make_secret_prints_every_form_in_a_bounded_length(capfdbinary):
             call_command("make_secret", form, "--", str(size))
 
 
+@proves("V11.2.4")
 @pytest.mark.django_db
 def test_2_3_an_api_key_is_not_stored_by_caches_and_compared_in_constant_time(client, monkeypatch):
     """It is shown once: ``tests/attacks/test_api_keys.py``."""

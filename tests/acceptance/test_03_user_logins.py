@@ -21,6 +21,7 @@ from tests.support.second_factor import (
     set_up_authenticator,
     take_second_step,
 )
+from tests.support.standards import proves
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -65,6 +66,7 @@ def is_lasting(browser):
     return True
 
 
+@proves("V6.2.6")
 def test_3_1_signing_in_leads_back_to_the_requested_page(client):
     make_user("alice")
 
@@ -173,6 +175,7 @@ def test_3_1_confirming_after_a_new_sign_in_leads_to_the_newly_requested_page(cl
     assert confirm(client, "alice").url == WANTED
 
 
+@proves("V1.2.2", "V3.7.2")
 def test_3_2_next_never_leaves_the_site(client):
     """The URLs that are refused as ``next`` are listed in ``tests/common/test_common.py``."""
     query = f"?next={quote(EVIL)}"
@@ -221,6 +224,7 @@ def test_3_5_username_and_email_sign_in_in_any_case(client, login):
     assert is_signed_in(client)
 
 
+@proves("V7.4.4")
 def test_3_6_a_signed_in_person_is_greeted_and_can_sign_out_on_every_page(client):
     make_user("alice")
     sign_in(client, "alice")
@@ -236,6 +240,7 @@ def test_3_6_a_signed_in_person_is_greeted_and_can_sign_out_on_every_page(client
         assert f'method="post" action="{LOGOUT}">' in response.text
 
 
+@proves("V3.5.3", "V14.3.1")
 @pytest.mark.parametrize("page", [LOGOUT, "/admin/logout/"])
 def test_3_6_get_asks_for_confirmation_and_post_signs_out(client, page):
     sign_in_twice(client, make_staff("carol"))
@@ -254,6 +259,7 @@ OLD = {
 }
 
 
+@proves("V11.4.2")
 @pytest.mark.production_hashes
 @pytest.mark.parametrize("old", OLD.values(), ids=OLD)
 def test_3_7_an_outdated_hash_is_renewed_only_by_a_successful_sign_in(old):

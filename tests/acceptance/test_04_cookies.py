@@ -13,6 +13,7 @@ from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.signin import signed_in
 from tests.support.site import production as site_in_production
 from tests.support.site import text_of
+from tests.support.standards import proves
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -63,6 +64,7 @@ def production(tmp_path_factory):
 HTTPS = {"X_Forwarded_Proto": "https"}
 
 
+@proves("V3.3.1", "V3.3.2", "V3.3.3")
 def test_4_1_under_https_every_cookie_is_secure_http_only_and_bound_to_the_host(production):
     """The refresh cookie is SameSite=Strict, and plain HTTP gets no cookie."""
     plain = production.client().get(LOGIN)
@@ -104,6 +106,7 @@ def check_cookie(cookie, samesite):
     assert (cookie["path"], cookie["domain"]) == ("/", "")
 
 
+@proves("V3.4.3", "V3.4.6", "V3.6.1", "V3.7.1", "V14.2.3")
 @pytest.mark.django_db
 def test_the_content_security_policy_is_exact():
     """The other headers are tested in tests/attacks/test_http.py."""
@@ -123,6 +126,7 @@ def test_the_content_security_policy_is_exact():
         assert re.fullmatch(policy, answer["Content-Security-Policy"]), (method, path)
 
 
+@proves("V14.2.2", "V14.2.5", "V14.3.2")
 @pytest.mark.django_db
 def test_personal_pages_are_never_stored_by_caches(client):
     sign_up(client, "alice")
@@ -153,6 +157,7 @@ def test_4_3_a_csrf_failure_keeps_values_typed_into_our_form_but_not_a_foreign_o
         assert "csrfmiddlewaretoken" not in foreign, "the foreign page would get a valid token"
 
 
+@proves("V3.5.1")
 @pytest.mark.django_db
 def test_4_3_every_page_refuses_a_post_without_a_csrf_token():
     carol, bob = make_staff("carol"), make_user("bob")
@@ -181,6 +186,7 @@ def test_4_3_every_page_refuses_a_post_without_a_csrf_token():
     assert User.objects.get(username="carol").has_usable_password()
 
 
+@proves("V3.5.1")
 @pytest.mark.django_db
 def test_4_3_a_csrf_token_is_refused_from_another_origin(client):
     client = Client(enforce_csrf_checks=True)
@@ -196,6 +202,7 @@ def test_4_3_a_csrf_token_is_refused_from_another_origin(client):
     assert is_signed_in(client)
 
 
+@proves("V3.3.4")
 @pytest.mark.django_db
 def test_4_6_cookies_hold_random_values_and_nothing_readable(client):
     alice = signed_up("alice")

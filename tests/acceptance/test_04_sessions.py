@@ -5,6 +5,7 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
+from tests.support.standards import proves
 from tests.support.steps import (
     LOGIN,
     LOGOUT,
@@ -47,6 +48,7 @@ OTHERS = {
 }
 
 
+@proves("V8.2.4")
 @pytest.mark.parametrize("agent", OTHERS.values(), ids=OTHERS)
 def test_4_4_basic_protection_moves_a_session_to_a_changed_browser_after_a_proof(configure, agent):
     browser = alice_at()
@@ -67,6 +69,7 @@ def test_4_4_basic_protection_moves_a_session_to_a_changed_browser_after_a_proof
     assert is_signed_in(copy(changed, HERS, REMOTE_ADDR="192.0.2.1"))
 
 
+@proves("V8.2.4")
 @pytest.mark.parametrize("agent", OTHERS.values(), ids=OTHERS)
 def test_4_4_strong_protection_revokes_the_session_of_a_changed_browser_and_mails(configure, agent):
     configure(session_protection="strong")
@@ -112,6 +115,7 @@ def test_4_4_binding_to_the_network_is_optional_and_ignores_forged_headers(
     assert is_signed_in(copy(browser, REMOTE_ADDR=elsewhere, **forged)) is same
 
 
+@proves("V7.2.2", "V7.2.4")
 def test_4_5_the_session_key_changes_whenever_rights_rise(client):
     copies = []
     for step in (
@@ -129,6 +133,7 @@ def test_4_5_the_session_key_changes_whenever_rights_rise(client):
     assert [is_signed_in(each) for each in copies] == [False] * 5 + [True]
 
 
+@proves("V7.3.2")
 @pytest.mark.parametrize("remember, minutes", [("", 30), ("on", 30 * 30)])
 def test_4_5_a_session_expires_however_often_it_is_used(client, clock, remember, minutes):
     """A session ends after a day, or after 30 days if remembered, with 47 uses in between."""
@@ -146,6 +151,7 @@ def test_4_5_a_session_expires_however_often_it_is_used(client, clock, remember,
     assert not is_signed_in(client)
 
 
+@proves("V7.3.1")
 @pytest.mark.parametrize(
     "changes, remember, life",
     [

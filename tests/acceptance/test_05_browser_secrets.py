@@ -10,11 +10,13 @@ import pytest
 from django.utils.html import escape
 
 from tests.support.browser_steps import newcomer, sees, sign_in
+from tests.support.standards import proves
 from tests.support.steps import CONFIRM, LOGIN, confirm, mail_to, sign_up
 
 SCRIPT = "<script>document.title='pwned'</script>"
 
 
+@proves("V1.1.2", "V1.2.1", "V3.2.2")
 @pytest.mark.django_db
 def test_5_2_a_stored_script_is_shown_as_text_on_every_page(configure, client, tmp_path):
     # Of all texts that people can store, only the name of an API key may have angle brackets. The
@@ -39,6 +41,7 @@ def test_5_2_a_stored_script_is_shown_as_text_on_every_page(configure, client, t
     assert [escape(name) in text for text in shown[-5:]] == [True] * 3 + [False] * 2
 
 
+@proves("V1.2.3")
 def test_5_2_the_content_security_policy_blocks_an_injected_script(site, chromium):
     # The fixture ``page`` would fail because of the violations.
     page = chromium.new_context(base_url=site.origin).new_page()
@@ -74,6 +77,7 @@ def test_5_2_the_content_security_policy_blocks_an_injected_script(site, chromiu
     page.context.close()
 
 
+@proves("V3.3.4", "V14.3.3")
 def test_5_1_scripts_cannot_read_any_cookie_or_token(site, page):
     newcomer(site, "reached")
     page.goto(LOGIN)

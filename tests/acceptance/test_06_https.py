@@ -16,6 +16,7 @@ from authsite.serving.server import check
 from tests.support.https import ProductionSite
 from tests.support.missing import find, missing
 from tests.support.process import free_port, listening, within
+from tests.support.standards import proves
 from tests.support.steps import LOGIN
 
 HSTS = "max-age=31536000; includeSubDomains; preload"
@@ -76,6 +77,7 @@ def test_6_1_the_authority_is_kept_until_the_certificate_ends_soon_or_is_damaged
         assert made() != renewed
 
 
+@proves("V12.2.1")
 def test_6_2_plain_http_redirects_to_the_same_page_and_sets_no_cookie(https):
     large = b"password=" + 200_000 * b"x"
     for method, path, body in (
@@ -103,6 +105,7 @@ def test_6_2_a_plain_request_without_a_path_is_redirected_to_the_home_page(https
         assert f"location: {https.origin}/\r\n" in answer, line
 
 
+@proves("V13.4.3")
 def test_6_2_plain_http_serves_acme_challenges_and_no_other_file(https):
     folder = https.data_dir / "acme/.well-known/acme-challenge"
     folder.mkdir(parents=True)
@@ -120,6 +123,7 @@ def test_6_2_plain_http_serves_acme_challenges_and_no_other_file(https):
         assert (refused.status, refused.location) == (301, f"{https.origin}{at}{path}")
 
 
+@proves("V3.4.1")
 def test_6_3_hsts_lasts_a_year_and_is_never_sent_for_names_shared_with_other_sites(https):
     for path in (LOGIN, "/", "/static/app.css", "/no-such-page"):
         answer = https.client().get(path)
@@ -131,6 +135,7 @@ def test_6_3_hsts_lasts_a_year_and_is_never_sent_for_names_shared_with_other_sit
         assert (answer.status, answer.headers["Strict-Transport-Security"]) == (400, None)
 
 
+@proves("V11.6.2", "V12.1.1", "V12.1.2")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_6_3_only_tls_1_2_and_1_3_are_accepted(https):
     for version in (v for v in ssl.TLSVersion if v.name.startswith("TLS")):

@@ -27,6 +27,7 @@ from tests.support.second_factor import (
     shown_on,
     unused_code,
 )
+from tests.support.standards import proves
 from tests.support.steps import is_signed_in, make_staff, make_user, sign_in, sign_in_twice
 from tests.support.stored import encodings_of_seed
 
@@ -129,6 +130,7 @@ MUST_ENROL = [
 ]
 
 
+@proves("V6.3.3")
 @pytest.mark.parametrize("required_for, who, must", MUST_ENROL)
 def test_7_7_a_required_factor_is_enrolled_at_sign_in_and_asked_for_afterwards(
     client, configure, required_for, who, must

@@ -19,6 +19,7 @@ from tests.support.second_factor import (
     take_second_step,
     unused_code,
 )
+from tests.support.standards import proves
 from tests.support.steps import (
     LOGIN,
     PASSWORD,
@@ -97,6 +98,7 @@ def test_11_5_a_session_with_proofs_too_weak_for_staff_must_add_the_second_facto
     assert client.get("/admin/").status_code == 200
 
 
+@proves("V8.4.2")
 def test_11_5_admin_forms_and_actions_need_a_recent_second_factor(client, clock):
     carol, alice = make_staff("carol"), make_user("alice")
     sign_in_twice(client, carol)

@@ -29,6 +29,7 @@ from tests.support.process import free_port
 from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, SETUP, enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.site import ROOT
+from tests.support.standards import proves
 from tests.support.steps import (
     CONFIRM,
     PASSWORD,
@@ -50,6 +51,7 @@ def answer(*words):
     return json.loads(printed_by(*words, "--json"))
 
 
+@proves("V6.3.2")
 def test_an_owner_link_makes_one_administrator_once(client):
     """The administrator's second factor is tested in test_11_administrator.py."""
     link = owner_link()
@@ -89,6 +91,7 @@ def test_send_test_mail_sends_at_once_or_says_what_is_wrong(settings, tmp_path):
             call_command("send_test_mail", address)
 
 
+@proves("V14.2.7")
 def test_prune_deletes_expired_rows_and_nothing_else(client, clock):
     make_user("alice")
     sign_in(client, "alice", remember="on")
@@ -108,6 +111,7 @@ def test_prune_deletes_expired_rows_and_nothing_else(client, clock):
     assert sign_up(Client(), "bob").url == CONFIRM
 
 
+@proves("V7.4.5")
 def test_end_sessions_revokes_the_listed_sessions_and_mails_the_owner(client):
     elsewhere, bob = Client(), signed_in(make_user("bob"))
     make_user("alice")
@@ -123,6 +127,7 @@ def test_end_sessions_revokes_the_listed_sessions_and_mails_the_owner(client):
     assert printed_by("list_sessions", "alice") == "username: alice\nsessions: none\n"
 
 
+@proves("V6.5.6")
 def test_reset_second_factor_removes_all_factors_and_sessions_and_mails_the_owner():
     carol, browser, bob = make_staff("carol"), Client(), make_staff("bob")
     sign_in_twice(browser, carol)
@@ -219,6 +224,7 @@ def test_revoke_key_revokes_the_only_key_with_that_beginning(alice):
         call_command("revoke_key", f"authsite_{key.pk}")
 
 
+@proves("V13.4.2")
 def test_production_is_the_default_and_every_missing_setting_is_named(tmp_path):
     """Invalid settings are tested in tests/common/test_config.py."""
     done = subprocess.run(

@@ -16,6 +16,7 @@ from tests.support.planting import PLANT
 from tests.support.process import LATER_SECONDS, Process, run, within
 from tests.support.services import Postgres
 from tests.support.site import ROOT, Site
+from tests.support.standards import proves
 from tests.support.steps import address_of, join, sign_in, sql
 
 NAME = "zqalice"
@@ -49,6 +50,7 @@ def restore(site, backup):
     shutil.copy(backup, site.data_dir / "db.sqlite3")
 
 
+@proves("V10.3.3")
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
 def test_no_mark_of_a_deleted_person_is_left_as_bytes_nor_after_restoring_a_backup(request, kind):
     env, redis = database(request, kind), None

@@ -12,6 +12,7 @@ from accounts.ops.openapi import CONFLICTS
 from accounts.ops.schema import REQUESTS
 from tests.support.openapi import METHODS, SCHEMA, description, operations, resolve, validator
 from tests.support.routes import ROUTES
+from tests.support.standards import proves
 from tests.support.urls import OPEN
 
 # These serve the description and are not part of it.
@@ -38,6 +39,7 @@ def test_the_description_is_valid_openapi_3_1_for_the_public_origin(described):
     assert [server["url"] for server in described["servers"]] == ["http://localhost:8000"]
 
 
+@proves("V3.5.6")
 def test_the_description_has_exactly_the_routes_and_methods_of_the_api(described):
     routed = {
         ("/api/v1/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(route.pattern)), method)

@@ -6,6 +6,7 @@ from tests.support.process import LATER_SECONDS, free_port, within
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.site import Site
 from tests.support.smtp import FORWARD
+from tests.support.standards import proves
 from tests.support.steps import CODE, code_in, join, same_browser, sign_in, sql
 
 OLD, NEW = secrets.token(48), secrets.token(48)
@@ -42,6 +43,7 @@ def second(site, code):
     return tokens
 
 
+@proves("V11.2.2")
 def test_keys_are_rotated_without_losing_sessions_or_queued_mail():
     nowhere = f"smtp+plain://127.0.0.1:{free_port()}"
     with Site(**BEFORE) as site:

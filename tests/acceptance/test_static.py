@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.processes import cpu_seconds, pss_mib
 from tests.support.site import Site
+from tests.support.standards import proves
 from tests.support.steps import LOGIN
 
 DOCS = "/api/v1/docs/"
@@ -42,6 +43,7 @@ def test_the_server_starts_quickly_and_in_little_memory(collected):
     assert pss_mib(collected.process.pid) < MOST_MIB
 
 
+@proves("V3.5.7", "V13.4.7")
 def test_static_files_have_hashed_names_and_are_sent_compressed(collected):
     client = collected.client()
     named = {path for page in (LOGIN, DOCS) for path in REFERENCE.findall(client.get(page).text)}

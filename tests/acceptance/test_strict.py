@@ -6,6 +6,7 @@ from tests.support.api import call
 from tests.support.apps import make_app
 from tests.support.signin import set_up
 from tests.support.site import CHEAP_HASHES, Site
+from tests.support.standards import proves
 
 SHORT, LONG = "seven ferries!", "seven ferries!!"
 
@@ -16,6 +17,7 @@ def site():
         yield site
 
 
+@proves("V6.3.6")
 def test_emailed_codes_neither_sign_in_nor_are_they_offered(site):
     client = site.client()
     page = client.get("/accounts/login/")
@@ -26,6 +28,7 @@ def test_emailed_codes_neither_sign_in_nor_are_they_offered(site):
     assert call("config/", client=client)["factors"] == ["passkey", "totp", "recovery_code"]
 
 
+@proves("V6.2.1")
 def test_a_new_password_has_fifteen_characters(site):
     assert "At least 15 characters" in site.client().get("/accounts/signup/").text
     person = {"username": "alice", "email": "alice@example.org"}
@@ -35,6 +38,7 @@ def test_a_new_password_has_fifteen_characters(site):
     assert (short.status, long.status) == (400, 201)
 
 
+@proves("V10.3.5")
 @pytest.mark.parametrize("scope, must", [("openid read", False), ("openid keys:write", True)])
 def test_an_app_that_may_change_something_must_bind_its_tokens(scope, must, db, settings):
     app = make_app(scope=scope)

@@ -46,6 +46,7 @@ from tests.support.second_factor import (
 from tests.support.second_steps import after_password
 from tests.support.signin import set_up, signed_in
 from tests.support.site import together
+from tests.support.standards import proves
 from tests.support.steps import (
     CODE,
     LOGIN,
@@ -75,6 +76,7 @@ def opens_the_admin(browser):
     return browser.get("/admin/").status_code == 200
 
 
+@proves("V6.3.3")
 def test_a_password_alone_opens_no_admin_page():
     carol = make_staff("carol", has_factor=False)
     enrolled(carol)
@@ -95,6 +97,7 @@ EVERYTHING = ("add", "change", "delete", "view")
 ALL = [f"{act}_{what}" for act in EVERYTHING for what in ("user", "group", "permission")]
 
 
+@proves("V15.3.3")
 def test_staff_with_every_permission_give_no_rights_and_change_no_staff():
     (carol, browser), group = staff_with(*ALL), Group.objects.create(name="Owners")
     others = [make_user("alice"), member("owner", "Superuser"), member("bob", "Support")]
@@ -124,6 +127,7 @@ def right(codename):
     return Permission.objects.get(codename=codename).pk
 
 
+@proves("V8.3.2")
 @pytest.mark.parametrize(
     "rights, subject",
     [
@@ -232,6 +236,7 @@ def test_setting_a_password_on_the_command_line_changes_no_other_field():
     assert alice.check_password("slow comet over the harbour")
 
 
+@proves("V1.2.1")
 @pytest.mark.parametrize("query", ["x " * 1500, "a\0b", "\ud800", TOO_LARGE])
 def test_no_search_causes_a_server_error(admin, query):
     text = query.encode("utf-8", "surrogatepass")
@@ -283,6 +288,7 @@ def shown(page):
     return [email for email in ADDRESSES if email in page.text]
 
 
+@proves("V14.2.6")
 def test_no_page_shows_an_auditor_a_whole_address_without_a_reason(alice):
     browser = desk("Auditor")
     sign_up(Client(), "bob")
@@ -296,6 +302,7 @@ def test_no_page_shows_an_auditor_a_whole_address_without_a_reason(alice):
         assert ("b…@example.org" in text, address_of("bob") in text) == (True, False), path
 
 
+@proves("V8.2.3")
 def test_no_call_of_the_api_tells_an_auditor_a_whole_address(alice):
     enrolled(member("carol", "Auditor"))
     sign_up(Client(), "bob")
@@ -327,6 +334,7 @@ def test_a_reason_shows_all_details_once_and_the_person_reads_who_looked(alice):
     assert (own.detail, own.reason) == ("alice", REASON)
 
 
+@proves("V16.3.2")
 def test_every_look_leaves_a_trace_even_if_people_do_not_see_it(alice, settings):
     set_up(settings, staff_views_shown="off")
     browser = desk("Auditor")
@@ -356,6 +364,7 @@ def test_without_a_proper_reason_nothing_is_shown(alice, reason):
     assert not alice.activity.filter(kind="details_read").exists()
 
 
+@proves("V7.5.3")
 def test_details_need_recent_authentication_a_role_and_a_post(alice, clock):
     browser = desk("Auditor")
     url = f"{page_of(alice)}details/"
@@ -563,6 +572,7 @@ def test_the_mailbox_or_the_password_alone_cannot_enrol_a_factor_for_staff(promo
     assert by_password.get(SETUP).status_code == 200
 
 
+@proves("V6.4.1")
 def test_an_enrolment_link_works_once_for_staff_without_a_factor(capsys):
     carol = make_user("carol", is_staff=True, last_login=make_user("bob").date_joined)
     call_command("enrolment_link", "carol")

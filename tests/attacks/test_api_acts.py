@@ -16,6 +16,7 @@ from tests.support.disputes import NEW, lock
 from tests.support.oauth_client import new_app
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import (
     PASSWORD,
     WRONG,
@@ -68,6 +69,7 @@ def do(act, token, alice, **credentials):
     return call(path.format(email=row), data, method=method, token=token, **credentials)
 
 
+@proves("V7.5.1", "V10.3.4")
 @pytest.mark.parametrize("act", ACTS)
 def test_a_credential_is_changed_only_within_ten_minutes_of_authentication(
     alice, clock, settings, act
@@ -163,6 +165,7 @@ def use(path, challenge, code):
     return call(CONFIRM[path], {"challenge": challenge, "code": code})
 
 
+@proves("V6.6.2")
 @pytest.mark.parametrize("path", ASK)
 def test_a_mailed_code_works_only_with_the_challenge_of_its_own_request(alice, path):
     """A thief who sees the code that the owner has asked for has another challenge."""
@@ -177,6 +180,7 @@ def test_a_mailed_code_works_only_with_the_challenge_of_its_own_request(alice, p
     assert use(path, owners, code).status == 200
 
 
+@proves("V6.5.5", "V6.6.3")
 @pytest.mark.parametrize("path", ASK)
 @pytest.mark.parametrize("tries, minutes", [(5, 0), (0, 10)])
 def test_a_mailed_code_allows_five_tries_and_ten_minutes(alice, clock, path, tries, minutes):

@@ -22,6 +22,7 @@ from tests.support.api_input import (
 )
 from tests.support.api_jwt import API, ME, TOKEN, call
 from tests.support.raw_http import EVIL
+from tests.support.standards import proves
 from tests.support.steps import PASSWORD
 
 ANSWERED = {"email/resend/", "token/revoke/"}
@@ -49,6 +50,7 @@ def raw_bodies(fields):
     return [*odd, b"{" + b", ".join([b'"%s": 1' % name] * 2_000) + b"}"]
 
 
+@proves("V1.3.12", "V2.2.1", "V15.3.5")
 def test_no_field_value_causes_a_server_error_or_a_partial_change(target):
     for to in CALLS:
         for name in to.fields:
@@ -65,6 +67,7 @@ def test_no_field_value_causes_a_server_error_or_a_partial_change(target):
             check((name, "[]"), target.send(to, {**rest, f"{name}[]": "a"}), 400, 401)
 
 
+@proves("V1.5.2", "V2.2.2")
 def test_no_body_causes_a_server_error_or_a_partial_change(target):
     many = json.dumps({str(i): i for i in range(4_000)}).encode()
     for to in CALLS:
@@ -78,6 +81,7 @@ def test_no_body_causes_a_server_error_or_a_partial_change(target):
     assert target.send(LOGIN, twice).short == (401, "invalid_credentials"), "the last one counts"
 
 
+@proves("V2.2.1", "V15.3.3")
 def test_an_unknown_field_is_named_in_the_error(target):
     for to in CALLS:
         for name in ("passwort", "token_typ_hint", "__proto__", "x" * 64):
@@ -106,6 +110,7 @@ JSONS = ("APPLICATION/JSON", "application/json;", "application/json ;x",
          "application/json; charset=utf-16", "application/json; charset=no-such")  # fmt: skip
 
 
+@proves("V1.5.3")
 def test_a_body_that_is_not_json_is_415_and_its_charset_is_ignored(target):
     head = b'--x\r\nContent-Disposition: form-data; name="token"; filename="a"\r\n\r\n'
     for to in CALLS:
@@ -154,6 +159,7 @@ ACCEPTS = ("", "text/html", "application/json;q=0", "x" * 5000, ";;;", "\xff",
            "application/json; a*=no-such''x", "text/html,*/*;q=" + "9" * 5000)  # fmt: skip
 
 
+@proves("V4.1.1")
 def test_the_answer_is_json_whatever_the_client_accepts(target):
     for accept in ACCEPTS:
         headers = {"Accept": accept, "Accept-Language": accept, "Accept-Encoding": accept}
@@ -206,6 +212,7 @@ def test_a_missing_slash_is_a_404_that_says_so_and_not_a_redirect(target):
     assert "slash" not in target.get(NO_CLIENT[:-1]).body["detail"]
 
 
+@proves("V4.1.4")
 def test_an_unsupported_method_is_405_with_an_allow_header(target):
     for path in (ME, TOKEN, LISTS[0], f"{API}users/", NO_CLIENT):
         for method in ("TRACE", "CONNECT", "FOO"):

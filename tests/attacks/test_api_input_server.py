@@ -15,6 +15,7 @@ from tests.support.api_input import (
 )
 from tests.support.api_jwt import API, ME, TOKEN, basic, call
 from tests.support.raw_http import END, raw
+from tests.support.standards import proves
 from tests.support.steps import PASSWORD, WRONG, code_in, member
 
 
@@ -33,6 +34,7 @@ def deep_bodies(name):
     yield from (b"[" * MEGABYTE, b'{"a":' * 100_000)
 
 
+@proves("V1.5.2")
 def test_deeply_nested_json_does_not_crash_the_server(server):
     """Without a limit, two anonymous requests of 54 KB would crash both server processes."""
     for to in CALLS:

@@ -6,6 +6,7 @@ from tests.support.api_keys import LOCKDOWN, REFUSED, is_alive, make, recent_tok
 from tests.support.nodes import AT_ONCE, browser_at
 from tests.support.races import confirmed
 from tests.support.site import together
+from tests.support.standards import proves
 from tests.support.steps import sql
 
 MOST = 50
@@ -87,6 +88,7 @@ RACES = [
 ]
 
 
+@proves("V2.3.4")
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_two_processes_never_leave_a_key_behind_or_exceed_the_maximum(nodes, race):
     for i in range(2):

@@ -8,6 +8,7 @@ from django.test import Client
 
 from tests.support.api_keys import is_alive, key_of, make, recent_token
 from tests.support.raw_http import END, raw
+from tests.support.standards import proves
 from tests.support.steps import make_user, member, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -19,6 +20,7 @@ def spellings(key):
     return [key, key.upper(), encoded, f"a{key}b", f"%61{key[1:]}"]
 
 
+@proves("V14.2.1")
 @pytest.mark.parametrize("prefix", ["authsite_", "authsite_client_"])
 def test_a_key_in_a_url_is_refused_without_a_query(django_assert_num_queries, prefix):
     """A valid key in the header does not help, so that a developer notices at the first try."""

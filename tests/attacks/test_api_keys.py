@@ -50,6 +50,7 @@ from tests.support.second_factor import set_up_authenticator, unused_code
 from tests.support.second_steps import mails_about, with_factor
 from tests.support.signin import signed_in
 from tests.support.site import ROOT
+from tests.support.standards import proves
 from tests.support.steps import LOGIN, make_user, outbox, path_of
 
 DOCS = ROOT / "docs" / "operating.md"
@@ -159,6 +160,7 @@ def elsewhere(key):
     ]
 
 
+@proves("V15.3.7")
 def test_a_key_is_accepted_only_as_a_bearer_token():
     """No other header and no body carries a key, and a key cannot be exchanged for a token."""
     key = key_of(make_user("alice"), "read write")
@@ -244,6 +246,7 @@ def test_changes_of_the_profile_cannot_flood_the_history():
     assert codes == [""] * 30 + ["throttled"]
 
 
+@proves("V16.2.1")
 def test_each_entry_of_the_history_names_the_key_that_caused_it():
     alice = make_user("alice")
     key = key_of(alice, "sessions:write", name="bot")
@@ -422,6 +425,7 @@ def end_by_call(user, key):
     assert (answer.status, answer.body) == (204, None)
 
 
+@proves("V13.3.4")
 def test_a_key_expires_within_a_year_unless_it_was_made_without_an_expiry(clock):
     make_user("alice")
     token, now = recent_token(), site_clock.now()
@@ -503,6 +507,7 @@ def expiry_mails():
     return [mail for mail in outbox() if mail.subject == events.KEY_EXPIRES.subject]
 
 
+@proves("V6.4.5")
 def test_the_owner_is_mailed_once_a_week_before_a_key_expires_and_can_lock_the_account(clock):
     alice = make_user("alice")
     key_of(alice, days=30, name="backup")

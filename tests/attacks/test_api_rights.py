@@ -30,6 +30,7 @@ from tests.support.api_keys import (
 from tests.support.routes import ROUTES
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import make_user, outbox, sign_in
 
 TOO_LITTLE = (403, "insufficient_scope")
@@ -42,6 +43,7 @@ def staff(role="Support", username="carol", **options):
     return staff_token(username, **options)
 
 
+@proves("V10.3.4")
 def test_the_staff_api_needs_a_second_factor_of_the_last_ten_minutes(clock, settings):
     set_up(settings, second_factor="off", access_token_seconds=3600)
     alice = make_user("alice")
@@ -96,6 +98,7 @@ def test_a_malformed_act_is_refused_by_the_name_of_its_field(fields):
     assert call(path, {}, token=token).status == 400
 
 
+@proves("V8.2.3", "V15.3.1")
 def test_no_answer_of_the_staff_api_contains_a_secret():
     alice, token = make_user("alice"), staff()
     seed, key, browser = enrolled(alice), key_of(alice), signed_in(alice)
@@ -179,6 +182,7 @@ def closed_calls():
                 yield method, str(entry.pattern)
 
 
+@proves("V8.2.1", "V10.3.2")
 def test_the_table_lists_every_endpoint_that_needs_credentials():
     assert set(closed_calls()) == CALLS.keys()
 
@@ -258,6 +262,7 @@ def test_keys_can_only_be_removed_more_than_ten_minutes_after_authentication(clo
     assert not is_alive(key)
 
 
+@proves("V8.2.2")
 def test_another_users_key_is_neither_visible_nor_revocable():
     alice, mallory = make_user("alice"), make_user("mallory")
     key = key_of(alice, name="mine")
@@ -431,6 +436,7 @@ def test_a_chain_of_exchanges_ends_after_exchange_seconds(person, settings, cloc
     assert is_good(last) is (seconds < LIFE or last != person["access"])
 
 
+@proves("V9.2.4")
 def test_an_exchange_cannot_change_the_audience_and_is_recorded(person):
     assert exchange(person["access"], audience=SERVICE).code == "invalid_target"
     assert exchange(person["access"], audience="http://testserver").status == 400
@@ -469,6 +475,7 @@ def test_a_session_ends_seven_days_after_its_last_refresh(person, clock):
         assert renew(token).code == "token_not_valid", "this does not count as reuse"
 
 
+@proves("V7.3.2", "V10.4.8")
 def test_no_chain_of_refreshes_outlives_thirty_days(person, clock):
     tokens = person
     for _ in range(4):

@@ -30,6 +30,7 @@ from tests.support.second_steps import (
     with_factor,
 )
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import (
     PASSWORD,
     WRONG,
@@ -234,6 +235,7 @@ def test_a_challenge_is_valid_for_five_minutes_stored_as_a_digest_and_then_prune
     assert not TokenChallenge.objects.exists()
 
 
+@proves("V6.6.3")
 def test_a_challenge_allows_five_codes_and_a_new_one_needs_the_password(clock):
     challenge, seed = first_step_of_alice()
     for _ in range(5):
@@ -288,6 +290,7 @@ def test_another_users_challenge_or_code_is_useless():
     assert claims_of(answer["access"])["sub"] == str(User.objects.get(username="mallory").pk)
 
 
+@proves("V6.6.2")
 def test_a_mailed_code_completes_only_the_challenge_that_requested_it(clock):
     with_factor()
     challenge, other = first_step(), first_step()
@@ -308,6 +311,7 @@ def test_a_mailed_code_completes_only_the_challenge_that_requested_it(clock):
     assert second_step(first_step(), mails_about(FINISH)[-1].code).code == "invalid_code"
 
 
+@proves("V6.5.1")
 @pytest.mark.parametrize("first", ["page", "call"])
 @pytest.mark.parametrize("kind", ["app", "recovery code"])
 def test_a_code_works_once_across_pages_and_api(clock, kind, first):
@@ -374,6 +378,7 @@ def test_basic_auth_with_a_password_works_only_if_the_setting_allows_it(settings
     assert call("me/", basic=f"{signed['access']}:x").status == 200
 
 
+@proves("V16.3.1")
 def test_calls_with_a_password_leave_one_entry_for_each_network_and_day_and_tell_of_new_ones(clock):
     """Without them, a thief with the password would read the account and leave no trace."""
     clock.set(clock.now().replace(hour=0, minute=0))

@@ -18,6 +18,7 @@ from tests.support.authorize import CHALLENGE, VERIFIER
 from tests.support.dpop import Key
 from tests.support.oauth_client import FORM, App, audience, browser_of, is_live, new_app, set_client
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import mail_to, make_user
 
 OTHER = "https://wiki.example.org"
@@ -65,6 +66,7 @@ def test_only_the_app_that_got_the_code_can_redeem_it_or_end_what_it_gave(app, b
     assert is_live(token)
 
 
+@proves("V2.2.3")
 @pytest.mark.parametrize(
     "form, error",
     [
@@ -265,6 +267,7 @@ def asked(token, *, method="GET"):
     return Browser().generic(method, USERINFO, headers={"Authorization": f"Bearer {token}"})
 
 
+@proves("V15.3.1")
 def test_userinfo_tells_what_the_token_grants(app, alice):
     token = app.sign_in(browser_of(alice), "openid email")["access_token"]
 
@@ -331,6 +334,7 @@ def test_no_cookie_counts_at_the_endpoints(app, alice):
     assert app.post("/oauth/token", grant_type="refresh_token").error == "invalid_request"
 
 
+@proves("V15.3.7")
 @pytest.mark.parametrize("path", ["token", "revoke", "introspect"])
 def test_endpoints_refuse_other_forms_of_a_request(app, path):
     url, good = f"/oauth/{path}", "grant_type=refresh_token&token=x"

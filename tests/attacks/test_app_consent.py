@@ -29,12 +29,14 @@ from tests.support.invitations import superuser
 from tests.support.logout import send_all
 from tests.support.oauth_client import FORM, HERE, VERIFIER, audience, browser_of, new_app
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import PASSWORD, make_user
 
 LOGOUT = "/oauth/logout"
 BYE = "https://paperless.example.org/bye"
 
 
+@proves("V7.6.2")
 def test_a_double_click_at_the_choice_of_an_account_is_no_consent(alice):
     browser, app = signed_in(alice), make_app(scope="openid email")
     page = begin(browser, app, prompt="select_account")
@@ -81,6 +83,7 @@ def test_a_disabled_app_gets_nobody_sent_to_it_by_an_error_or_by_cancelling(alic
         assert (answer.status_code, result(answer)) == (403, {})
 
 
+@proves("V14.2.6")
 def test_an_app_that_may_change_the_profile_does_not_thereby_read_it(alice):
     scope = "profile:read profile:write"
     app, session = new_app(scope=scope, audiences=[audience()]), browser_of(alice)

@@ -28,6 +28,7 @@ from tests.support.forgeries import Mint, by_hmac, join, key_of, unsigned
 from tests.support.oauth_client import App, browser_of, new_app, set_client
 from tests.support.process import slack
 from tests.support.receiver import PUBLIC, WITHIN, drip, hang, say
+from tests.support.standards import proves
 
 ENDPOINTS = ("/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/par")
 TOKEN_URL = "http://localhost:8000/oauth/token"
@@ -164,6 +165,7 @@ def test_no_token_of_this_site_is_an_assertion(app, alice):
         assert not is_accepted(app, given[name])
 
 
+@proves("V2.2.3")
 def test_an_app_authenticates_only_as_it_is_registered(app):
     wiki = new_app("Wiki")
     as_wiki = Mint(app.key, "ES256", app.mint().header, app.mint().claims)

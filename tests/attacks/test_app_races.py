@@ -27,6 +27,7 @@ from tests.support.nodes import AT_ONCE, browser_at
 from tests.support.races import WAITS, confirmed, times_in_history
 from tests.support.registration import REGISTER, VALID
 from tests.support.site import Site, together
+from tests.support.standards import proves
 from tests.support.steps import LOGOUT, sql
 
 # Holds the lock of the account, as a disconnection does, while a first-party app gets more scopes
@@ -319,6 +320,7 @@ def test_races_of_apps_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, f"apps{RACES.index(race)}")
 
 
+@proves("V15.4.3")
 def test_more_scopes_for_a_first_party_app_do_not_deadlock_with_a_disconnection(tmp_path, postgres):
     site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
     site.make_database()

@@ -29,6 +29,7 @@ from tests.support.oauth_client import (
 from tests.support.process import slack
 from tests.support.receiver import WITHIN, drip, say
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 
 WIKI = "https://wiki.example.org"
 API = f"{EVERYTHING} profile:read"
@@ -55,6 +56,7 @@ def test_a_refresh_token_of_an_app_is_useless_to_others(app, alice):
     assert app.refresh(newest).status == 200, "no thief has ended the session"
 
 
+@proves("V10.4.5")
 def test_a_refresh_token_that_was_replaced_ends_the_session(app, alice, clock):
     first = app.sign_in(browser_of(alice))
     second = app.refresh(first["refresh_token"])
@@ -67,6 +69,7 @@ def test_a_refresh_token_that_was_replaced_ends_the_session(app, alice, clock):
     assert alice.activity.filter(kind="token_reused").count() == 1
 
 
+@proves("V7.6.1")
 def test_signing_out_ends_all_tokens_but_refresh_tokens_with_offline_access_at_once(app, alice):
     browser = browser_of(alice)
     staying, leaving = app.sign_in(browser), app.sign_in(browser, "openid")
@@ -135,6 +138,7 @@ def test_a_refresh_is_accepted_while_the_person_has_what_the_app_requires(alice)
     assert app.refresh(token).status == 200
 
 
+@proves("V9.2.4")
 def test_the_audience_of_tokens_cannot_be_changed_at_the_token_endpoint(alice, settings):
     set_up(settings, token_audiences=(WIKI,))
     app = new_app(audiences=[WIKI])
@@ -198,6 +202,7 @@ def test_a_slow_or_endless_answer_is_cut_off(alice, receiver, monkeypatch):
     assert LogoutNotice.objects.count() == 2
 
 
+@proves("V12.3.2")
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # without the defence
 def test_a_server_with_a_certificate_of_somebody_else_gets_no_token(alice, receiver, settings):
     ended(alice, told_at(receiver.url(host="localhost")))
@@ -219,6 +224,7 @@ def logout_token(alice, app, receiver):
     return receiver.tokens()[-1]
 
 
+@proves("V9.2.2")
 def test_a_logout_token_opens_nothing(alice, receiver):
     app = new_app()
     token = logout_token(alice, app, receiver)

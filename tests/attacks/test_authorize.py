@@ -36,6 +36,7 @@ from tests.support.oauth_client import FORM, browser_of, new_app
 from tests.support.passkeys import REAUTHENTICATE, add_passkey, options_of, signs_in
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import LOGOUT, make_user, sign_in
 from tests.support.webauthn import Passkey
 
@@ -45,6 +46,7 @@ def app():
     return make_app(scope="openid profile email")
 
 
+@proves("V3.7.2")
 @pytest.mark.parametrize("changes", [{"response_type": "token"}, {"scope": "everything"}], ids=str)
 def test_a_wrong_request_of_an_app_that_nobody_has_checked_leads_nowhere(db, changes):
     unchecked = make_app("Shop", is_verified=False)

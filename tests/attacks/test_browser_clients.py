@@ -13,12 +13,14 @@ from tests.support.api import call, exchange, get_tokens, is_good, renew, second
 from tests.support.api_browser import HEADERS, ORIGIN, App
 from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import WRONG, make_user, outbox
 
 DEAD = (401, "token_not_valid")
 DAY = 24 * 3600
 
 
+@proves("V10.1.1")
 def test_the_refresh_token_is_in_an_httponly_cookie_and_in_no_body(clock):
     alice, app = make_user("alice"), App()
     enrolled(alice)
@@ -201,6 +203,7 @@ def test_a_page_of_another_origin_is_refused_without_a_query(app, django_assert_
         assert_refused(app, act, django_assert_num_queries)
 
 
+@proves("V3.5.2")
 def test_a_request_without_the_custom_header_is_refused(app, django_assert_num_queries):
     values = (None, "", "XMLHttpRequest", "Authsite", "authsite2", "authsite, x", "x, authsite")
     for act, value in itertools.product(CALLS, values):
@@ -216,6 +219,7 @@ def test_the_site_and_an_allowed_origin_are_served(app, origin):
     assert [app.renew().status, app.sign_in().status, app.sign_out().status] == [200, 200, 204]
 
 
+@proves("V3.5.2")
 def test_a_content_type_that_a_form_can_send_is_refused(app):
     """Forms cannot send JSON, and neither can a ``fetch`` without a preflight."""
     before = state()
@@ -258,6 +262,7 @@ def allowed_origin(db, settings):
     settings.CORS_ALLOWED_ORIGINS = [ALLOWED]
 
 
+@proves("V3.4.2")
 def test_an_allowed_origin_may_send_credentials_and_read_answers(allowed_origin):
     for path in ("session/", "session/refresh/", "me/", "keys/"):
         before = preflight(f"/api/v1/{path}", ALLOWED)
@@ -286,6 +291,7 @@ def test_an_allowed_origin_may_read_errors_and_the_request_id(allowed_origin):
         assert "x-request-id" in answer["Access-Control-Expose-Headers"].lower()
 
 
+@proves("V3.4.2")
 def test_no_other_origin_may_call_or_read(allowed_origin, settings):
     origins = [origin for origin in ELSEWHERE if origin and origin.isprintable()]
     for allowed in ([ALLOWED], []):

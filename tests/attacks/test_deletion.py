@@ -27,6 +27,7 @@ from tests.support.second_factor import CHALLENGE, unused_code
 from tests.support.second_steps import with_factor
 from tests.support.signin import signed_in
 from tests.support.social import round_trip
+from tests.support.standards import proves
 from tests.support.steps import (
     WRONG,
     by_mail,
@@ -183,6 +184,7 @@ def test_strangers_do_not_learn_that_an_account_will_be_deleted(alice):
     assert any(mail.to == "alice@example.org" for mail in outbox())
 
 
+@proves("V7.4.2")
 def test_apps_lose_the_account_at_once(alice):
     app = new_app()
     signed_in(alice)

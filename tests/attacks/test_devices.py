@@ -19,6 +19,7 @@ from tests.support.authorize import allow
 from tests.support.devices import PAGE, ask, let_in, new_device, poll, type_code
 from tests.support.oauth_client import Answer, browser_of, new_app, set_client
 from tests.support.signin import signed_in
+from tests.support.standards import proves
 from tests.support.steps import LOGOUT, mail_to, make_user, sign_in
 
 
@@ -353,6 +354,7 @@ def test_only_a_public_app_may_register_an_address_on_a_device(uri):
         uris.check(uri, is_public=False)
 
 
+@proves("V1.2.2")
 @pytest.mark.parametrize("uri", ["", *HOSTILE, f"https://app.example.org/{'a' * 1000}"])
 def test_an_address_that_others_could_receive_or_that_runs_code_is_refused(uri):
     with pytest.raises(ValidationError):

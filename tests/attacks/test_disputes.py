@@ -53,6 +53,7 @@ from tests.support.second_factor import (
 )
 from tests.support.second_factor import set_up_authenticator as adds_an_app
 from tests.support.signin import signed_in
+from tests.support.standards import proves
 from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 from tests.support.webauthn import registered
 
@@ -475,6 +476,7 @@ def test_an_owner_without_the_mailbox_stops_the_thiefs_request_and_recovers(home
     assert recovery.running(alice()) is None
 
 
+@proves("V6.4.4")
 def test_the_mailbox_alone_must_wait_and_whoever_can_open_the_account_can_object(alice, clock):
     clock.advance(days=8)
     users.confirm_email(alice, "second@example.org")
@@ -541,6 +543,7 @@ def test_an_objection_counts_until_the_new_password_is_saved(alice, clock, monke
     assert reloaded(alice).is_locked_down
 
 
+@proves("V6.4.4")
 def test_staff_cannot_recover_by_waiting_or_remove_their_factors(clock):
     carol = make_user("carol", is_staff=True)
     seed = enrolled(carol)

@@ -29,6 +29,7 @@ from tests.support.logout import ended, send_all
 from tests.support.oauth_client import App
 from tests.support.receiver import say
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import make_user
 
 ASK = {"redirect_uri": REDIRECT}
@@ -69,6 +70,7 @@ def test_a_document_in_the_private_network_is_not_read(
     assert (connections, host.count) == (set(), 0)
 
 
+@proves("V13.2.4")
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -162,6 +164,7 @@ def test_another_browser_cannot_continue_a_request_that_waits(host, browser):
     assert host.count == 0
 
 
+@proves("V3.5.8")
 def test_images_and_frames_of_other_sites_cause_no_request(host, browser):
     for kind in ("image", "iframe", "empty"):
         answer = browser.get(address(host.app, **ASK), headers={"Sec-Fetch-Dest": kind})

@@ -18,6 +18,7 @@ from tests.support.authorize import PAR, VERIFIER, begin, query, result
 from tests.support.dpop import ME, TOKEN, USERINFO, Key, get
 from tests.support.oauth_client import audience, browser_of, new_app, set_client
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import make_user
 from tests.support.wsgi import Applications, answer, environ
 
@@ -45,6 +46,7 @@ def sign_in(app, browser, key):
     return given
 
 
+@proves("V10.3.5")
 def test_a_stolen_access_token_is_useless_without_its_key(app, browser, key):
     token = sign_in(app, browser, key)["access_token"]
     other = sign_in(app, browser, key)["access_token"]

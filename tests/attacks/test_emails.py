@@ -27,6 +27,7 @@ from tests.support.administration import desk
 from tests.support.api import call
 from tests.support.disputes import lock
 from tests.support.signin import signed_in
+from tests.support.standards import proves
 from tests.support.steps import (
     CODE,
     CONFIRM,
@@ -158,6 +159,7 @@ def steal(alice):
     return thief
 
 
+@proves("V6.3.7")
 @pytest.mark.parametrize("words", ["primary email address was changed", "was removed", "was added"])
 def test_a_link_mailed_to_the_former_email_locks_a_stolen_account_and_its_owner_gets_it_back(
     alice, words

@@ -11,6 +11,7 @@ from accounts.exports.services import ExportGone
 from tests.support.api import call, get_tokens
 from tests.support.api_keys import key_of
 from tests.support.signin import signed_in
+from tests.support.standards import proves
 from tests.support.steps import make_user
 
 DATA = "/accounts/data/"
@@ -63,6 +64,7 @@ def test_of_two_requests_for_the_file_at_once_one_gets_it(alice, made):
         services.fetch(second, services.Actor())
 
 
+@proves("V11.3.3")
 def test_the_stored_file_is_encrypted(made):
     (part,) = ExportPart.objects.all()
 

@@ -8,6 +8,7 @@ import pytest
 from accounts.passwords import services as passwords
 from accounts.throttle.limits import LOGIN_SUBSCRIBER
 from accounts.throttle.models import StoredBudget
+from tests.support.standards import proves
 from tests.support.steps import PASSWORD
 from tests.support.wsgi import Applications, answer, environ
 
@@ -40,6 +41,7 @@ def test_the_short_path_refuses_a_flood_as_django_does(flooded, more):
     assert int(found.headers["retry-after"]) > 0
 
 
+@proves("V15.2.2")
 def test_refusing_a_flood_costs_one_statement_and_no_hash(
     flooded, monkeypatch, django_assert_num_queries
 ):

@@ -23,6 +23,7 @@ from tests.support.authorize import AUTHORIZE
 from tests.support.forward import CALLBACK, CHECK, MALLORY, PEER, SHOP, WIKI, Visitor, protect
 from tests.support.oauth_client import FORM, VERIFIER
 from tests.support.signin import set_up
+from tests.support.standards import proves
 from tests.support.steps import make_user
 from tests.support.wsgi import Applications, answer
 
@@ -126,6 +127,7 @@ def test_only_a_registered_host_in_its_one_spelling_is_answered(visitor, client,
     assert EVIL not in found.text
 
 
+@proves("V4.1.3")
 def test_headers_of_peers_that_are_no_proxies_say_nothing(visitor):
     """Neither does a proxy's own address that mallory claims."""
     for more in ({"REMOTE_ADDR": MALLORY}, {"REMOTE_ADDR": MALLORY, "HTTP_X_FORWARDED_FOR": PEER}):

@@ -14,6 +14,7 @@ from accounts.common.logs import REQUEST_ID
 from tests.support.raw_http import END, EVIL, HEADERS, missing_headers, raw
 from tests.support.signin import set_up
 from tests.support.site import text_of
+from tests.support.standards import proves
 from tests.support.steps import CONFIRM, LOGIN, sign_up
 
 
@@ -30,6 +31,7 @@ def test_poisoned_host_headers_do_not_reach_the_links_in_mails(site):
     assert "HTTP/1.1 400" in raw(site, f"GET http://{EVIL}{LOGIN} HTTP/1.1\r\nHost: {EVIL}\r\n\r\n")
 
 
+@proves("V4.1.2", "V12.2.1")
 @pytest.mark.django_db
 def test_4_2_plain_http_redirects_whatever_headers_an_untrusted_client_sends(settings):
     settings.SECURE_SSL_REDIRECT = True
@@ -45,6 +47,7 @@ def test_4_2_plain_http_redirects_whatever_headers_an_untrusted_client_sends(set
     assert trusted.get(LOGIN, headers=says_https | {"Host": "testserver"}).status_code == 200
 
 
+@proves("V4.1.4", "V13.4.4")
 def test_unsupported_methods_are_405(site):
     for method in ("TRACE", "TRACK", "CONNECT", "PROPFIND", "FOO"):
         answer = raw(site, f"{method} / HTTP/1.1\r\nHost: {{host}}\r\n{END}X-Secret: echo\r\n\r\n")
@@ -54,6 +57,7 @@ def test_unsupported_methods_are_405(site):
         assert site.client().request(method, LOGIN).status in {403, 405}, method
 
 
+@proves("V1.5.3", "V4.2.1", "V4.2.2")
 @pytest.mark.parametrize(
     "framing",
     ["Content-Length: 4\r\nContent-Length: 9", "Content-Length: 4, 9", "Content-Length: +4",
@@ -115,6 +119,7 @@ def test_a_malformed_content_type_causes_no_server_error_and_no_missing_header(s
             assert missing_headers(answer.headers) == [], (path, content_type)
 
 
+@proves("V3.2.1", "V3.4.4", "V3.4.5", "V3.4.6", "V3.4.8", "V3.5.8", "V4.1.1", "V13.4.6")
 def test_every_answer_has_the_security_headers(site):
     for path, status in {
         **{"/": 302, LOGIN: 200, "/nowhere/": 404, "/static/app.css": 200, "/static/no": 404},
@@ -127,6 +132,7 @@ def test_every_answer_has_the_security_headers(site):
         assert "granian" not in str(answer.headers).lower()
 
 
+@proves("V16.3.4", "V16.5.1", "V16.5.4")
 @pytest.mark.django_db
 def test_a_500_has_the_security_headers_its_request_id_and_no_details(monkeypatch):
     from accounts.ops import public_views
@@ -148,6 +154,7 @@ def test_a_500_has_the_security_headers_its_request_id_and_no_details(monkeypatc
     assert REQUEST_ID.get() == ""
 
 
+@proves("V13.4.2")
 @pytest.mark.django_db
 def test_dev_mail_is_shown_only_to_this_machine_without_a_proxy_in_development(settings):
     assert Browser().get("/dev/mail/").status_code == 200
@@ -170,6 +177,7 @@ def test_a_body_larger_than_any_form_is_refused_with_413():
         assert Browser().get("/accounts/login/", **environ).status_code == 413, digits
 
 
+@proves("V13.3.2", "V16.4.2")
 def test_files_that_the_site_writes_are_unreadable_to_other_users_of_the_machine(site):
     sign_up(site.client(), "closed")
     site.wait_for_mail(to="closed@")

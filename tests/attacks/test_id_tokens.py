@@ -27,6 +27,7 @@ from tests.support.process import slack
 from tests.support.receiver import JSON, say
 from tests.support.signin import signed_in
 from tests.support.social import come_back, configured, go, round_trip
+from tests.support.standards import proves
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -140,6 +141,7 @@ CLAIMS: dict[str, Json] = {
 }
 
 
+@proves("V6.8.4", "V10.1.2", "V10.5.1", "V10.5.4")
 @pytest.mark.parametrize("case", CLAIMS)
 def test_10_2_an_id_token_with_a_wrong_claim_is_refused(op, case):
     op.metadata = {"userinfo_endpoint": None}
@@ -159,6 +161,7 @@ WHOLE: dict[str, Callable[[str], Any]] = {
 }
 
 
+@proves("V6.8.2")
 @pytest.mark.parametrize("case", WHOLE)
 def test_a_malformed_id_token_is_refused(op, case):
     made = op._id_token
@@ -187,6 +190,7 @@ def test_userinfo_that_is_malformed_or_of_another_subject_is_refused(op, body):
     assert_refused(op)
 
 
+@proves("V10.2.2")
 @pytest.mark.parametrize("iss", [None, "https://mallory.example", "{}/"])
 def test_rfc_9207_an_answer_from_another_issuer_is_refused_before_the_code_is_sent(op, iss):
     browser = Client()
@@ -219,6 +223,7 @@ def second(op, settings):
         yield second
 
 
+@proves("V6.8.1", "V10.5.2")
 def test_the_same_subject_at_a_second_issuer_is_another_user(op, second):
     round_trip(Client(), op, Person("1", username="alice"))
 
@@ -375,6 +380,7 @@ def test_an_identity_cannot_be_connected_to_a_second_account(op):
     assert owners() == [("alice", "alice-1")]
 
 
+@proves("V6.8.4")
 def test_only_a_users_own_identity_reauthenticates_them(op, clock):
     round_trip(Client(), op, Person("alice-1", username="alice"))
     mallory, mine = signed_in(make_user("mallory")), Person("mallory-1")
@@ -452,6 +458,7 @@ ODD_KEYS: dict[str, tuple[Json, Json, Sign]] = {
 }
 
 
+@proves("V6.8.2")
 @pytest.mark.parametrize("case", SIGNATURES)
 def test_an_id_token_that_the_published_key_did_not_sign_is_refused(op, case):
     head, sign = SIGNATURES[case]
@@ -481,6 +488,7 @@ def test_an_unfit_key_of_the_provider_is_refused_quickly(op, case):
     assert time.monotonic() - began < 5 * slack()
 
 
+@proves("V11.6.1")
 @pytest.mark.parametrize("bits, good", [(1024, False), (2048, True)])
 def test_an_rsa_key_needs_at_least_2048_bits(op, bits, good):
     """RFC 7518 section 3.3."""

@@ -24,6 +24,7 @@ from tests.support.forgeries import (
     mint_with,
     unsigned,
 )
+from tests.support.standards import proves
 from tests.support.steps import make_user
 from tests.support.wsgi import Program
 
@@ -41,6 +42,7 @@ def mint():
     return mint_with("ES256")
 
 
+@proves("V9.1.2")
 def test_1_3_an_unsigned_token_is_refused_in_every_spelling_of_none(mint):
     signature = decoded(mint.token().split(".")[2])
     tokens = {"bare": join({"alg": "none"}, mint.claims, unsigned)}
@@ -88,6 +90,7 @@ def test_1_2_cve_2017_11424_cve_2022_29217_public_keys_cannot_sign_tokens(any_mi
     assert accepted(tokens) == []
 
 
+@proves("V9.1.3")
 def test_keys_in_or_linked_from_a_token_are_neither_used_nor_fetched(mint):
     own = keys.generate("ES256")
     jwk, sign = keys.public_jwk(own), by_key(own, "ES256")
@@ -118,6 +121,7 @@ def test_keys_in_or_linked_from_a_token_are_neither_used_nor_fetched(mint):
             listener.accept()
 
 
+@proves("V9.1.1")
 def test_1_3_a_token_that_was_changed_anywhere_is_refused(any_mint):
     token = any_mint.token()
     statuses = [answer.status for answer in answers_to(Program(), token)]
@@ -154,6 +158,7 @@ def test_1_3_a_token_that_was_changed_anywhere_is_refused(any_mint):
     assert accepted(tokens) == []
 
 
+@proves("V11.2.5")
 def test_cve_2022_21449_malformed_ecdsa_signatures_are_refused_and_a_twin_is_revoked_too(mint):
     """Anybody can turn the signature (r, s) into its twin (r, -s), so both must be one token."""
     signed, _, signature = (token := mint.token()).rpartition(".")
@@ -196,6 +201,7 @@ def test_a_signing_key_cannot_sign_under_the_id_of_another_key():
     assert accepted(crossed) == []
 
 
+@proves("V9.1.2")
 def test_another_algorithm_of_the_same_key_is_refused():
     mint = mint_with("RS256")
     tokens = {}

@@ -19,6 +19,7 @@ from tests.support.api import call, exchange, get_tokens, is_good, renew
 from tests.support.api_jwt import REFUSED, accepted, answers_to, is_refused
 from tests.support.forgeries import Json, join, mint_of, mint_with
 from tests.support.signin import signed_in
+from tests.support.standards import proves
 from tests.support.steps import make_user, sign_up
 from tests.support.wsgi import Program
 
@@ -58,6 +59,7 @@ def test_cve_2026_32597_a_signed_token_with_an_unexpected_header_is_refused(mint
     assert accepted(tokens) == []
 
 
+@proves("V15.3.5")
 def test_a_missing_claim_or_one_of_another_type_is_refused(mint):
     tokens = {}
     for claim in ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "scope", "auth_time",
@@ -80,6 +82,7 @@ def test_a_missing_claim_or_one_of_another_type_is_refused(mint):
     assert accepted(tokens) == []
 
 
+@proves("V9.2.3")
 def test_cve_2024_53861_issuer_and_audience_are_compared_as_a_whole(mint, settings):
     origin = settings.AUTHSITE.origin
     assert mint.claims["iss"] == mint.claims["aud"] == origin
@@ -93,6 +96,7 @@ def test_cve_2024_53861_issuer_and_audience_are_compared_as_a_whole(mint, settin
         assert accepted({f"{other}": mint.token(**{claim: other}) for other in others}) == []
 
 
+@proves("V9.2.3", "V10.3.1")
 def test_a_token_for_another_service_is_refused_here_but_can_be_verified(settings):
     before = settings.AUTHSITE
     settings.AUTHSITE = dataclasses.replace(before, token_audiences=(OTHER,))
@@ -111,6 +115,7 @@ def test_a_token_for_another_service_is_refused_here_but_can_be_verified(setting
     assert is_refused(for_there)
 
 
+@proves("V9.2.1")
 def test_1_4_a_token_is_valid_for_exactly_300_seconds(mint, clock):
     now, token = mint.claims["iat"], mint.token()
     assert mint.claims["exp"] == now + get_tokens()["expires_in"] == now + 300
@@ -150,6 +155,7 @@ def test_no_token_may_outlive_its_signing_key(mint):
     assert accepted({f"{end}"[:40]: mint.token(exp=end) for end in ends}) == []
 
 
+@proves("V9.2.2")
 def test_a_token_signed_for_another_purpose_is_no_access_token(mint):
     kinds = ("refresh", "id", "sliding", "Access", "access ", "challenge", "bearer")
     person = {name: mint.claims[name] for name in ("iss", "sub", "aud", "exp", "iat")}
@@ -203,6 +209,7 @@ def ids(good):
     ]
 
 
+@proves("V10.3.3")
 def test_a_malformed_subject_or_session_id_is_refused_without_a_query(mint):
     """Without a query, no database can fail on the value."""
     for claim in ("sub", "sid"):
@@ -244,6 +251,7 @@ def test_a_browser_session_is_refused_as_the_session_of_a_token(mint):
     assert browser.get("/").status_code == 200, "the session is not revoked"
 
 
+@proves("V10.3.2")
 def test_an_unknown_scope_gives_no_rights(mint):
     """An unknown scope is valid, because another service may define its own."""
     for scope in ("", " ", "admin", "READ", "read:profile", "profile", "profile:", ":read", "*",

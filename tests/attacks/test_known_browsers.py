@@ -11,6 +11,7 @@ from tests.support.passkeys import REAUTHENTICATE, times_in_history
 from tests.support.second_factor import enrolled
 from tests.support.second_steps import TRUSTED, browser, needs_second_step, trusting_browser
 from tests.support.signin import SIGNED_UP, request_of, set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import (
     LOGOUT,
     PASSWORD,
@@ -118,6 +119,7 @@ def test_a_stolen_session_does_not_make_its_browser_known():
     assert since(thief, alice) is None
 
 
+@proves("V6.3.5")
 def test_a_copy_of_a_known_browser_in_a_new_network_is_reported_once(clock):
     make_user("alice")
     here = browser()

@@ -15,6 +15,7 @@ from accounts.users.models import EmailAddress, User
 from tests.support.api import get_tokens
 from tests.support.lockdown import change_password, lock_down, switch_off
 from tests.support.signin import SIGNED_UP, signed_in
+from tests.support.standards import proves
 from tests.support.steps import (
     LOGIN,
     PASSWORD,
@@ -59,6 +60,7 @@ def is_locked(username="alice"):
     return not User.objects.get(username=username).has_usable_password()
 
 
+@proves("V3.5.3")
 @pytest.mark.parametrize("method", ["get", "head", "options", "put"])
 def test_a_mail_scanner_that_opens_the_lock_link_does_not_lock_the_account(method):
     browser, link = signed_in_with_notice()
@@ -222,6 +224,7 @@ def test_a_lockdown_revokes_all_sessions_keeps_the_history_and_says_what_to_do(b
     assert LOCKDOWN not in str(mail.body)
 
 
+@proves("V6.4.6")
 def test_the_operator_reopens_a_locked_account_with_a_new_password(browsers, monkeypatch):
     lock_down(User.objects.get())
 
@@ -375,6 +378,7 @@ def secret_of(link):
     return link.rstrip("/").rpartition("/")[2]
 
 
+@proves("V6.5.1")
 def test_a_mailed_code_works_once_and_only_in_the_browser_that_requested_it():
     """Requests by others do not invalidate the code."""
     make_user("alice")
@@ -391,6 +395,7 @@ def test_a_mailed_code_works_once_and_only_in_the_browser_that_requested_it():
     assert not is_signed_in(hers)
 
 
+@proves("V6.5.5")
 def test_a_mailed_code_is_invalid_after_five_tries_ten_minutes_or_a_change(clock):
     alice = make_user("alice")
     guessed, late, changed = Client(), Client(), Client()
@@ -411,6 +416,7 @@ def test_a_mailed_code_is_invalid_after_five_tries_ten_minutes_or_a_change(clock
     assert not is_signed_in(changed)
 
 
+@proves("V1.3.11")
 def test_cve_2019_19844_mails_go_to_the_stored_email_and_not_to_the_typed_one():
     make_user("alice", email="alice@example.org")
     make_user("mallory", is_active=False)

@@ -13,6 +13,7 @@ from tests.support.process import within
 from tests.support.races import CONNECT, HANGS, WORKS
 from tests.support.receiver import Receiver, hang, say
 from tests.support.site import CHEAP_HASHES, Site
+from tests.support.standards import proves
 from tests.support.steps import LOGOUT, join, sql
 
 
@@ -35,6 +36,7 @@ def signed_in_to(site, receiver, paths):
     return browser
 
 
+@proves("V7.6.1")
 def test_each_app_is_told_once_within_five_seconds_while_others_hang(nodes):
     site, second, receiver = nodes
     with second:

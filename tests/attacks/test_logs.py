@@ -23,6 +23,7 @@ from tests.support.second_factor import (
     seed_on,
 )
 from tests.support.site import ROOT, Client, production, text_of
+from tests.support.standards import proves
 from tests.support.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, address_of, code_in
 from tests.support.virtualenvs import environment
 
@@ -188,6 +189,7 @@ class Journey:
         self.own()
 
 
+@proves("V16.2.4", "V16.2.5")
 def test_in_production_each_log_line_is_json_without_secrets(tmp_path):
     with production(tmp_path, "https://authsite.example", METRICS_TOKEN=TOKEN) as site:
         journey = Journey(site)

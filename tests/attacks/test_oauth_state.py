@@ -11,6 +11,7 @@ from accounts.users.models import Identity, User
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
 from tests.support.social import come_back, configured, go, round_trip
+from tests.support.standards import proves
 from tests.support.steps import LOGOUT, is_signed_in, make_user, sign_in
 
 CALLBACK = "/accounts/oidc/acme/login/callback/"
@@ -32,6 +33,7 @@ def assert_refused(answer, op):
     assert not Identity.objects.exists()
 
 
+@proves("V10.2.1")
 def test_a_missing_or_wrong_state_is_refused(op):
     browser = Client()
     url = go(browser)
@@ -85,6 +87,7 @@ def test_an_error_answer_uses_up_the_state(op):
     assert_refused(come_back(browser, answer), op)
 
 
+@proves("V10.1.2")
 def test_the_state_of_another_browser_signs_nobody_in(op):
     """Login CSRF: alice's browser opens the callback URL of mallory's sign-in."""
     mallory, alice = Client(), Client()
@@ -98,6 +101,7 @@ def test_the_state_of_another_browser_signs_nobody_in(op):
     assert not User.objects.exists()
 
 
+@proves("V10.2.2")
 def test_mix_up_the_state_of_one_provider_is_refused_from_another(op):
     browser = Client()
 
@@ -165,6 +169,7 @@ def test_the_sixth_tab_invalidates_only_the_state_of_the_first(op):
     assert come_back(browser, answers[1]).url == "/"
 
 
+@proves("V7.6.2")
 def test_a_get_request_starts_no_sign_in_at_a_provider(op):
     """Login CSRF by an image on another site."""
     answer = Client().get("/accounts/oidc/acme/login/", {"act": "connect"})

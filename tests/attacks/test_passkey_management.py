@@ -28,6 +28,7 @@ from tests.support.passkeys import (
 from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.second_steps import after_password
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.webauthn import ADD, ATTESTED, PASSKEYS, PRESENT, VERIFIED, Passkey, registered
 
 
@@ -46,6 +47,7 @@ def test_a_passkey_cannot_be_added_twice_or_to_another_account():
     assert signs_in(passkey)
 
 
+@proves("V2.3.2")
 def test_the_number_of_passkeys_of_an_account_is_limited():
     alice = person()
     for _ in range(passkeys.MOST_PASSKEYS):

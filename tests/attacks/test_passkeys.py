@@ -35,6 +35,7 @@ from tests.support.second_factor import (
 )
 from tests.support.second_steps import RESET, after_password, needs_second_step, trusting_browser
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -87,6 +88,7 @@ def test_viewing_or_failing_the_passkey_sign_in_creates_no_row_and_no_session(
     assert browser.get(f"{LOGIN_PASSKEY}?next=/help/").url == f"{LOGIN}?next=/help/"
 
 
+@proves("V6.7.2")
 def test_cve_2022_42731_a_passkey_challenge_works_once(clock):
     alice, passkey = owner()
     browser = Client()
@@ -279,6 +281,7 @@ def test_the_same_answer_sent_twice_is_not_reported_as_a_copied_passkey():
     assert times_in_history(alice, "passkey_suspect") == 0
 
 
+@proves("V6.5.6")
 def test_a_removed_passkey_is_refused_and_the_browser_is_told_to_delete_it():
     _alice, passkey = owner()
     browser = Client()

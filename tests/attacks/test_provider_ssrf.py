@@ -12,6 +12,7 @@ from tests.support.document_host import resolve
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.receiver import PUBLIC, WITHIN
 from tests.support.social import come_back, configured, go, round_trip
+from tests.support.standards import proves
 
 LOGIN = "/accounts/oidc/acme/login/"
 PATHS = ["/.well-known/openid-configuration", "/token", "/jwks", "/userinfo"]
@@ -33,6 +34,7 @@ def use_dns(monkeypatch, settings, op, *answers):
     configured(settings, op.setting())
 
 
+@proves("V1.3.6", "V13.2.5")
 @pytest.mark.parametrize("endpoint", CALLED)
 def test_10_4_endpoints_of_a_public_issuer_cannot_be_in_the_private_network(
     op, connections, endpoint
@@ -51,6 +53,7 @@ def test_10_4_endpoints_of_a_public_issuer_cannot_be_in_the_private_network(
     assert not User.objects.exists()
 
 
+@proves("V4.2.5")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_an_endpoint_that_is_no_http_url_is_refused(op, endpoint):
     for url in (
@@ -77,6 +80,7 @@ def test_an_https_issuer_cannot_have_http_endpoints(op, settings, monkeypatch, e
     assert Client().post(LOGIN).status_code == 302
 
 
+@proves("V10.5.3")
 @pytest.mark.parametrize("said", ["{}/", "{}0", "https://mallory.example", None, ["{}"]], ids=str)
 def test_a_discovery_document_of_another_issuer_is_refused(op, said):
     op.metadata = {"issuer": said.format(op.issuer) if isinstance(said, str) else said}
@@ -84,6 +88,7 @@ def test_a_discovery_document_of_another_issuer_is_refused(op, said):
     assert Client().post(LOGIN).status_code == 400
 
 
+@proves("V15.3.2")
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("status", [302, 307])
 def test_no_redirect_is_followed(op, path, status):
@@ -107,6 +112,7 @@ def test_no_redirect_is_followed(op, path, status):
     assert not User.objects.exists()
 
 
+@proves("V1.3.6")
 def test_dns_rebinding_does_not_reach_the_private_network(op, settings, connections, monkeypatch):
     """The name gets another IP address between discovery and the token request."""
     use_dns(monkeypatch, settings, op, [PUBLIC], ["127.0.0.2"])

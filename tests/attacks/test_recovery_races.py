@@ -13,6 +13,7 @@ from tests.support.races import (
 )
 from tests.support.recovery_races import CHANGE, EMAIL, NEW, RESET, mailed, opens, waiting
 from tests.support.site import Client, together
+from tests.support.standards import proves
 from tests.support.steps import PASSWORD, same_browser, sql
 
 BY_CODE = "/accounts/login/code/"
@@ -133,6 +134,7 @@ RACES = [
 ]
 
 
+@proves("V15.4.2")
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_account_change_races_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, race.__name__.replace("_", "")[:18])

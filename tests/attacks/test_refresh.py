@@ -30,6 +30,7 @@ from tests.support.api import (
 )
 from tests.support.second_factor import code_of, enrolled, set_up_authenticator
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import WRONG, is_signed_in, make_user, outbox
 
 REUSED = "token_reused"
@@ -75,6 +76,7 @@ def test_a_retry_gets_the_same_refresh_token_and_a_valid_access_token(clock):
     assert reuses() == 0
 
 
+@proves("V10.4.5")
 def test_reuse_after_the_grace_period_revokes_the_session_and_notifies_the_user(clock):
     first = person()
     renewed = renew(first["refresh"])
@@ -127,6 +129,7 @@ def test_reuse_of_a_much_older_token_revokes_the_session_and_is_recorded_once(cl
     assert reuses() == 1
 
 
+@proves("V11.4.3")
 def test_every_character_of_a_refresh_token_is_verified():
     """This includes the spare bits of Base64. No two tokens are the same."""
     family = uuid.uuid4()
@@ -163,6 +166,7 @@ def test_knowing_a_session_id_is_not_enough_to_revoke_it(clock):
         assert renew(tokens["refresh"]).status == 200
 
 
+@proves("V6.5.2")
 def test_a_copy_of_the_database_reveals_no_token_and_computes_no_successor():
     first = person()
     second = renew(first["refresh"])
@@ -208,6 +212,7 @@ def test_rotating_the_secret_key_node_by_node_revokes_no_session(settings, clock
     assert reuses() == 0
 
 
+@proves("V16.5.3")
 def test_a_refresh_that_cannot_be_signed_does_not_use_up_the_token(clock, settings):
     """Otherwise a client's retry a minute later would count as reuse."""
     token = person()["refresh"]
@@ -287,6 +292,7 @@ ENDS: dict[str, Callable[[Scene], Any]] = {
 ONE = [*ENDS][:5]
 
 
+@proves("V7.4.1")
 @pytest.mark.parametrize("name", ENDS)
 def test_9_4_all_tokens_of_a_session_are_invalid_once_it_is_revoked(scene, name):
     renewed = renew(scene.program["refresh"])

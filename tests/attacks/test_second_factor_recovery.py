@@ -31,6 +31,7 @@ from tests.support.second_steps import (
     with_factor,
 )
 from tests.support.signin import signed_in
+from tests.support.standards import proves
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -257,6 +258,7 @@ def test_actions_that_need_no_second_factor_do_not_cancel_the_request(clock):
     assert finish_recovery()
 
 
+@proves("V6.4.3")
 def test_a_reset_accepts_no_password_before_the_second_factor():
     _alice, seed = with_factor()
     link, browser = reset_link(), Client()
@@ -309,6 +311,7 @@ def test_a_factor_verified_for_a_reset_counts_for_that_account_only(clock):
         assert not opens(NEW)
 
 
+@proves("V6.4.3")
 def test_a_mailed_code_is_no_second_factor_for_a_reset():
     """The mailbox already gives the link, so a mailed code proves nothing more."""
     with_factor()
@@ -391,6 +394,7 @@ def test_password_and_mailbox_sign_in_but_cannot_remove_a_factor(clock):
     assert factors_of(alice) == 1
 
 
+@proves("V7.5.1")
 def test_factors_cannot_be_changed_without_recent_authentication(clock):
     from accounts.twofactor.models import Authenticator, RecoveryCodes
 
@@ -465,6 +469,7 @@ def test_an_abandoned_sign_in_cannot_be_completed():
         assert not is_signed_in(browser)
 
 
+@proves("V11.3.3")
 def test_a_lost_encryption_key_breaks_no_page_and_no_recovery(settings):
     from accounts.common.secrets import encryption_key
 

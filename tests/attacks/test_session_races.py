@@ -14,6 +14,7 @@ from tests.support.races import (
     times_in_history,
 )
 from tests.support.site import Site, together
+from tests.support.standards import proves
 from tests.support.steps import WRONG
 
 # Holds the lock of the account, as a lockdown does, while another thread revokes its sessions, and
@@ -95,11 +96,13 @@ def eight_guesses_inside_a_stolen_session(nodes, name):
 RACES = [eight_guesses_inside_a_stolen_session, signing_in_during_a_lockdown]
 
 
+@proves("V2.3.4", "V15.4.2")
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_session_races_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, race.__name__.replace("_", "")[:20])
 
 
+@proves("V15.4.3")
 def test_acts_that_revoke_all_sessions_lock_the_account_before_the_sessions(postgres, tmp_path):
     """Two such acts could otherwise lock the same sessions in different orders, a deadlock."""
     site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())

@@ -28,6 +28,7 @@ from accounts.twofactor import passkeys, verification
 from accounts.users.models import User
 from tests.support.second_steps import REAUTHENTICATE, mails_about
 from tests.support.signin import signed_in
+from tests.support.standards import proves
 from tests.support.steps import (
     PASSWORD,
     WRONG,
@@ -82,6 +83,7 @@ ENDS: dict[str, Callable[[Any, Client, Client], Any]] = {
 }
 
 
+@proves("V7.2.1", "V7.4.1")
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_a_copied_cookie_stops_working_once_the_session_is_revoked(end):
     alice = make_user("alice")
@@ -112,6 +114,7 @@ def test_signing_in_as_another_user_revokes_the_previous_session():
     assert not is_signed_in(thief)
 
 
+@proves("V7.5.2", "V8.2.2", "V10.4.9")
 def test_another_users_session_is_neither_visible_nor_revocable():
     alice, mallory = signed_in(make_user("alice")), signed_in(make_user("mallory"))
 
@@ -142,6 +145,7 @@ def test_djangos_session_keys_planted_in_a_session_sign_nobody_in(with_login_of_
     assert b"carol" not in mallory.get("/").content
 
 
+@proves("V7.2.3")
 def test_session_rows_of_the_database_cannot_be_used_as_cookies():
     browser = signed_in(make_user("alice"))
     login = LoginSession.objects.get()
@@ -154,6 +158,7 @@ def test_session_rows_of_the_database_cannot_be_used_as_cookies():
     assert is_signed_in(browser)
 
 
+@proves("V6.3.5", "V16.3.1", "V16.3.3")
 def test_failed_reauthentications_are_limited_recorded_and_mailed(clock):
     alice = make_user("alice")
     thief = copy_of(signed_in(alice))
@@ -283,6 +288,7 @@ AGENTS = {
 }
 
 
+@proves("V1.3.3")
 @pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)
 def test_an_odd_user_agent_causes_no_server_error_and_is_stored_short_and_printable(agent):
     make_user("alice")
@@ -320,6 +326,7 @@ REWRITES: dict[str, Callable[[Activity], object]] = {
 }
 
 
+@proves("V16.4.2")
 @pytest.mark.parametrize("rewrite", REWRITES.values(), ids=REWRITES)
 def test_history_entries_cannot_be_rewritten(rewrite):
     record(make_user("alice"), events.PROOF_FAILED, Actor())
@@ -363,6 +370,7 @@ def test_guesses_beyond_the_limit_are_neither_recorded_nor_mailed():
     assert outbox() == []
 
 
+@proves("V1.2.10")
 @pytest.mark.parametrize("cell", [f"{mark}1" for mark in "=+-@\t\r\n\uff1d"])
 def test_no_cell_of_the_csv_file_is_a_formula(cell):
     """Spreadsheets would run it (CWE-1236)."""

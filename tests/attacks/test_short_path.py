@@ -26,6 +26,7 @@ from tests.support.short_path import (
     undone_with_ips,
 )
 from tests.support.signin import set_up
+from tests.support.standards import proves
 from tests.support.wsgi import Applications, answer
 
 
@@ -75,6 +76,7 @@ def test_any_other_request_is_answered_by_django(asked, world):
     assert comparable(short) == comparable(undone(world.apps.ordinary, lambda: asked(world)))
 
 
+@proves("V15.3.4")
 def test_the_client_behind_a_trusted_proxy_is_the_same_on_both_paths(world, settings):
     set_up(settings, trusted_proxies=(ip_network("127.0.0.1"),))
     forwarded = {"HTTP_X_FORWARDED_FOR": "198.51.100.7, 203.0.113.9"}

@@ -29,6 +29,7 @@ from accounts.tokens.authentication import Authentication, HasOwnSession, InScop
 from accounts.tokens.scopes import AREAS
 from tests.support.api_jwt import basic
 from tests.support.second_factor import enrolled
+from tests.support.standards import proves
 from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in, sign_up
 from tests.support.urls import CALLS, OPEN, ROUTES, address
 
@@ -151,6 +152,7 @@ def pages_that_lead_to(goal):
     return {route for route, view in views.items() if leads_to(inspect.unwrap(goal), view, set())}
 
 
+@proves("V6.3.4")
 @pytest.mark.parametrize("maker", GUARDED)
 def test_only_the_listed_views_reach_each_function_that_changes_authentication(maker):
     assert pages_that_lead_to(import_string(f"accounts.{maker}")) == routes(GUARDED[maker])
@@ -208,6 +210,7 @@ def test_no_view_of_allauth_or_of_django_contrib_auth_is_routed():
     }
 
 
+@proves("V6.3.4")
 def test_right_credentials_sent_to_any_other_view_sign_nobody_in():
     make_user("carol", is_staff=True, is_superuser=True)
     everything = {
@@ -225,6 +228,7 @@ def test_right_credentials_sent_to_any_other_view_sign_nobody_in():
     assert not LoginSession.objects.exists()
 
 
+@proves("V8.3.1")
 def test_every_endpoint_is_public_or_uses_the_sites_own_authentication_and_scopes():
     """No endpoint is a stock view or has authentication or permission classes of its own."""
     # The OpenAPI description and its pages are plain Django views.
@@ -283,6 +287,7 @@ def test_allauths_own_sign_in_is_refused_by_the_adapter():
         get_adapter().authenticate(request, username="alice", password=PASSWORD)
 
 
+@proves("V7.4.2")
 def test_an_unconfirmed_or_inactive_user_has_no_valid_session():
     unconfirmed, browser, alice = Client(), Client(), make_user("alice")
     sign_up(unconfirmed, "mallory")

@@ -35,6 +35,7 @@ from tests.support.invitations import (
 from tests.support.openid_provider import Person
 from tests.support.signin import set_up, signed_in
 from tests.support.social import configured, round_trip
+from tests.support.standards import proves
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -73,6 +74,7 @@ def visible(answer):
     return answer.status_code, answer.headers.get("Location", ""), re.sub("free|taken", "", text)
 
 
+@proves("V6.2.5", "V6.2.8", "V6.2.9")
 def test_a_unicode_username_and_a_password_of_full_length_are_accepted_whole():
     name, password = "\xdcn\xef-c\xf6d\xe9._", f"  {510 * 'z\xfc'}  "
     browser, mail = signed_up(name, "alice@example.org", password)
@@ -221,6 +223,7 @@ def test_the_first_to_confirm_an_email_wins_and_other_sign_ups_end():
     assert not is_signed_in(other), "a used code does not work again"
 
 
+@proves("V6.4.1", "V6.5.4")
 def test_a_confirmation_code_works_only_for_its_sign_up_and_for_ten_minutes(clock):
     """A code allows five wrong tries and is valid for ten minutes, the link for three days."""
     (guessing, mail), (other, own) = signed_up("alice"), signed_up("mallory")

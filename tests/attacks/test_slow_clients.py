@@ -14,6 +14,7 @@ import pytest
 from authsite.serving import capacity, plain
 from tests.support.process import slack
 from tests.support.site import together
+from tests.support.standards import proves
 from tests.support.steps import LOGIN
 
 # What `/health/live` promises, and a second for a busy machine.
@@ -72,6 +73,7 @@ def seconds_until_closed(connection):
     return time.monotonic() - began
 
 
+@proves("V15.4.4")
 def test_slow_request_bodies_stop_neither_health_checks_nor_pages(https):
     with dripping(https, SLOW_CLIENTS):
         time.sleep(2)
@@ -118,6 +120,7 @@ def test_headers_of_more_than_16_kib_are_refused(https):
     assert https.client().get("/health/live", headers={"X-Large": "x" * 20_000}).status == 431
 
 
+@proves("V4.2.3", "V4.2.4")
 def test_the_server_speaks_no_http_2_in_which_one_connection_can_open_many_requests(https):
     context = ssl.create_default_context(cafile=https.authority)
     context.set_alpn_protocols(["h2", "http/1.1"])

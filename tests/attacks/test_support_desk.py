@@ -53,6 +53,7 @@ from tests.support.second_factor import (
 )
 from tests.support.signin import set_up, signed_in
 from tests.support.site import together
+from tests.support.standards import proves
 from tests.support.steps import (
     address_of,
     make_user,
@@ -81,6 +82,7 @@ def test_staff_cannot_act_on_staff_with_more_rights_nor_on_themselves():
     assert rows() == before
 
 
+@proves("V8.2.1")
 @pytest.mark.parametrize("role", ["Auditor", "nothing"])
 def test_staff_who_only_read_can_post_nothing_anywhere_in_the_admin(role):
     Group.objects.create(name="nothing")
@@ -223,6 +225,7 @@ def test_staff_who_must_have_a_passkey_show_their_older_app_beside_a_new_one(clo
     assert refused.status_code == 200, "a code is accepted only while the passkey does not count"
 
 
+@proves("V8.3.2")
 def test_an_act_uses_the_rights_that_both_have_now_not_those_of_a_minute_ago():
     """The request has read both accounts before somebody else changed them."""
     carol, alice = member("carol", "Support"), make_user("alice")
@@ -238,6 +241,7 @@ def test_an_act_uses_the_rights_that_both_have_now_not_those_of_a_minute_ago():
     assert User.objects.get(pk=alice.pk).is_active
 
 
+@proves("V1.3.3")
 def test_a_reason_cannot_carry_markup_into_pages_or_emails():
     alice, browser = make_user("alice"), desk("Support")
 
@@ -410,6 +414,7 @@ def test_support_cannot_confirm_a_sign_up_of_their_own_at_an_invited_address():
     assert (mallory.is_staff, mallory.group_names) == (False, [])
 
 
+@proves("V6.4.6")
 def test_support_cannot_reset_the_limits_of_an_account_for_endless_guesses():
     alice, browser = make_user("alice"), desk("Support")
 

@@ -21,6 +21,7 @@ from accounts.users.models import User, locked_password
 from tests.support.foreign_hashes import BCRYPT, NOTATIONS, SHA256, TYPED
 from tests.support.second_factor import enrolled
 from tests.support.site import Site
+from tests.support.standards import proves
 from tests.support.steps import (
     LOGIN,
     WRONG,
@@ -97,6 +98,7 @@ def test_requesting_a_mail_answers_and_costs_the_same_for_known_and_unknown_acco
     assert mailed == ["alice@example.org", "bob@example.org", "", "", ""]
 
 
+@proves("V6.3.8")
 @pytest.mark.production_hashes
 @pytest.mark.parametrize("address", ["{}", "{}@example.org"], ids=["name", "address"])
 def test_3_3_a_wrong_password_answers_and_costs_the_same_for_every_account(
@@ -207,6 +209,7 @@ def ms(browser, page, login, token):
     return taken
 
 
+@proves("V6.3.8")
 @pytest.mark.proof
 @pytest.mark.alone
 @pytest.mark.parametrize("page", [LOGIN, RESET, BY_CODE])

@@ -50,6 +50,7 @@ from tests.support.second_steps import (
     with_factor,
 )
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import IPHONE, LOGIN, PASSWORD, is_signed_in, make_user, sign_in
 from tests.support.webauthn import LOGIN_PASSKEY, registered
 
@@ -168,6 +169,7 @@ def test_two_users_of_one_browser_are_trusted_separately(alice):
     assert not needs_second_step(here, "alice")
 
 
+@proves("V3.3.5")
 def test_a_planted_trust_cookie_with_many_parts_is_refused_and_does_not_grow(alice):
     here = with_cookie(".".join(["a" * 43] * 8))
     assert needs_second_step(here)

@@ -15,6 +15,7 @@ from tests.support.process import slack
 from tests.support.races import tabs_of, two_staff
 from tests.support.recovery_races import LOCKDOWN, mailed
 from tests.support.site import together
+from tests.support.standards import proves
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -49,6 +50,7 @@ def guesses(nodes, n, *, login):
     return together(n, guess)
 
 
+@proves("V2.4.1")
 def test_two_processes_together_allow_exactly_the_limit_with_and_without_redis(
     redis_server, postgres
 ):

@@ -23,6 +23,7 @@ from tests.support.second_steps import (
     with_factor,
 )
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import (
     CODE,
     LOGIN,
@@ -49,6 +50,7 @@ EVERYTHING = {
 }
 
 
+@proves("V2.3.1")
 @pytest.mark.parametrize("has_factor", [True, False], ids=["second step", "enrolment"])
 def test_7_3_an_unfinished_sign_in_reaches_no_page_and_gives_no_session(has_factor):
     carol = make_staff("carol", has_factor=False)
@@ -117,6 +119,7 @@ def test_a_code_mailed_before_a_change_is_invalid_after_it():
     assert not is_signed_in(browser)
 
 
+@proves("V7.2.4")
 def test_session_fixation_the_session_key_changes_at_both_steps():
     _alice, seed = with_factor()
     browser, mallory, copy = Client(), Client(), Client()
@@ -173,6 +176,7 @@ DETOURS: dict[str, Callable[[Client], Any]] = {
 }
 
 
+@proves("V2.3.1")
 def test_cve_2026_94218_no_detour_skips_enrolment():
     carol = make_staff("carol", has_factor=False)
     browser = after_password("carol")

@@ -23,6 +23,7 @@ from tests.support.second_factor import (
     unused_code,
 )
 from tests.support.signin import signed_in
+from tests.support.standards import proves
 from tests.support.steps import (
     PASSWORD,
     address_of,
@@ -114,6 +115,7 @@ def test_without_a_second_factor_any_recent_proof_allows_an_action(op, act, cloc
     assert not needs_reauthentication(signed_in(alice, by=(Method.MAIL,)).post(path, data))
 
 
+@proves("V7.5.2")
 @pytest.mark.parametrize("proofs", WEAK)
 def test_no_weak_proof_ends_a_session_of_an_account_with_a_second_factor(alice, clock, proofs):
     """Otherwise somebody with a trusted browser and the mailbox could sign the owner out."""
@@ -178,6 +180,7 @@ def test_a_mailed_second_step_makes_no_browser_trusted(alice):
     assert "trusted" not in browser.cookies
 
 
+@proves("V8.4.2")
 def test_a_copied_staff_cookie_and_the_password_make_no_superuser(clock):
     carol, alice = make_user("carol", is_staff=True, is_superuser=True), make_user("alice")
     thief = signed_in(carol, by=(Method.PASSWORD, Method.TOTP))

@@ -12,6 +12,7 @@ from tests.support.oauth_client import new_app
 from tests.support.process import slack
 from tests.support.receiver import WITHIN, drip, flood, hang, say
 from tests.support.signin import signed_in
+from tests.support.standards import proves
 from tests.support.webhooks import send_all, told_at
 
 
@@ -19,6 +20,7 @@ def waiting():
     return set(Delivery.objects.filter(sent_at=None).values_list("endpoint__description", "answer"))
 
 
+@proves("V1.3.6", "V13.2.4")
 def test_no_private_address_is_reached_unless_the_webhook_says_so(alice, receiver, connections):
     for host in WITHIN:
         endpoint = told_at(f"https://{len(host)}.example.org", description=host, is_private=False)

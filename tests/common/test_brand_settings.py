@@ -10,6 +10,7 @@ import pytest
 from accounts.common.brand import LARGEST_LOGO, File, Link
 from accounts.common.environment import read
 from tests.support.config import GOOD, refused
+from tests.support.standards import proves
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
@@ -114,6 +115,7 @@ def test_a_fault_stops_the_start_with_a_sentence(name, words, value, tmp_path):
     assert words in told
 
 
+@proves("V1.3.7")
 def test_a_server_in_production_must_not_be_able_to_write_its_templates(tmp_path, monkeypatch):
     given = {"TEMPLATES_DIR": str(tmp_path)}
     development = given | {"ENVIRONMENT": "development"}

@@ -9,6 +9,7 @@ from accounts.common import client_info
 from accounts.common.client_info import ClientInfo, client_ip, parse_ip
 from accounts.common.environment import ConfigError, read
 from tests.support import mmdb
+from tests.support.standards import proves
 
 WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
@@ -44,6 +45,7 @@ def test_the_repr_of_client_info_hides_the_known_browser_cookie():
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
 
 
+@proves("V4.1.3", "V15.3.4")
 @pytest.mark.parametrize(
     "peer, forwarded, client",
     [

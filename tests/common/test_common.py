@@ -16,6 +16,7 @@ from accounts.common.api import PAGE_SIZE, page_of
 from accounts.common.database import P, PreparedInsert, PreparedQuery
 from accounts.common.pages import safe_next
 from accounts.users.models import User
+from tests.support.standards import proves
 from tests.support.steps import make_user
 
 # A Wednesday; in Tokyo it is Thursday already.
@@ -82,6 +83,7 @@ def test_a_late_page_is_read_from_the_nearer_end():
         assert (page.number, page.has_next()) == (number, number < 53)
 
 
+@proves("V1.1.1")
 @pytest.mark.parametrize(
     "evil",
     ["//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example",

@@ -11,6 +11,7 @@ import pytest
 from accounts.common import strict
 from accounts.common.environment import ConfigError, read
 from tests.support.config import GOOD, refused
+from tests.support.standards import proves
 
 ODD_SCOPES = [("x", "1"), ("x", '""'), ("x", f'"{"x" * 201}"'), ("x", r'"a\u202e"')]
 UNSAFE = {
@@ -119,6 +120,7 @@ def test_strict_operation_changes_defaults_and_refuses_weaker_settings(tmp_path)
         read(GOOD | {name: value}, tmp_path)
 
 
+@proves("V12.3.1")
 @pytest.mark.parametrize(
     "name, value", [(name, value) for name, values in UNSAFE.items() for value in values]
 )

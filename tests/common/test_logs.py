@@ -8,6 +8,7 @@ import pytest
 
 from accounts.common import logs
 from accounts.common.config import Config
+from tests.support.standards import proves
 from tests.support.urls import ROUTES
 
 POISON = ["\n", "\r", "\x1b[2J", "\x85", "\u2028", "\u202e", "\0", "\x7f", "\ud800"]
@@ -23,6 +24,7 @@ def line(message, *, development):
     return logs.Formatter(development=development).format(record)
 
 
+@proves("V16.4.1")
 @pytest.mark.parametrize("development", [True, False])
 @pytest.mark.parametrize("poison", POISON)
 def test_client_input_cannot_start_a_log_line_or_move_the_cursor(poison, development):
@@ -32,6 +34,7 @@ def test_client_input_cannot_start_a_log_line_or_move_the_cursor(poison, develop
     assert development or json.loads(said)["event"] == f"before{poison}after"
 
 
+@proves("V16.4.1")
 @pytest.mark.parametrize("poison", POISON)
 def test_a_request_cannot_forge_a_log_line(poison, capsys):
     sent = f'x{poison} status=200 "status": 200'
@@ -56,6 +59,7 @@ def test_the_secret_part_of_a_link_is_not_logged(page, end, development):
     assert logged.count(f"/accounts/{page}/[secret]") == 2
 
 
+@proves("V16.2.5")
 @pytest.mark.parametrize("route", [route for route in ROUTES if "<str:" in route])
 @pytest.mark.parametrize("turn", ["{}", "{}x", "\n{}", "/{}", "{}/more", "\0{}\n", "é{}"])
 def test_no_secret_in_a_path_reaches_the_request_log(route, turn):

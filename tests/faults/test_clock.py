@@ -11,6 +11,7 @@ from tests.support.api import get_tokens, is_good, renew
 from tests.support.inject import Injected
 from tests.support.site import Site
 from tests.support.social import round_trip
+from tests.support.standards import proves
 from tests.support.steps import CODE, CONFIRM, code_in, join, sign_in, sign_up
 
 RESET, PROFILE = "/accounts/password/reset/", "/accounts/profile/"
@@ -22,6 +23,7 @@ def injected(tmp_path):
     return Injected(tmp_path)
 
 
+@proves("V6.5.8")
 def test_what_happens_while_the_clock_is_two_hours_ahead_blocks_nobody_afterwards(injected):
     with Site(**injected.env) as site:
         early, late, bob = site.client(), site.client(), site.client()

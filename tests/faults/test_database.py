@@ -13,6 +13,7 @@ from authsite.serving.capacity import RUNNING
 from tests.support.api import call, get_tokens, renew
 from tests.support.process import LATER_SECONDS, slack, within
 from tests.support.site import Client, Site, together
+from tests.support.standards import proves
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -141,6 +142,7 @@ def test_an_api_call_that_waits_for_sqlite_gets_503_in_time_and_uses_up_no_token
         assert [renew(tokens[i]["refresh"], clients[i]).status for i in range(2)] == [200, 200]
 
 
+@proves("V15.4.4")
 def test_health_checks_and_public_keys_are_answered_while_requests_wait_for_a_locked_table(
     postgres, held
 ):

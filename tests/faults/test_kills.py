@@ -20,6 +20,7 @@ from tests.support.api import Answer, call, get_tokens, renew
 from tests.support.outages import children
 from tests.support.process import LATER_SECONDS, within
 from tests.support.site import Site, together
+from tests.support.standards import proves
 from tests.support.steps import join, sign_up, sql
 
 CLIENTS = 20
@@ -152,6 +153,7 @@ def nothing_is_half_done(node):
         assert sql(node, "PRAGMA foreign_key_check") == []
 
 
+@proves("V2.3.3")
 @pytest.mark.proof
 @pytest.mark.alone
 @pytest.mark.parametrize("kind", ["sqlite", "two nodes"])

@@ -32,6 +32,7 @@ from tests.support.outages import (
 )
 from tests.support.process import LATER_SECONDS, free_port, within
 from tests.support.site import Site, production
+from tests.support.standards import proves
 from tests.support.steps import PASSWORD, join, sign_up, sql
 
 # What a sign-in or a sign-up stores.
@@ -48,6 +49,7 @@ EXECUTE FUNCTION full_disk();
 """
 
 
+@proves("V16.5.3")
 @pytest.mark.django_db
 def test_a_request_whose_transaction_ends_while_its_process_is_paused_gets_503(
     postgres, rf, monkeypatch
@@ -106,6 +108,7 @@ def https(tmp_path):
         yield site
 
 
+@proves("V16.3.4")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process")
 def test_a_full_disk_is_named_logged_and_reported_until_there_is_room(https):
     join(https, client(https), "alice")
@@ -201,6 +204,7 @@ def test_an_almost_full_disk_is_reported_and_logged_but_serves(monkeypatch, capl
     assert is_ready({"storage": "low"})
 
 
+@proves("V16.2.1", "V16.2.2")
 def test_every_line_of_the_log_in_production_is_json(https):
     (worker,) = children(https.process)
     os.kill(worker, signal.SIGKILL)

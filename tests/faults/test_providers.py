@@ -21,6 +21,7 @@ from tests.support.process import free_port, slack, within
 from tests.support.receiver import say
 from tests.support.site import together
 from tests.support.social import come_back, configured, go, round_trip
+from tests.support.standards import proves
 
 LOGIN = "/accounts/oidc/acme/login/"
 # Five seconds are the limit, and a busy machine may add one.
@@ -74,6 +75,7 @@ TROUBLES = [
 ]
 
 
+@proves("V16.5.2")
 @pytest.mark.parametrize("path", PATHS)
 def test_a_broken_provider_gives_a_plain_error_page_and_no_account(op, path):
     for trouble in TROUBLES:
@@ -116,6 +118,7 @@ def test_a_provider_error_is_shown_without_the_providers_own_words(op):
     assert not User.objects.exists()
 
 
+@proves("V13.2.6")
 @pytest.mark.django_db(transaction=True)
 def test_8_5_at_most_four_requests_wait_for_a_hanging_provider(op):
     op.instead[PATHS[0]] = lambda _request: time.sleep(SOON)
@@ -212,6 +215,7 @@ def test_a_slow_tls_answer_is_cut_off_and_frees_its_slot(op, tmp_path, monkeypat
     assert within(10, lambda: http_client._slots._value == http_client.MOST_AT_ONCE)
 
 
+@proves("V13.2.6")
 @pytest.mark.proof
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 200 OK\r\nA: ", OK + b"\r\n"])
 @pytest.mark.parametrize("path", PATHS)

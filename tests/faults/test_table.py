@@ -13,6 +13,7 @@ from tests.support.api import call, get_tokens
 from tests.support.outages import full_disk
 from tests.support.process import LATER_SECONDS, slack, within
 from tests.support.site import ROOT, Site, together
+from tests.support.standards import proves
 from tests.support.steps import PASSWORD, SIGNUP, address_of, join, same_browser
 
 # Five seconds are the promise, for answers and for recovery; one more is for a busy machine.
@@ -95,6 +96,7 @@ def stopped(service):
         service.start()
 
 
+@proves("V16.5.2")
 @pytest.mark.proof
 @pytest.mark.alone
 def test_the_table_of_failures_is_what_people_notice(postgres, redis_server):

@@ -8,6 +8,7 @@ from pathlib import Path
 import grimp
 
 from accounts.throttle import limits
+from tests.support.standards import proves
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = {
@@ -44,6 +45,7 @@ def names(tree):
     return found - own
 
 
+@proves("V6.5.3", "V6.7.2", "V7.2.3", "V11.1.3", "V11.5.1", "V11.5.2")
 def test_2_1_there_is_one_source_of_randomness():
     users = {path for path, text in CODE.items() if names(ast.parse(text)) & RANDOM}
 

@@ -10,10 +10,12 @@ from accounts.common.personal_data import NOT_PERSONAL, TABLES, Person
 from accounts.exports.words import LABELS, TITLES
 from accounts.ops.doctor.inside import undeclared
 from accounts.users.models import User
+from tests.support.standards import proves
 
 ALICE = Person(uuid4(), frozenset({"alice"}), frozenset({"a@example.org"}), frozenset({uuid4()}))
 
 
+@proves("V14.2.4")
 def test_each_column_of_each_table_is_in_the_inventory_once():
     models = {m._meta.label: m for m in apps.get_models(include_auto_created=True)}
     assert undeclared() == []
@@ -24,6 +26,7 @@ def test_each_column_of_each_table_is_in_the_inventory_once():
         assert table.columns.keys() <= fields, label
 
 
+@proves("V14.2.7")
 def test_each_purpose_is_stated():
     for table in TABLES.values():
         assert all([table.purpose, table.kept, *(c.purpose for c in table.columns.values())])

@@ -13,6 +13,7 @@ import pytest
 from authsite import __version__
 from tests import release
 from tests.release import Refused, build, main, notes, vulnerabilities
+from tests.support.standards import proves
 
 NOW = datetime.now(UTC)
 DIGEST = f"sha256:{'0' * 64}"
@@ -74,6 +75,7 @@ AFFECTED = {
 }
 
 
+@proves("V15.2.1")
 @pytest.mark.parametrize("affected, is_found", AFFECTED.values(), ids=AFFECTED)
 def test_an_advisory_that_covers_the_pinned_version_is_found(affected, is_found, tmp_path):
     found = vulnerabilities(PINS, advisories(tmp_path / "db", affected), NOW)
@@ -90,6 +92,7 @@ def test_a_missing_broken_empty_or_old_database_is_refused(tmp_path):
             vulnerabilities(PINS, tmp_path / name, NOW)
 
 
+@proves("V15.1.2")
 def test_a_release_has_the_source_its_parts_the_notes_and_sums_and_is_the_same_twice(checkout):
     assert main(["--unaudited", "--base-digest", DIGEST]) == f"dist/ has authsite {__version__}."
     built = {path.name: path.read_bytes() for path in (checkout / "dist").iterdir()}
@@ -107,6 +110,7 @@ def test_a_release_has_the_source_its_parts_the_notes_and_sums_and_is_the_same_t
     assert {name: (checkout / "dist" / name).read_bytes() for name in built} == built
 
 
+@proves("V15.2.1")
 def test_a_release_is_refused_without_proof_audit_digest_or_with_changes(checkout):
     with pytest.raises(Refused, match="AUDIT_DB"):
         main(["--base-digest", DIGEST])

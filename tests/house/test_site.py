@@ -13,6 +13,7 @@ from tests.support.env import clean
 from tests.support.process import run
 from tests.support.signin import signed_in
 from tests.support.site import ROOT, migrated
+from tests.support.standards import proves
 from tests.support.urls import CALLS, OPEN, PAGES, ROUTES, address
 
 STYLE = (ROOT / "static/app.css").read_text()
@@ -59,6 +60,7 @@ print(*sys.modules)
 """
 
 
+@proves("V15.2.3")
 @pytest.mark.parametrize(
     "start, rarely_needed", [(START, RARELY_NEEDED), (SUPERVISE, {"django.db", "ua_parser"})]
 )
@@ -78,6 +80,7 @@ def is_open(view):
     return not getattr(view, "login_required", True)
 
 
+@proves("V13.4.5", "V15.2.3")
 def test_only_the_listed_urls_are_open_without_signing_in():
     assert {route for route, entry in ROUTES.items() if is_open(entry.callback)} == OPEN
 

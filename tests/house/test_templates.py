@@ -7,6 +7,7 @@ from pathlib import Path
 from django.template.loader import get_template
 from django.utils import translation
 
+from tests.support.standards import proves
 from tests.support.translations import templates
 
 FOLDER = Path(__file__).resolve().parents[2] / "templates"
@@ -68,6 +69,7 @@ def test_every_template_compiles_and_every_word_of_it_is_translatable():
     assert {name: found for name, found in words.items() if found} == {}
 
 
+@proves("V1.2.3")
 def test_no_page_has_inline_script_or_style():
     assert {name: inline for name in PAGES if (inline := read(name).inline)} == {}
 

@@ -21,6 +21,7 @@ from tests.support.authorize import address, result
 from tests.support.invitations import superuser
 from tests.support.oauth_client import HERE, App, browser_of
 from tests.support.signin import set_up
+from tests.support.standards import proves
 from tests.support.steps import make_user, outbox
 
 
@@ -86,6 +87,7 @@ def test_uses_are_recorded_at_most_once_a_minute(alice, paperless, clock):
     assert used_at() == clock.now()
 
 
+@proves("V10.4.9")
 def test_disconnecting_ends_the_sessions_and_codes_of_this_person_and_app_only(alice, paperless):
     browser, bobs, wiki = browser_of(alice), browser_of(make_user("bob")), make_app("Wiki")
     ended = [connect_app(browser, paperless, is_offline=is_offline) for is_offline in (0, 1)]

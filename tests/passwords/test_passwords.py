@@ -30,6 +30,7 @@ from tests.support.api_steps import mailed_proof, reset
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.site import together
+from tests.support.standards import proves
 from tests.support.steps import (
     LOGIN,
     PASSWORD,
@@ -88,6 +89,7 @@ def test_one_emailed_link_hashes_a_limited_number_of_passwords(alice, clock):
     assert answers == ["second_factor_required"] * LOGIN_REPEAT.burst + ["throttled"]
 
 
+@proves("V15.2.2", "V15.4.1")
 def test_passwords_are_hashed_in_at_most_one_thread_per_core():
     """Each hashing thread keeps 19 MiB of memory, so that sixteen would keep 300 MiB."""
     hashed_in = together(16, lambda _n: hashers.in_slot(threading.get_ident))
@@ -96,6 +98,7 @@ def test_passwords_are_hashed_in_at_most_one_thread_per_core():
     assert threading.get_ident() not in hashed_in
 
 
+@proves("V15.4.1")
 def test_a_failed_hash_releases_its_slot():
     for _ in range(20):
         with pytest.raises(ValueError, match="at most"):
@@ -104,6 +107,7 @@ def test_a_failed_hash_releases_its_slot():
     assert passwords.verify("a password", passwords.hash_password("a password"))
 
 
+@proves("V1.1.1", "V6.2.8")
 def test_composed_and_decomposed_characters_are_the_same_password():
     composed, decomposed = "caf\u00e9 au lait, please", "cafe\u0301 au lait, please"
 
@@ -126,6 +130,7 @@ def copy_of(tmp_path, settings):
     return make
 
 
+@proves("V6.2.4", "V6.2.12")
 @pytest.mark.parametrize("known", ["password1234", "PassWord1234"])
 def test_a_common_password_is_refused_in_any_case(known):
     with pytest.raises(ValidationError, match="attackers try first"):
@@ -140,6 +145,7 @@ def test_the_list_of_common_passwords_is_sorted_so_that_it_can_be_searched():
     assert not is_compromised(GOOD)
 
 
+@proves("V6.2.12")
 @pytest.mark.parametrize("end, last_end", [(b"\n", b""), (b"\r\n", b"\r\n")])
 def test_the_local_have_i_been_pwned_file_is_searched_exactly(copy_of, end, last_end):
     members = [f"known password {n}" for n in range(500)]
@@ -170,6 +176,7 @@ def test_an_invalid_pwned_passwords_file_fails_the_check_but_refuses_no_password
     assert run_checks() == [], "a valid file passes"
 
 
+@proves("V6.2.11")
 @pytest.mark.parametrize("word", [settings.AUTHSITE.site_name, settings.AUTHSITE.hostname])
 def test_a_password_made_of_the_sites_name_is_refused(word):
     for password in (f"{word.upper()}-2026", f"{word}{word}", f"12{word}34!"):
@@ -183,6 +190,7 @@ def request_strength(client, password, **more):
     return client.post(URL, {"password": password, **more}).json()
 
 
+@proves("V6.2.1")
 def test_the_meter_returns_a_score_a_label_and_advice(client):
     assert request_strength(client, GOOD) == {"score": 4, "label": "Very good.", "advice": ""}
     weak = request_strength(client, "gabrielagabriela7")
@@ -260,6 +268,7 @@ def has_changed(user):
     return user.password != before
 
 
+@proves("V6.2.2", "V7.4.3")
 def test_changing_the_password_revokes_all_other_sessions_and_keeps_this_one(client, alice):
     elsewhere, thief = [signed_in(alice), signed_in(alice)], Client()
     signed_in(alice, client)
@@ -286,6 +295,7 @@ def test_password_changes_in_one_session_are_limited(client, alice, clock):
     assert changes == [302] * LOGIN_REPEAT.burst + [429]
 
 
+@proves("V6.3.7")
 def test_a_password_change_is_mailed_to_the_owner_and_recorded_with_its_proof(client, alice):
     assert signed_in(alice, client).get(SET).url == CHANGE
     assert post_password(client, SET).url == CHANGE
@@ -298,6 +308,7 @@ def test_a_password_change_is_mailed_to_the_owner_and_recorded_with_its_proof(cl
     assert (row.user, row.proof, row.actor) == (alice, "pwd", "")
 
 
+@proves("V6.2.3")
 @pytest.mark.parametrize("page", [CHANGE, SET])
 def test_an_old_proof_leads_to_reauthentication_and_changes_nothing(client, clock, alice, page):
     if page == SET:
@@ -320,6 +331,7 @@ GUESSABLE = {
 }
 
 
+@proves("V6.2.11")
 def test_a_guessable_password_is_refused_and_revokes_no_session(client, alice):
     elsewhere = signed_in(alice)
     signed_in(alice, client)
@@ -360,6 +372,7 @@ def test_signing_in_with_a_stolen_password_leads_to_a_change_and_then_on(client)
     assert works(NEW)
 
 
+@proves("V6.2.10")
 def test_a_password_that_leaked_after_it_was_chosen_is_noticed_at_the_next_sign_in(
     alice, monkeypatch
 ):

@@ -11,8 +11,10 @@ from accounts.users.models import LOCKED, FormerCredential, User
 from tests.support.config import encryption_key
 from tests.support.foreign_hashes import SHA256, imported, is_exact, of_firebase, works
 from tests.support.signin import set_up
+from tests.support.standards import proves
 
 
+@proves("V11.4.2")
 def test_rehash_wraps_weak_hashes_of_present_and_former_passwords():
     alice, bob, carol = imported(SHA256), imported(of_firebase(), "bob"), imported(SHA256, "carol")
     User.objects.filter(pk=carol.pk).update(password=LOCKED + carol.password)

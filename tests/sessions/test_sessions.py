@@ -30,6 +30,7 @@ from tests.support.second_factor import (
     unused_code,
 )
 from tests.support.signin import request_of, signed_in
+from tests.support.standards import proves
 from tests.support.steps import (
     LOGOUT,
     PASSWORD,
@@ -99,6 +100,7 @@ def test_prune_deletes_old_sessions_and_keeps_live_ones(clock):
     assert kept_after(days=30) == (set(), 0)
 
 
+@proves("V7.5.3")
 def test_a_sensitive_page_opens_for_5_minutes_after_a_proof_and_takes_forms_for_10(clock):
     session = begin(make_user("alice"))
 
@@ -313,6 +315,7 @@ def test_an_act_of_staff_was_not_asked_for_and_their_session_is_theirs(client, a
     assert is_signed_in(carol)
 
 
+@proves("V8.2.2")
 def test_nobody_sees_or_ends_what_is_anothers(client, alice):
     hers = signed_in(alice)
     row = record(alice, events.PASSWORD_SET, Actor(IPHONE, LoginSession.objects.get().pk))

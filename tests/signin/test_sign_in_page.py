@@ -11,6 +11,7 @@ from accounts.mail.models import OutgoingMail
 from accounts.signin.forms import LoginForm
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, MAIL_SUBSCRIBER, UNGUESSABLE
 from tests.support.disputes import lock_link
+from tests.support.standards import proves
 from tests.support.steps import (
     CODE,
     LOGIN,
@@ -81,6 +82,7 @@ def test_a_language_link_leads_to_no_other_site_and_is_shown_only_if_there_is_a_
     assert "Deutsch" not in client.get(f"{LOGIN}?next=/").text
 
 
+@proves("V14.2.1")
 def test_the_typed_login_travels_to_the_reset_and_back_but_not_in_a_url(client):
     typed = {"login": "alice", "password": "", "next": "/accounts/sessions/", "again": "1"}
 

@@ -13,6 +13,7 @@ from tests.support import doubles as shapes
 from tests.support.doubles import CLIENT_ID, CODE, CREDENTIALS, MICROSOFT, TENANT
 from tests.support.signin import signed_in
 from tests.support.social import come_back, configured, go
+from tests.support.standards import proves
 from tests.support.steps import is_signed_in, make_user
 
 OTHER = "11111111-2222-3333-4444-555555555555"
@@ -108,6 +109,7 @@ def test_a_key_of_one_tenant_of_microsoft_signs_for_no_other(doubles):
     assert doubles.round_trip(Client(), "microsoft").url == "/"
 
 
+@proves("V6.8.1")
 def test_one_subject_in_two_tenants_of_microsoft_is_two_people(doubles):
     doubles.round_trip(Client(), "microsoft")
     doubles.claims = ELSEWHERE | {"email": None}

@@ -28,6 +28,7 @@ from tests.support.doubles import (
 )
 from tests.support.signin import signed_in
 from tests.support.social import come_back, configured, go
+from tests.support.standards import proves
 from tests.support.steps import is_signed_in, make_user
 from tests.support.stored import everything_stored
 
@@ -43,6 +44,7 @@ def back_to(of):
     return f"{settings.AUTHSITE.origin}/accounts/{of.key}/login/callback/"
 
 
+@proves("V10.2.3")
 @each
 @pytest.mark.parametrize("act", ["sign-in", "connect", "prove"])
 def test_the_authorization_request_has_exactly_the_documented_parameters(of, act, doubles):
@@ -69,6 +71,7 @@ def test_the_authorization_request_has_exactly_the_documented_parameters(of, act
     assert {request.url for request in doubles.requests} <= {of.discovery}
 
 
+@proves("V10.2.1")
 @each
 def test_the_code_is_exchanged_as_documented_with_the_pkce_verifier_of_this_attempt(of, doubles):
     client = Client()
@@ -133,6 +136,7 @@ def test_8_3_the_first_sign_in_makes_an_account_and_the_second_finds_it_by_its_s
     assert (identity.issuer, identity.subject) == (of.issuer, of.subject)
 
 
+@proves("V10.1.1")
 @each
 def test_no_provider_secret_is_stored_shown_or_logged(of, doubles, caplog):
     caplog.set_level(logging.INFO)
@@ -281,6 +285,7 @@ def test_a_provider_error_or_garbage_gives_a_plain_page_and_no_account(
     assert not Identity.objects.exists()
 
 
+@proves("V12.3.2", "V12.3.4")
 def test_an_untrusted_tls_certificate_is_refused(doubles, monkeypatch):
     monkeypatch.setattr(http_client, "where", where)
 

@@ -18,6 +18,7 @@ from tests.support.process import LATER_SECONDS, free_port, within
 from tests.support.services import Redis, Sentinel
 from tests.support.signin import set_up
 from tests.support.site import together
+from tests.support.standards import proves
 from tests.support.steps import WRONG, make_user, sign_in
 
 SUBJECT = "somebody"
@@ -47,6 +48,7 @@ def allowed(*budgets):
     return True
 
 
+@proves("V2.3.2")
 @pytest.mark.django_db(transaction=True)
 def test_exactly_the_burst_of_many_concurrent_acts_passes(store, clock):
     """Each act takes from two budgets, in either order; one of them was used before."""
@@ -164,6 +166,7 @@ def test_one_network_cannot_use_up_half_of_a_shared_budget():
         assert everyone.per < line.per / 2, everyone.name
 
 
+@proves("V16.3.3")
 def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock):
     make_user("alice")
     clock.advance(minutes=5)

@@ -8,6 +8,7 @@ from accounts.tokens import keyring, keys
 from accounts.tokens.keyring import Further
 from accounts.tokens.models import SigningKey
 from tests.support.signing import is_good, published, queries, refusing, token
+from tests.support.standards import proves
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
@@ -62,6 +63,7 @@ def test_each_algorithm_in_use_has_its_own_key_and_successor(id_tokens, clock, c
     assert published() == new == [keyring.signer().kid, keyring.signer("RS256").kid]
 
 
+@proves("V11.2.2")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("before", ["ES256", "RS256"])
 def test_1_6_no_client_is_refused_while_keys_rotate_and_algorithms_change(
@@ -121,6 +123,7 @@ def test_a_withdrawn_key_cannot_be_added_again(clock):
         keyring.add(key)
 
 
+@proves("V13.3.4")
 @pytest.mark.django_db(transaction=True)
 def test_a_successor_is_made_automatically_and_published_before_it_signs(clock, configure):
     configure(signing_key_days=30)

@@ -12,6 +12,7 @@ from accounts.sessions.models import LoginSession
 from accounts.tokens import keys, scopes
 from accounts.tokens.scopes import AREAS, SCOPES, UnknownScope, is_covered, narrowed, parse, written
 from tests.support.signing import PASSPHRASE, made_by
+from tests.support.standards import proves
 
 SSH = "ssh-keygen -q -f key.pem -N"
 
@@ -58,6 +59,7 @@ def test_keys_of_openssl_and_ssh_keygen_are_accepted(command, algorithm, tmp_pat
     assert signs(key)
 
 
+@proves("V11.2.3", "V11.6.1")
 @pytest.mark.parametrize("command, words", REFUSED.items())
 def test_weak_and_unsupported_keys_are_refused_with_a_reason(command, words, tmp_path):
     text = made_by(command, tmp_path)
@@ -79,6 +81,7 @@ def test_an_encrypted_key_needs_its_passphrase(command, tmp_path):
         keys.load(text, b"hunter2")
 
 
+@proves("V11.2.5")
 @pytest.mark.parametrize("kind", ["ecdsa", "ed25519"])
 def test_a_damaged_key_is_refused_or_still_signs(kind, tmp_path):
     """A format without a checksum may still be read as another key, but not if it is cut off."""
@@ -91,6 +94,7 @@ def test_a_damaged_key_is_refused_or_still_signs(kind, tmp_path):
             assert signs(keys.load(text[:place] + bytes([text[place] ^ 1]) + text[place + 1 :]))
 
 
+@proves("V11.2.3")
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 def test_a_generated_key_is_strong_and_survives_a_round_trip_through_pem(algorithm):
     key = keys.generate(algorithm)

@@ -1,0 +1,83 @@
+"""Which tests prove which requirements of a standard, and the page that says so.
+
+A test is marked with the ids of the requirements that it proves: ``@proves("V6.5.1")``. What no
+test can prove has an answer in ``tests/standards/answers.toml``.
+"""
+
+import ast
+import csv
+import re
+import tomllib
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "tests/standards"
+PAGE = ROOT / "docs/asvs.md"
+KINDS = ("design", "document", "operator", "not applicable", "not met")
+proves = pytest.mark.proves
+
+INTRODUCTION = """\
+# ASVS 5.0
+
+How this site answers the requirements of the [OWASP Application Security Verification Standard 5.0](https://owasp.org/www-project-application-security-verification-standard/):
+all of levels 1 and 2 that apply to it, and those of level 3. A requirement is proved by tests, or has a reason: it is met by *design*,
+by a *document*, or by the *operator*; it does *not* apply; or it is **not met**. The tests are marked with the ids, and this page is made from the marks.
+"""  # noqa: E501 a page
+
+
+def requirements() -> list[dict[str, str]]:
+    """Return the rows of the standard: ``id``, ``level``, ``section`` and ``text``."""
+    with (FOLDER / "asvs.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def answers() -> dict[str, dict[str, str]]:
+    """Return the ``kind`` and the ``text`` of each answer, by the id of the requirement."""
+    return tomllib.loads((FOLDER / "answers.toml").read_text())
+
+
+def proofs() -> dict[str, list[tuple[Path, str]]]:
+    """Return the tests that are marked, as files and names, by the id of the requirement."""
+    found: dict[str, list[tuple[Path, str]]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        text = path.read_text()
+        if "@proves(" in text:
+            for name, requirement in _marks(ast.parse(text)):
+                found.setdefault(requirement, []).append((path.relative_to(ROOT), name))
+    return found
+
+
+def _marks(module: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in module.body:
+        for mark in node.decorator_list if isinstance(node, ast.FunctionDef) else []:
+            if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "proves":
+                yield from ((node.name, ast.literal_eval(argument)) for argument in mark.args)
+
+
+def page() -> str:
+    """Return the text of ``docs/asvs.md``."""
+    proved, answered, parts = proofs(), answers(), [INTRODUCTION]
+    for section, rows in groupby(requirements(), key=lambda row: row["section"]):
+        lines = [f"\n## {section}\n\n| | level | |\n| --- | --- | --- |\n"]
+        for row in rows:
+            tests = [f"[{_words(name)}](../{path})" for path, name in proved.get(row["id"], [])]
+            text = "; ".join(tests) or _answer(**answered[row["id"]])
+            lines.append(f"| {row['id']} | {row['level']} | {text} |\n")
+        parts += lines
+    return "".join(parts)
+
+
+def _words(name: str) -> str:
+    return re.sub(r"^test_(\d+_\d+_)?", "", name).replace("_", " ")
+
+
+def _answer(kind: str, text: str) -> str:
+    return f"{'**not met**' if kind == 'not met' else f'*{kind}*'}: {text}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
