@@ -52,8 +52,8 @@ def proofs() -> dict[str, list[tuple[Path, str]]]:
 
 
 def _marks(module: ast.Module) -> Iterator[tuple[str, str]]:
-    for node in module.body:
-        for mark in node.decorator_list if isinstance(node, ast.FunctionDef) else []:
+    for node in (part for part in module.body if isinstance(part, ast.FunctionDef)):
+        for mark in node.decorator_list:
             if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "proves":
                 yield from ((node.name, ast.literal_eval(argument)) for argument in mark.args)
 
