@@ -44,8 +44,7 @@ def test_the_border_of_every_field_has_enough_contrast(look):
     assert "background: var(--field);" in rule[1]
 
 
-# REST framework itself imports ``psycopg``, ``pygments`` and ``requests`` if they are installed.
-RARELY_NEEDED = {"OpenSSL", "passlib", "qrcode", "redis", "webauthn"}
+RARELY_NEEDED = {"OpenSSL", "passlib", "psycopg", "qrcode", "redis", "requests", "webauthn", "yaml"}
 START = """
 import sys, authsite.wsgi
 from django.test import Client
