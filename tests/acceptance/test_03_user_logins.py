@@ -175,7 +175,7 @@ def test_3_1_confirming_after_a_new_sign_in_leads_to_the_newly_requested_page(cl
     assert confirm(client, "alice").url == WANTED
 
 
-@proves("V1.2.2", "V3.7.2")
+@proves("V1.2.2", "V3.7.2", "RFC9700-2.1-b")
 def test_3_2_next_never_leaves_the_site(client):
     """The URLs that are refused as ``next`` are listed in ``tests/common/test_common.py``."""
     query = f"?next={quote(EVIL)}"
@@ -259,7 +259,7 @@ OLD = {
 }
 
 
-@proves("V11.4.2")
+@proves("V11.4.2", "63B-3.1.1.2-h")
 @pytest.mark.production_hashes
 @pytest.mark.parametrize("old", OLD.values(), ids=OLD)
 def test_3_7_an_outdated_hash_is_renewed_only_by_a_successful_sign_in(old):

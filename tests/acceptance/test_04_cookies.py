@@ -64,7 +64,7 @@ def production(tmp_path_factory):
 HTTPS = {"X_Forwarded_Proto": "https"}
 
 
-@proves("V3.3.1", "V3.3.2", "V3.3.3")
+@proves("V3.3.1", "V3.3.2", "V3.3.3", "63B-5.1.1")
 def test_4_1_under_https_every_cookie_is_secure_http_only_and_bound_to_the_host(production):
     """The refresh cookie is SameSite=Strict, and plain HTTP gets no cookie."""
     plain = production.client().get(LOGIN)
@@ -106,7 +106,7 @@ def check_cookie(cookie, samesite):
     assert (cookie["path"], cookie["domain"]) == ("/", "")
 
 
-@proves("V3.4.3", "V3.4.6", "V3.6.1", "V3.7.1", "V14.2.3")
+@proves("V3.4.3", "V3.4.6", "V3.6.1", "V3.7.1", "V14.2.3", "RFC9700-4.16")
 @pytest.mark.django_db
 def test_the_content_security_policy_is_exact():
     """The other headers are tested in tests/attacks/test_http.py."""

@@ -48,7 +48,7 @@ OTHERS = {
 }
 
 
-@proves("V8.2.4")
+@proves("V8.2.4", "63B-5.3")
 @pytest.mark.parametrize("agent", OTHERS.values(), ids=OTHERS)
 def test_4_4_basic_protection_moves_a_session_to_a_changed_browser_after_a_proof(configure, agent):
     browser = alice_at()
@@ -94,6 +94,7 @@ def test_4_4_a_browser_update_keeps_the_session(configure, protection):
         assert is_signed_in(copy(browser, CHROME.format(version)))
 
 
+@proves("63B-5.3")
 @pytest.mark.parametrize(
     "binding, home, elsewhere, same",
     [
@@ -151,7 +152,7 @@ def test_4_5_a_session_expires_however_often_it_is_used(client, clock, remember,
     assert not is_signed_in(client)
 
 
-@proves("V7.3.1")
+@proves("V7.3.1", "63B-2.2.3")
 @pytest.mark.parametrize(
     "changes, remember, life",
     [

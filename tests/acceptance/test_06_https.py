@@ -135,7 +135,7 @@ def test_6_3_hsts_lasts_a_year_and_is_never_sent_for_names_shared_with_other_sit
         assert (answer.status, answer.headers["Strict-Transport-Security"]) == (400, None)
 
 
-@proves("V11.6.2", "V12.1.1", "V12.1.2")
+@proves("V11.6.2", "V12.1.1", "V12.1.2", "63B-2.4.1")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_6_3_only_tls_1_2_and_1_3_are_accepted(https):
     for version in (v for v in ssl.TLSVersion if v.name.startswith("TLS")):

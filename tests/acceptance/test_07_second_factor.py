@@ -95,6 +95,7 @@ def test_7_1_the_seed_is_shown_only_while_enrolling(client, alice):
 FILE = f"{RECOVERY_CODES}file/"
 
 
+@proves("63B-2.1")
 def test_7_2_a_code_enables_the_app_and_recovery_codes_are_shown_once_and_one_is_entered(
     client, alice
 ):

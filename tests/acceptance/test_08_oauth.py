@@ -11,6 +11,7 @@ from accounts.users.models import Identity, User
 from tests.support.openid_provider import Person
 from tests.support.signin import signed_in
 from tests.support.social import ACME, come_back, go, round_trip
+from tests.support.standards import proves
 from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in
 
 CONNECTIONS, CONFIRM = "/accounts/3rdparty/", "/accounts/3rdparty/confirm/"
@@ -88,6 +89,7 @@ def test_8_6_the_only_sign_in_method_stays_until_a_password_is_set(op, client, c
     assert not Identity.objects.exists()
 
 
+@proves("RFC9700-2.6-a")
 def test_10_1_discovery_and_keys_of_an_issuer_are_fetched_once(op):
     for subject in ("a", "b"):
         round_trip(Client(), op, Person(subject))

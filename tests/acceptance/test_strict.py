@@ -17,7 +17,7 @@ def site():
         yield site
 
 
-@proves("V6.3.6")
+@proves("V6.3.6", "63B-3.1.3.1")
 def test_emailed_codes_neither_sign_in_nor_are_they_offered(site):
     client = site.client()
     page = client.get("/accounts/login/")
@@ -28,7 +28,7 @@ def test_emailed_codes_neither_sign_in_nor_are_they_offered(site):
     assert call("config/", client=client)["factors"] == ["passkey", "totp", "recovery_code"]
 
 
-@proves("V6.2.1")
+@proves("V6.2.1", "63B-3.1.1.2-a")
 def test_a_new_password_has_fifteen_characters(site):
     assert "At least 15 characters" in site.client().get("/accounts/signup/").text
     person = {"username": "alice", "email": "alice@example.org"}

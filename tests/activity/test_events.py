@@ -50,6 +50,7 @@ from tests.support.events import (
     with_known_cookie,
 )
 from tests.support.second_factor import CHALLENGE, enrolled
+from tests.support.standards import proves
 from tests.support.steps import address_of, confirm, make_user, outbox, path_of, sign_in, sign_up
 
 
@@ -89,6 +90,7 @@ def everything():
 
 
 # The one about an erased person belongs to nobody: tests/webhooks/test_webhooks.py.
+@proves("63B-4.6")
 @pytest.mark.parametrize("kind", [kind for kind in EVENTS if kind != "erased"])
 def test_every_event_commits_with_its_row_is_mailed_and_leaves_no_trace(scene, clock, kind):
     case, alice = CASES[kind], scene.alice

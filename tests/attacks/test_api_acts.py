@@ -96,6 +96,7 @@ def test_no_scope_of_an_app_and_no_weak_proof_changes_a_credential(alice, act):
     assert do(act, by_mail, alice).short == NOT_FRESH
 
 
+@proves("63B-5.1.2")
 @pytest.mark.parametrize("act", [act for act in ACTS | QUICK if act != "sign out everywhere else"])
 def test_an_app_a_script_in_a_page_and_a_password_change_no_credential(alice, act):
     """A script could have taken the access token, and what it changes would outlive the token."""

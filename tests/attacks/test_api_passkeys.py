@@ -24,11 +24,13 @@ from tests.support.passkeys import completes_sign_in, options_of, owner, times_i
 from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.second_steps import after_password
 from tests.support.signin import set_up
+from tests.support.standards import proves
 from tests.support.webauthn import PRESENT, WRONG_RESPONSES, Passkey
 
 INVALID = (401, "invalid_passkey")
 
 
+@proves("63B-2.2.2")
 def test_a_passkey_signs_in_alone_or_after_the_password():
     alice, passkey = owner()
     enrolled(alice)

@@ -311,7 +311,7 @@ def test_a_mailed_code_completes_only_the_challenge_that_requested_it(clock):
     assert second_step(first_step(), mails_about(FINISH)[-1].code).code == "invalid_code"
 
 
-@proves("V6.5.1")
+@proves("V6.5.1", "63B-3.2.7")
 @pytest.mark.parametrize("first", ["page", "call"])
 @pytest.mark.parametrize("kind", ["app", "recovery code"])
 def test_a_code_works_once_across_pages_and_api(clock, kind, first):

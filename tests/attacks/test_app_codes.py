@@ -38,6 +38,7 @@ def apps_sessions():
     return LoginSession.objects.filter(kind=LoginSession.Kind.CONNECTED).count()
 
 
+@proves("RFC9700-2.1.1-c")
 def test_a_second_use_of_a_code_ends_what_it_gave_and_is_told_to_the_person(app, browser):
     code = app.code(browser, "openid offline_access")
     first = app.redeem(code)
@@ -53,6 +54,7 @@ def test_a_second_use_of_a_code_ends_what_it_gave_and_is_told_to_the_person(app,
     assert "its code was used twice" in mail_to("alice").subject
 
 
+@proves("RFC9700-2.1.1-c")
 def test_only_the_app_that_got_the_code_can_redeem_it_or_end_what_it_gave(app, browser):
     wiki, public = new_app("Wiki"), new_app("Cli", is_public=True)
     code = app.code(browser)
@@ -91,6 +93,7 @@ def test_whoever_lacks_a_part_neither_gets_a_token_nor_spends_or_revokes_the_cod
     assert is_live(token)
 
 
+@proves("RFC9700-2.1.1-a")
 def test_a_code_without_a_challenge_cannot_be_redeemed_with_or_without_a_verifier(app, browser):
     """Such a code is never issued; a copy of a challenge is no verifier either."""
     code = app.code(browser, code_challenge="")
@@ -104,6 +107,7 @@ def test_a_code_without_a_challenge_cannot_be_redeemed_with_or_without_a_verifie
     assert apps_sessions() == 0
 
 
+@proves("RFC9700-2.1.1-b")
 def test_a_challenge_that_was_removed_from_a_request_or_a_verifier_is_noticed(browser):
     """The attack is known as PKCE downgrade (RFC 9700 section 4.8.2)."""
     app = new_app(requires_pkce=False)
@@ -204,6 +208,7 @@ def test_nobody_else_ends_the_session_of_an_app(app, alice):
     assert app.revoke("").error == "invalid_request"
 
 
+@proves("RFC9700-4.9")
 def test_a_service_does_not_end_the_session_of_a_public_app_by_the_token_that_it_got(
     alice, settings
 ):
@@ -237,6 +242,7 @@ def test_an_app_introspects_its_own_tokens(app, alice, clock):
     assert app.introspect(newer).body == {"active": False}
 
 
+@proves("RFC9700-4.9")
 def test_only_the_app_or_the_service_of_a_token_may_introspect_it(alice, settings):
     set_up(settings, token_audiences=(WIKI, SHOP))
     app = new_app(audiences=[WIKI, SHOP])
@@ -257,6 +263,7 @@ def test_only_the_app_or_the_service_of_a_token_may_introspect_it(alice, setting
     assert App(wiki.client, "").introspect(own).error == "invalid_client"
 
 
+@proves("RFC9700-4.15")
 def test_this_site_itself_is_no_service_that_an_app_can_be():
     for resource in (audience(), WIKI):
         with pytest.raises(ValidationError, match="can’t have"):
@@ -377,6 +384,7 @@ def test_requests_that_are_too_large_are_refused_without_a_traceback_in_the_log(
     assert [record for record in caplog.records if record.exc_info] == []
 
 
+@proves("RFC9700-4.2")
 def test_neither_the_codes_nor_the_secrets_of_requests_are_logged(app, alice, capfd, caplog):
     code = app.code(browser_of(alice), "openid offline_access")
     given = app.redeem(code)

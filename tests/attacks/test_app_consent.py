@@ -36,7 +36,7 @@ LOGOUT = "/oauth/logout"
 BYE = "https://paperless.example.org/bye"
 
 
-@proves("V7.6.2")
+@proves("V7.6.2", "RFC9700-4.16")
 def test_a_double_click_at_the_choice_of_an_account_is_no_consent(alice):
     browser, app = signed_in(alice), make_app(scope="openid email")
     page = begin(browser, app, prompt="select_account")

@@ -52,6 +52,7 @@ def signed(mint, **changes):
     return mint.token(header=changes)
 
 
+@proves("RFC9700-2.5")
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA"])
 def test_an_app_with_a_key_uses_every_endpoint_without_a_secret(alice, algorithm):
     app = keyed_app(algorithm=algorithm)

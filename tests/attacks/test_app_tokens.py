@@ -56,7 +56,7 @@ def test_a_refresh_token_of_an_app_is_useless_to_others(app, alice):
     assert app.refresh(newest).status == 200, "no thief has ended the session"
 
 
-@proves("V10.4.5")
+@proves("V10.4.5", "RFC9700-2.2.2")
 def test_a_refresh_token_that_was_replaced_ends_the_session(app, alice, clock):
     first = app.sign_in(browser_of(alice))
     second = app.refresh(first["refresh_token"])
@@ -69,7 +69,7 @@ def test_a_refresh_token_that_was_replaced_ends_the_session(app, alice, clock):
     assert alice.activity.filter(kind="token_reused").count() == 1
 
 
-@proves("V7.6.1")
+@proves("V7.6.1", "RFC9700-4.14")
 def test_signing_out_ends_all_tokens_but_refresh_tokens_with_offline_access_at_once(app, alice):
     browser = browser_of(alice)
     staying, leaving = app.sign_in(browser), app.sign_in(browser, "openid")
@@ -138,7 +138,7 @@ def test_a_refresh_is_accepted_while_the_person_has_what_the_app_requires(alice)
     assert app.refresh(token).status == 200
 
 
-@proves("V9.2.4")
+@proves("V9.2.4", "RFC9700-2.3")
 def test_the_audience_of_tokens_cannot_be_changed_at_the_token_endpoint(alice, settings):
     set_up(settings, token_audiences=(WIKI,))
     app = new_app(audiences=[WIKI])

@@ -46,7 +46,7 @@ def app():
     return make_app(scope="openid profile email")
 
 
-@proves("V3.7.2")
+@proves("V3.7.2", "RFC9700-2.1-b")
 @pytest.mark.parametrize("changes", [{"response_type": "token"}, {"scope": "everything"}], ids=str)
 def test_a_wrong_request_of_an_app_that_nobody_has_checked_leads_nowhere(db, changes):
     unchecked = make_app("Shop", is_verified=False)
@@ -85,6 +85,7 @@ def test_no_page_posts_to_a_program_on_a_device(browser, uri):
     assert (refused.status_code, f'action="{uri}' in refused.text) == (400, False)
 
 
+@proves("RFC9700-2.1-d")
 def test_every_answer_names_the_issuer_against_a_mix_up(settings, app, browser):
     page = begin(browser, app)
     answers = [
@@ -408,6 +409,7 @@ REFUSED: list[tuple[dict[str, str | None], str]] = [
 ]
 
 
+@proves("RFC9700-2.1-a")
 def test_a_redirect_uri_that_is_not_registered_exactly_gets_a_page_and_no_redirect(app, browser):
     for uri, changes in product(TRICKS, ({}, {"response_type": "token"})):
         answer = browser.get(address(trusted(app), redirect_uri=uri, **changes))
@@ -450,6 +452,7 @@ def test_a_parameter_that_is_there_twice_is_refused(app, browser):
     assert not AuthorizationCode.objects.exists()
 
 
+@proves("RFC9700-2.1.1-a", "RFC9700-2.1.2")
 def test_requests_without_s256_or_of_another_flow_get_no_code(settings, app, browser):
     public = make_app(is_public=True, scope="openid email")
     for changes, error in REFUSED:
@@ -461,6 +464,7 @@ def test_requests_without_s256_or_of_another_flow_get_no_code(settings, app, bro
     assert not AuthorizationCode.objects.exists()
 
 
+@proves("RFC9700-4.5")
 def test_without_pkce_a_request_needs_a_nonce_that_the_id_token_repeats(browser):
     """Otherwise the app could not detect a code that an attacker gives it (code injection)."""
     app = new_app("Shop", "openid email", requires_pkce=False, is_first_party=True)

@@ -102,6 +102,7 @@ def test_a_code_that_two_devices_show_leads_to_neither(device, browser):
     assert "No device is waiting" in type_code(browser, codes["user_code"]).text
 
 
+@proves("RFC9700-4.5")
 def test_an_authorization_code_is_useless_as_a_device_code(browser):
     app = new_app(is_public=True, is_device=True)
     code = app.code(browser_of(User.objects.get()))
@@ -388,6 +389,7 @@ def test_a_request_may_name_only_an_address_that_is_registered_exactly(given):
     assert not uris.is_registered([WEB, LOOPBACK, OWN_SCHEME], given)
 
 
+@proves("RFC9700-2.1-a")
 def test_only_the_port_of_a_loopback_address_may_differ():
     for given in (WEB, LOOPBACK, "http://127.0.0.1:1/callback", "http://127.0.0.1:65535/callback"):
         assert uris.is_registered([WEB, LOOPBACK], given)

@@ -70,6 +70,7 @@ def alice_after_a_year(clock):
 SETUP = "/accounts/2fa/totp/setup/"
 
 
+@proves("63B-4.3")
 def test_a_lock_suspends_the_factors_that_a_copied_cookie_added(alice, clock):
     """The thief adds an app and makes recovery codes; the owner still has her own app."""
     seed, home = enrolled(alice), known_browser(alice)
@@ -476,7 +477,7 @@ def test_an_owner_without_the_mailbox_stops_the_thiefs_request_and_recovers(home
     assert recovery.running(alice()) is None
 
 
-@proves("V6.4.4")
+@proves("V6.4.4", "63B-4.2.1")
 def test_the_mailbox_alone_must_wait_and_whoever_can_open_the_account_can_object(alice, clock):
     clock.advance(days=8)
     users.confirm_email(alice, "second@example.org")

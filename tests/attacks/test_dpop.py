@@ -46,7 +46,7 @@ def sign_in(app, browser, key):
     return given
 
 
-@proves("V10.3.5")
+@proves("V10.3.5", "RFC9700-2.2.1")
 def test_a_stolen_access_token_is_useless_without_its_key(app, browser, key):
     token = sign_in(app, browser, key)["access_token"]
     other = sign_in(app, browser, key)["access_token"]
@@ -93,6 +93,7 @@ def test_the_short_path_refuses_bound_tokens_and_repeats_no_nonce(app, browser, 
     assert answer(applications.short, stolen).status == "401 Unauthorized"
 
 
+@proves("RFC9700-2.2.2", "V10.4.5")
 @pytest.mark.parametrize("is_public", [True, False])
 def test_a_stolen_refresh_token_is_useless_without_its_key(browser, key, clock, is_public):
     app = new_app(scope=SCOPE, audiences=[audience()], is_public=is_public)
@@ -204,6 +205,7 @@ def test_a_pushed_request_needs_a_new_proof_of_the_key_that_it_names(app, browse
     assert app.post(PAR, dpop=proof, **form).error == "invalid_dpop_proof"
 
 
+@proves("RFC9700-2.2.1")
 def test_an_app_that_must_use_dpop_gets_nothing_without_it(app, browser, key):
     before = app.sign_in(browser, SCOPE)["refresh_token"]
     set_client(app, requires_dpop=True)

@@ -159,7 +159,7 @@ def steal(alice):
     return thief
 
 
-@proves("V6.3.7")
+@proves("V6.3.7", "63B-4.6")
 @pytest.mark.parametrize("words", ["primary email address was changed", "was removed", "was added"])
 def test_a_link_mailed_to_the_former_email_locks_a_stolen_account_and_its_owner_gets_it_back(
     alice, words

@@ -127,7 +127,7 @@ def test_only_a_registered_host_in_its_one_spelling_is_answered(visitor, client,
     assert EVIL not in found.text
 
 
-@proves("V4.1.3")
+@proves("V4.1.3", "RFC9700-4.13")
 def test_headers_of_peers_that_are_no_proxies_say_nothing(visitor):
     """Neither does a proxy's own address that mallory claims."""
     for more in ({"REMOTE_ADDR": MALLORY}, {"REMOTE_ADDR": MALLORY, "HTTP_X_FORWARDED_FOR": PEER}):

@@ -119,7 +119,9 @@ def test_a_malformed_content_type_causes_no_server_error_and_no_missing_header(s
             assert missing_headers(answer.headers) == [], (path, content_type)
 
 
-@proves("V3.2.1", "V3.4.4", "V3.4.5", "V3.4.6", "V3.4.8", "V3.5.8", "V4.1.1", "V13.4.6")
+@proves(
+    "V3.2.1", "V3.4.4", "V3.4.5", "V3.4.6", "V3.4.8", "V3.5.8", "V4.1.1", "V13.4.6", "RFC9700-4.2"
+)
 def test_every_answer_has_the_security_headers(site):
     for path, status in {
         **{"/": 302, LOGIN: 200, "/nowhere/": 404, "/static/app.css": 200, "/static/no": 404},

@@ -190,7 +190,7 @@ def test_userinfo_that_is_malformed_or_of_another_subject_is_refused(op, body):
     assert_refused(op)
 
 
-@proves("V10.2.2")
+@proves("V10.2.2", "RFC9700-2.1-d")
 @pytest.mark.parametrize("iss", [None, "https://mallory.example", "{}/"])
 def test_rfc_9207_an_answer_from_another_issuer_is_refused_before_the_code_is_sent(op, iss):
     browser = Client()

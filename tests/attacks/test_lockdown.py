@@ -262,6 +262,7 @@ def works(password, login="alice"):
     return is_signed_in(browser)
 
 
+@proves("63B-4.2.2")
 def test_a_reset_link_works_once_and_revokes_every_session():
     alice = make_user("alice")
     elsewhere, browser = signed_in(alice), Client()

@@ -81,7 +81,7 @@ def test_a_successful_sign_in_resets_no_limit(clock):
     assert guess(2, first=20) == [200, 429]
 
 
-@proves("V2.4.1", "V6.3.1")
+@proves("V2.4.1", "V6.3.1", "63B-3.2.2")
 def test_a_wide_network_has_five_guesses_and_all_networks_together_twenty(clock):
     make_user("alice")
 
@@ -141,7 +141,7 @@ def test_a_used_up_limit_does_not_reveal_where_an_account_is_used(clock, login):
     assert [(a.status_code, a["Retry-After"]) for a in answers] == [(429, "20")] * 2
 
 
-@proves("V6.3.1")
+@proves("V6.3.1", "63B-3.1.1.2-g")
 def test_the_username_and_emails_of_an_account_share_five_guesses(clock, hashes):
     """A sixth guess is answered as wrong, so that it does not show which logins belong together."""
     alice = make_user("alice")

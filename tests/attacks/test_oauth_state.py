@@ -33,7 +33,7 @@ def assert_refused(answer, op):
     assert not Identity.objects.exists()
 
 
-@proves("V10.2.1")
+@proves("V10.2.1", "RFC9700-2.1-c")
 def test_a_missing_or_wrong_state_is_refused(op):
     browser = Client()
     url = go(browser)
@@ -87,7 +87,7 @@ def test_an_error_answer_uses_up_the_state(op):
     assert_refused(come_back(browser, answer), op)
 
 
-@proves("V10.1.2")
+@proves("V10.1.2", "RFC9700-2.1-c")
 def test_the_state_of_another_browser_signs_nobody_in(op):
     """Login CSRF: alice's browser opens the callback URL of mallory's sign-in."""
     mallory, alice = Client(), Client()

@@ -60,6 +60,7 @@ from tests.support.webauthn import (
 ORIGIN = site_settings.AUTHSITE.origin
 
 
+@proves("63B-2.2.1")
 def test_a_passkey_signs_in_without_a_second_step():
     alice, passkey = owner()
     enrolled(alice)
@@ -88,7 +89,7 @@ def test_viewing_or_failing_the_passkey_sign_in_creates_no_row_and_no_session(
     assert browser.get(f"{LOGIN_PASSKEY}?next=/help/").url == f"{LOGIN}?next=/help/"
 
 
-@proves("V6.7.2")
+@proves("V6.7.2", "63B-3.2.7")
 def test_cve_2022_42731_a_passkey_challenge_works_once(clock):
     alice, passkey = owner()
     browser = Client()
@@ -143,6 +144,7 @@ def test_a_passkey_challenge_is_invalid_after_a_change_of_the_account():
     assert not Row.objects.filter(credential_id=new.id).exists()
 
 
+@proves("63B-3.2.5")
 def test_an_answer_signed_for_another_site_or_purpose_is_refused(settings):
     set_up(settings, limits_scale=1000)
     _alice, passkey = owner()
@@ -209,6 +211,7 @@ def test_a_passkey_made_for_another_site_or_purpose_is_refused():
     assert add_passkey(browser).status_code == 302
 
 
+@proves("63B-3.1.7.4")
 @pytest.mark.parametrize("counts", [False, True], ids=["synced", "security key"])
 def test_a_passkey_whose_eligibility_for_backup_changes_is_refused(counts):
     alice, passkey = person(), Passkey(counts=counts)
@@ -221,6 +224,7 @@ def test_a_passkey_whose_eligibility_for_backup_changes_is_refused(counts):
     assert signs_in(passkey)
 
 
+@proves("63B-2.2.1", "63B-3.1.7.4", "63B-3.2.8")
 def test_a_passkey_without_user_verification_is_only_a_second_step():
     alice, passkey = owner()
     unverified = PRESENT | ELIGIBLE
@@ -281,7 +285,7 @@ def test_the_same_answer_sent_twice_is_not_reported_as_a_copied_passkey():
     assert times_in_history(alice, "passkey_suspect") == 0
 
 
-@proves("V6.5.6")
+@proves("V6.5.6", "63B-4.3")
 def test_a_removed_passkey_is_refused_and_the_browser_is_told_to_delete_it():
     _alice, passkey = owner()
     browser = Client()

@@ -67,6 +67,7 @@ def test_an_endpoint_that_is_no_http_url_is_refused(op, endpoint):
     assert set(op.requests) == {"/.well-known/openid-configuration"}
 
 
+@proves("RFC9700-2.6-b")
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_an_https_issuer_cannot_have_http_endpoints(op, settings, monkeypatch, endpoint):
     issuer = "https://acme.test"

@@ -47,6 +47,7 @@ from tests.support.second_steps import (
     with_factor,
 )
 from tests.support.signin import signed_in
+from tests.support.standards import proves
 from tests.support.steps import (
     LOGOUT,
     is_signed_in,
@@ -74,6 +75,7 @@ WRITINGS = {
 }
 
 
+@proves("63B-2.2.2", "63B-3.1.4.2-a", "V6.5.1")
 @pytest.mark.parametrize("written", WRITINGS.values(), ids=WRITINGS)
 def test_7_4_a_used_code_is_refused_in_every_spelling(written):
     _alice, seed = with_factor()
@@ -160,6 +162,7 @@ def test_another_users_factor_cannot_be_seen_renamed_or_removed(kind, give):
     assert row.name == "Phone"
 
 
+@proves("63B-3.1.2")
 @pytest.mark.parametrize(
     "written",
     [str, str.upper, lambda code: f" {code.replace('-', ' - ')} ".translate(FULL_WIDTH)],
@@ -339,6 +342,7 @@ def test_guesses_from_a_known_browser_are_limited_too(clock):
     assert statuses == [200] * GUESSES + [429]
 
 
+@proves("63B-3.1.4.2-b", "63B-3.2.2")
 def test_a_patient_attacker_has_thirty_guesses_and_then_one_every_48_minutes(clock):
     """One wide network has only twelve of them, so that it cannot block the owner."""
     alice, _seed = with_factor()
@@ -427,6 +431,7 @@ def salted_digests(user):
     return {text.encode() for text in [stored["salt"], *stored["digests"]]}
 
 
+@proves("63B-3.1.4.2-b", "V6.5.2")
 def test_no_database_row_contains_a_seed_a_recovery_code_or_its_digest():
     carol = make_staff("carol", has_factor=False)
     browser = after_password("carol")

@@ -258,7 +258,7 @@ def test_actions_that_need_no_second_factor_do_not_cancel_the_request(clock):
     assert finish_recovery()
 
 
-@proves("V6.4.3")
+@proves("V6.4.3", "63B-4.2.1")
 def test_a_reset_accepts_no_password_before_the_second_factor():
     _alice, seed = with_factor()
     link, browser = reset_link(), Client()
@@ -394,7 +394,7 @@ def test_password_and_mailbox_sign_in_but_cannot_remove_a_factor(clock):
     assert factors_of(alice) == 1
 
 
-@proves("V7.5.1")
+@proves("V7.5.1", "63B-4.1.2")
 def test_factors_cannot_be_changed_without_recent_authentication(clock):
     from accounts.twofactor.models import Authenticator, RecoveryCodes
 

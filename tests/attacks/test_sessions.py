@@ -83,7 +83,7 @@ ENDS: dict[str, Callable[[Any, Client, Client], Any]] = {
 }
 
 
-@proves("V7.2.1", "V7.4.1")
+@proves("V7.2.1", "V7.4.1", "63B-5.1")
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_a_copied_cookie_stops_working_once_the_session_is_revoked(end):
     alice = make_user("alice")

@@ -287,7 +287,7 @@ def test_allauths_own_sign_in_is_refused_by_the_adapter():
         get_adapter().authenticate(request, username="alice", password=PASSWORD)
 
 
-@proves("V7.4.2")
+@proves("V7.4.2", "63B-4.5")
 def test_an_unconfirmed_or_inactive_user_has_no_valid_session():
     unconfirmed, browser, alice = Client(), Client(), make_user("alice")
     sign_up(unconfirmed, "mallory")

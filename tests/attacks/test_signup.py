@@ -74,7 +74,7 @@ def visible(answer):
     return answer.status_code, answer.headers.get("Location", ""), re.sub("free|taken", "", text)
 
 
-@proves("V6.2.5", "V6.2.8", "V6.2.9")
+@proves("V6.2.5", "V6.2.8", "V6.2.9", "63B-3.1.1.2-a", "63B-3.1.1.2-i")
 def test_a_unicode_username_and_a_password_of_full_length_are_accepted_whole():
     name, password = "\xdcn\xef-c\xf6d\xe9._", f"  {510 * 'z\xfc'}  "
     browser, mail = signed_up(name, "alice@example.org", password)

@@ -45,7 +45,7 @@ def test_the_repr_of_client_info_hides_the_known_browser_cookie():
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
 
 
-@proves("V4.1.3", "V15.3.4")
+@proves("V4.1.3", "V15.3.4", "RFC9700-4.13")
 @pytest.mark.parametrize(
     "peer, forwarded, client",
     [

@@ -104,6 +104,7 @@ WEAKER = {
 }
 
 
+@proves("63B-2.2.3")
 def test_strict_operation_changes_defaults_and_refuses_weaker_settings(tmp_path):
     config = read(GOOD | {"STRICT": "on", "SESSION_IDLE_MINUTES": "15"}, tmp_path)
 

@@ -45,7 +45,7 @@ def names(tree):
     return found - own
 
 
-@proves("V6.5.3", "V6.7.2", "V7.2.3", "V11.1.3", "V11.5.1", "V11.5.2")
+@proves("V6.5.3", "V6.7.2", "V7.2.3", "V11.1.3", "V11.5.1", "V11.5.2", "63B-5.1")
 def test_2_1_there_is_one_source_of_randomness():
     users = {path for path, text in CODE.items() if names(ast.parse(text)) & RANDOM}
 

@@ -15,7 +15,7 @@ from tests.support.standards import proves
 ALICE = Person(uuid4(), frozenset({"alice"}), frozenset({"a@example.org"}), frozenset({uuid4()}))
 
 
-@proves("V14.2.4")
+@proves("V14.2.4", "63B-2.4.3")
 def test_each_column_of_each_table_is_in_the_inventory_once():
     models = {m._meta.label: m for m in apps.get_models(include_auto_created=True)}
     assert undeclared() == []
@@ -26,7 +26,7 @@ def test_each_column_of_each_table_is_in_the_inventory_once():
         assert table.columns.keys() <= fields, label
 
 
-@proves("V14.2.7")
+@proves("V14.2.7", "63B-2.4.3")
 def test_each_purpose_is_stated():
     for table in TABLES.values():
         assert all([table.purpose, table.kept, *(c.purpose for c in table.columns.values())])

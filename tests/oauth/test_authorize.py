@@ -37,6 +37,7 @@ from tests.support.oauth_client import browser_of, new_app
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.social import round_trip
+from tests.support.standards import proves
 from tests.support.steps import LOGIN, LOGOUT, PASSWORD, make_user, sign_in
 from tests.support.webauthn import registered
 
@@ -174,6 +175,7 @@ def test_a_form_of_the_app_may_send_the_request(app, browser):
     assert "code" in result(allow(browser, page))
 
 
+@proves("RFC9700-2.1-e")
 def test_a_page_posts_the_answer_to_an_app_that_asks_for_a_form(app, browser):
     asked = {"response_mode": "form_post", "state": "a\"'<b>&"}
     answers = [
@@ -535,6 +537,7 @@ def test_people_read_what_an_app_may_do_at_a_service(browser):
     assert "code" in result(browser.get(address(app, scope=SCOPE, resource=SHOP)))
 
 
+@proves("RFC9700-2.3")
 def test_a_token_for_a_service_has_the_scopes_of_that_service_only(settings, alice):
     app = new_app(scope=f"{SCOPE} pages", audiences=[SHOP, WIKI])
 

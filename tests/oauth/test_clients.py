@@ -41,6 +41,7 @@ from tests.support.client_keys import (
 from tests.support.invitations import superuser
 from tests.support.oauth_client import new_app
 from tests.support.signin import set_up
+from tests.support.standards import proves
 from tests.support.steps import mail_to
 
 APP, URI = "https://paperless.example.org", "https://paperless.example.org/keys"
@@ -359,6 +360,7 @@ def found(*arguments, **form):
         return error.error
 
 
+@proves("RFC9700-2.5")
 def test_each_client_authenticates_by_the_methods_of_its_kind():
     paperless, secret = confidential()
     cli = new_app("Cli", is_public=True).client

@@ -87,7 +87,7 @@ def test_uses_are_recorded_at_most_once_a_minute(alice, paperless, clock):
     assert used_at() == clock.now()
 
 
-@proves("V10.4.9")
+@proves("V10.4.9", "RFC9700-4.14")
 def test_disconnecting_ends_the_sessions_and_codes_of_this_person_and_app_only(alice, paperless):
     browser, bobs, wiki = browser_of(alice), browser_of(make_user("bob")), make_app("Wiki")
     ended = [connect_app(browser, paperless, is_offline=is_offline) for is_offline in (0, 1)]

@@ -26,6 +26,7 @@ from tests.support.invitations import superuser
 from tests.support.oauth_client import EVERYTHING, browser_of, new_app
 from tests.support.registration import VALID, new_token, self_register
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import mail_to, make_user
 
 TOKENS = "/admin/oauth/registrationtoken/"
@@ -186,6 +187,7 @@ def test_both_documents_of_the_provider_name_the_issuer_and_urls_that_exist():
         assert resolve(urlsplit(url).path)
 
 
+@proves("RFC9700-2.4", "RFC9700-2.6-a")
 def test_the_document_lists_exactly_what_the_endpoints_do(app, alice, settings):
     alice.groups.create(name="Editors")
     User.objects.filter(pk=alice.pk).update(given_name="Alice", family_name="Liddell")
@@ -230,6 +232,7 @@ def test_scripts_of_every_site_may_call_the_endpoints_without_cookies(path):
     assert "dpop-nonce" in answers[1]["Access-Control-Expose-Headers"]
 
 
+@proves("RFC9700-2.6-b")
 def test_scripts_of_other_sites_may_read_nothing_else():
     for path in ("/oauth/introspect", "/oauth/authorize", "/", "/api/v1/me/", "/oauth/token/"):
         answer = Browser().get(path, headers=SCRIPT)

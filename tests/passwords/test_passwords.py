@@ -107,7 +107,7 @@ def test_a_failed_hash_releases_its_slot():
     assert passwords.verify("a password", passwords.hash_password("a password"))
 
 
-@proves("V1.1.1", "V6.2.8")
+@proves("V1.1.1", "V6.2.8", "63B-3.1.1.2-b")
 def test_composed_and_decomposed_characters_are_the_same_password():
     composed, decomposed = "caf\u00e9 au lait, please", "cafe\u0301 au lait, please"
 
@@ -130,7 +130,7 @@ def copy_of(tmp_path, settings):
     return make
 
 
-@proves("V6.2.4", "V6.2.12")
+@proves("V6.2.4", "V6.2.12", "63B-3.1.1.2-e")
 @pytest.mark.parametrize("known", ["password1234", "PassWord1234"])
 def test_a_common_password_is_refused_in_any_case(known):
     with pytest.raises(ValidationError, match="attackers try first"):
@@ -145,7 +145,7 @@ def test_the_list_of_common_passwords_is_sorted_so_that_it_can_be_searched():
     assert not is_compromised(GOOD)
 
 
-@proves("V6.2.12")
+@proves("V6.2.12", "63B-3.1.1.2-e")
 @pytest.mark.parametrize("end, last_end", [(b"\n", b""), (b"\r\n", b"\r\n")])
 def test_the_local_have_i_been_pwned_file_is_searched_exactly(copy_of, end, last_end):
     members = [f"known password {n}" for n in range(500)]
@@ -190,7 +190,7 @@ def request_strength(client, password, **more):
     return client.post(URL, {"password": password, **more}).json()
 
 
-@proves("V6.2.1")
+@proves("V6.2.1", "63B-3.1.1.2-f")
 def test_the_meter_returns_a_score_a_label_and_advice(client):
     assert request_strength(client, GOOD) == {"score": 4, "label": "Very good.", "advice": ""}
     weak = request_strength(client, "gabrielagabriela7")
@@ -372,7 +372,7 @@ def test_signing_in_with_a_stolen_password_leads_to_a_change_and_then_on(client)
     assert works(NEW)
 
 
-@proves("V6.2.10")
+@proves("V6.2.10", "63B-3.1.1.2-c")
 def test_a_password_that_leaked_after_it_was_chosen_is_noticed_at_the_next_sign_in(
     alice, monkeypatch
 ):

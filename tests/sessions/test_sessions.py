@@ -100,7 +100,7 @@ def test_prune_deletes_old_sessions_and_keeps_live_ones(clock):
     assert kept_after(days=30) == (set(), 0)
 
 
-@proves("V7.5.3")
+@proves("V7.5.3", "63B-5.2")
 def test_a_sensitive_page_opens_for_5_minutes_after_a_proof_and_takes_forms_for_10(clock):
     session = begin(make_user("alice"))
 

@@ -16,22 +16,39 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tests/standards"
-PAGE = ROOT / "docs/asvs.md"
 KINDS = ("design", "document", "operator", "not applicable", "not met")
 proves = pytest.mark.proves
 
-INTRODUCTION = """\
-# ASVS 5.0
+# By the name of the file with the requirements: the title and the first sentence of the page.
+STANDARDS = {
+    "asvs": (
+        "OWASP ASVS 5.0",
+        "How this site answers the [OWASP Application Security Verification Standard 5.0]"
+        "(https://owasp.org/www-project-application-security-verification-standard/): all "
+        "requirements of levels 1 and 2 that apply to it, and those of level 3.",
+    ),
+    "nist-63b": (
+        "NIST SP 800-63B-4",
+        "How this site answers [NIST SP 800-63B-4](https://pages.nist.gov/800-63-4/sp800-63b.html) "
+        "at the authenticator assurance levels 1 and 2. The second one needs `STRICT=on`.",
+    ),
+    "rfc9700": (
+        "RFC 9700",
+        "How this site, as an OpenID Provider and as a client of others, answers "
+        "[RFC 9700](https://www.rfc-editor.org/rfc/rfc9700), Best Current Practice for OAuth 2.0 "
+        "Security.",
+    ),
+}
+EXPLANATION = """\
+A requirement is proved by tests, or has a reason: it is met by *design*, by a *document*, or by the
+*operator*; it is *not applicable*; or it is **not met**. The tests are marked with the ids, and
+this page is made from the marks.
+"""
 
-How this site answers the requirements of the [OWASP Application Security Verification Standard 5.0](https://owasp.org/www-project-application-security-verification-standard/):
-all of levels 1 and 2 that apply to it, and those of level 3. A requirement is proved by tests, or has a reason: it is met by *design*,
-by a *document*, or by the *operator*; it does *not* apply; or it is **not met**. The tests are marked with the ids, and this page is made from the marks.
-"""  # noqa: E501 a page
 
-
-def requirements() -> list[dict[str, str]]:
-    """Return the rows of the standard: ``id``, ``level``, ``section`` and ``text``."""
-    with (FOLDER / "asvs.csv").open(newline="") as file:
+def requirements(standard: str) -> list[dict[str, str]]:
+    """Return the rows of a standard: ``id``, ``level``, ``section`` and ``text``."""
+    with (FOLDER / f"{standard}.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -58,16 +75,19 @@ def _marks(module: ast.Module) -> Iterator[tuple[str, str]]:
                 yield from ((node.name, ast.literal_eval(argument)) for argument in mark.args)
 
 
-def page() -> str:
-    """Return the text of ``docs/asvs.md``."""
-    proved, answered, parts = proofs(), answers(), [INTRODUCTION]
-    for section, rows in groupby(requirements(), key=lambda row: row["section"]):
-        lines = [f"\n## {section}\n\n| | level | |\n| --- | --- | --- |\n"]
+def page(standard: str) -> str:
+    """Return the text of ``docs/<standard>.md``."""
+    proved, answered, (title, sentence) = proofs(), answers(), STANDARDS[standard]
+    parts = [f"# {title}\n\n{sentence}\n{EXPLANATION}"]
+    # The text of ASVS has a licence of its own, so that its page has only the ids.
+    says = standard != "asvs"
+    for section, rows in groupby(requirements(standard), key=lambda row: row["section"]):
+        parts.append(f"\n## {section}\n\n| | level | {'| ' * says}|\n{'| --- ' * (3 + says)}|\n")
         for row in rows:
             tests = [f"[{_words(name)}](../{path})" for path, name in proved.get(row["id"], [])]
-            text = "; ".join(tests) or _answer(**answered[row["id"]])
-            lines.append(f"| {row['id']} | {row['level']} | {text} |\n")
-        parts += lines
+            cells = [row["id"], row["level"], *[row["text"]] * says]
+            cells.append("; ".join(tests) or _answer(**answered[row["id"]]))
+            parts.append(f"| {' | '.join(cells)} |\n")
     return "".join(parts)
 
 
@@ -80,4 +100,5 @@ def _answer(kind: str, text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    for name in STANDARDS:
+        (ROOT / f"docs/{name}.md").write_text(page(name))

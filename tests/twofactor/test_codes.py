@@ -15,8 +15,10 @@ from accounts.twofactor.models import (
     new_recovery_codes,
 )
 from tests.support.second_factor import code_of, enrolled
+from tests.support.standards import proves
 
 
+@proves("63B-3.1.4.2-a")
 def test_codes_of_the_adjacent_time_steps_are_accepted_and_no_others(alice, clock):
     clock.set(datetime.fromtimestamp(1234567890, UTC))  # the first second of a time step
     seed = enrolled(alice)
@@ -44,6 +46,7 @@ def test_typed_codes_are_normalized_and_told_apart_by_shape(typed, code, shape):
     assert [s for s in (TOTP_CODE, RECOVERY_CODE, MAILED_CODE) if s.fullmatch(code)] == [shape]
 
 
+@proves("63B-3.1.2", "V6.5.4")
 def test_recovery_codes_are_ten_unique_codes_of_65_bits():
     made = [code for _ in range(20) for code in new_recovery_codes()]
 
@@ -55,6 +58,7 @@ def test_recovery_codes_are_ten_unique_codes_of_65_bits():
 ACT = "login"
 
 
+@proves("63B-3.1.6.2", "V6.7.2")
 def test_challenges_are_unique_and_hold_at_least_16_random_bytes():
     """The number of bytes is from WebAuthn section 13.4.3."""
     made = {webauthn.issue(ACT)[: webauthn.NONCE_BYTES] for _ in range(50)}

@@ -23,6 +23,7 @@ from tests.support.second_factor import (
     unused_code,
 )
 from tests.support.signin import signed_in
+from tests.support.standards import proves
 from tests.support.steps import PASSWORD, is_signed_in, make_staff, make_user, sign_in
 from tests.support.webauthn import ADD, Passkey
 
@@ -52,6 +53,7 @@ def page_of(user):
     return f"{OVERVIEW}totp/{Authenticator.objects.filter(user=user).latest('pk').pk}/"
 
 
+@proves("63B-4.1.2")
 def test_changing_a_factor_revokes_other_sessions_and_changes_this_session_key(client, alice):
     client.post(RECOVERY_CODES, {"new": "1"})
     enrolled(alice)
