@@ -13,7 +13,7 @@ from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -33,6 +33,7 @@ from accounts.emails.models import PendingEmail
 from accounts.mail.message import Message
 from accounts.mail.services import Queue, post, post_to_mailbox
 from accounts.recovery.rule import BEFORE
+from accounts.sessions import known_browsers
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import MAIL_AGAIN, NAME_TRY
 from accounts.throttle.services import give_back, hit, wait
@@ -143,8 +144,8 @@ def pending(user: User) -> QuerySet[PendingEmail]:
 
 
 def confirmed(user: User) -> QuerySet[EmailAddress]:
-    """Return the confirmed email addresses of ``user``, oldest first."""
-    return user.emails.order_by("confirmed_at")
+    """Return the confirmed email addresses of ``user``: the primary one, then the oldest first."""
+    return user.emails.annotate(is_other=~Q(email=user.email)).order_by("is_other", "confirmed_at")
 
 
 def find(user: User, email_id: str) -> EmailAddress | None:
@@ -254,8 +255,12 @@ def discard(rows: QuerySet[PendingEmail]) -> None:
     Code.objects.filter(purpose__in=(CODE.name, LINK.name), subject__in=subjects).delete()
 
 
-def confirm_by_code(row: PendingEmail, typed: str, actor: Actor) -> EmailAddress:
+def confirm_by_code(
+    row: PendingEmail, typed: str, actor: Actor, *, replaces: bool = False
+) -> EmailAddress:
     """Add the pending email address ``row`` to its user if ``typed`` is its code; return its row.
+
+    ``replaces``: whether it replaces the primary one, which is then removed.
 
     No limit by network is needed, because a code allows few attempts and a user gets few codes.
 
@@ -265,16 +270,20 @@ def confirm_by_code(row: PendingEmail, typed: str, actor: Actor) -> EmailAddress
     """
     if not codes.try_code(CODE, row.pk, typed):
         raise WrongCode
-    return _confirm(row, CODE, typed, actor)
+    return _confirm(row, CODE, typed, actor, replaces=replaces)
 
 
-def confirm_by_link(row: PendingEmail, token: str, actor: Actor) -> None:
+def confirm_by_link(
+    row: PendingEmail, token: str, actor: Actor, *, replaces: bool = False
+) -> EmailAddress:
     """Add the pending email address ``row`` to its user if ``token`` is from its link.
+
+    The result and ``replaces`` are those of :func:`confirm_by_code`.
 
     Raises:
         WrongCode: the link was used, or another account now has the email address.
     """
-    _confirm(row, LINK, token, actor)
+    return _confirm(row, LINK, token, actor, replaces=replaces)
 
 
 def confirm_by_staff(row: PendingEmail, actor: Actor) -> None:
@@ -320,7 +329,7 @@ def refuse(token: str, actor: Actor) -> None:
     if not codes.redeem(REFUSE, row.pk, token, row.key):
         raise LinkEnded
     row.delete()
-    users.void_proofs_and_links(owner)
+    _void_proofs_and_links(owner)
     # The mailbox is a stranger's, who must not lock the account.
     notices.end_links(owner, [row.email])
     if owner.email == row.email:
@@ -348,11 +357,17 @@ def make_primary(user: User, email_id: int, actor: Actor) -> EmailAddress:
         row = EmailAddress.objects.filter(user=owner, pk=email_id).first()
         if row is None or row.email == owner.email:
             raise EmailChangeRefused
-        before = EmailAddress.objects.filter(user=owner, email=owner.email).first()
-        owner.save_email(row.email)
-        users.void_proofs_and_links(owner)
-        record(owner, events.PRIMARY_CHANGED, actor, detail=row.email, former=before)
+        _make_primary(owner, row, actor)
         return row
+
+
+def _make_primary(owner: User, row: EmailAddress, actor: Actor) -> EmailAddress | None:
+    """Make ``row`` the primary email address of ``owner``; return the former one, if any."""
+    former = owner.emails.filter(email=owner.email).first()
+    owner.save_email(row.email)
+    _void_proofs_and_links(owner)
+    record(owner, events.PRIMARY_CHANGED, actor, detail=row.email, former=former)
+    return former
 
 
 def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
@@ -366,16 +381,25 @@ def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
         row = EmailAddress.objects.filter(user=owner, pk=email_id).first()
         if row is None or row.email == owner.email:
             raise EmailChangeRefused
-        EmailAddress.objects.filter(pk=row.pk).delete()
-        users.void_proofs_and_links(owner)
-        is_young = row.confirmed_at > clock.now() - BEFORE
-        if is_young and owner.emails.filter(confirmed_at__lt=row.confirmed_at).exists():
-            # A thief may have added this email address, because an older one exists. Links that
-            # were emailed to it must not lock the account.
-            notices.end_links(owner, [row.email])
-        told = record(owner, events.ADDRESS_REMOVED, actor, detail=row.email, former=row)
-        former_credentials.keep_email(row, told.at)
+        _remove(owner, row, actor)
         return row
+
+
+def _remove(owner: User, row: EmailAddress, actor: Actor) -> None:
+    EmailAddress.objects.filter(pk=row.pk).delete()
+    _void_proofs_and_links(owner)
+    is_young = row.confirmed_at > clock.now() - BEFORE
+    if is_young and owner.emails.filter(confirmed_at__lt=row.confirmed_at).exists():
+        # A thief may have added this email address, because an older one exists. Links that were
+        # emailed to it must not lock the account.
+        notices.end_links(owner, [row.email])
+    told = record(owner, events.ADDRESS_REMOVED, actor, detail=row.email, former=row)
+    former_credentials.keep_email(row, told.at)
+
+
+def _void_proofs_and_links(owner: User) -> None:
+    users.void_proofs_and_links(owner)
+    known_browsers.keep(owner)
 
 
 def prune() -> int:
@@ -383,7 +407,9 @@ def prune() -> int:
     return PendingEmail.objects.filter(expires_at__lte=clock.now()).delete()[0]
 
 
-def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> EmailAddress:
+def _confirm(
+    row: PendingEmail, purpose: Purpose, secret: str, actor: Actor, *, replaces: bool = False
+) -> EmailAddress:
     try:
         with transaction.atomic():
             # Before the code, as a lock does, which deletes the codes of pending addresses.
@@ -393,9 +419,12 @@ def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> 
             if not PendingEmail.objects.filter(pk=row.pk).delete()[0]:
                 raise WrongCode
             users.confirm_email(owner, row.email)
-            users.void_proofs_and_links(owner)
+            _void_proofs_and_links(owner)
             record(owner, events.ADDRESS_ADDED, actor, detail=row.email)
             added = owner.emails.get(key=row.key)
+            is_primary = added.email == owner.email
+            if replaces and not is_primary and (former := _make_primary(owner, added, actor)):
+                _remove(owner, former, actor)
     except users.EmailTaken:
         raise WrongCode from None
     if actor.client and not actor.name:

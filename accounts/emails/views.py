@@ -28,8 +28,11 @@ from accounts.sessions import current
 from accounts.sessions.current import actor_of, session_of
 from accounts.signin import recent
 from accounts.users.forms import EmailField
-from accounts.users.models import User
+from accounts.users.models import EmailAddress, User
 from accounts.users.services import AccountChanged
+
+# The session data with the new address that replaces the primary one; empty if none does.
+REPLACES = "replacing_email"
 
 
 class AddEmailForm(forms.Form):
@@ -57,15 +60,15 @@ def refuse(request: HttpRequest, token: str) -> HttpResponse:
 class EmailView(View):
     """Show the email addresses; add, confirm or remove one, or make one primary.
 
-    Confirming an email address by its code requires only a session. Every other change requires
-    recent authentication.
+    Adding an email address by its code requires only a session. Every other change, also the
+    replacement of the primary address, requires recent authentication.
     """
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return self.show()
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        if "confirm" in request.POST:
+        if "confirm" in request.POST and "replace" not in request.POST:
             return self.confirm()
         if not recent.has_recent_authentication(request):
             return self.reauthenticate()
@@ -83,6 +86,8 @@ class EmailView(View):
     def change(self) -> HttpResponse:
         """Make the change that the button in the request names."""
         posted = self.request.POST
+        if "confirm" in posted:
+            return self.confirm()
         if "again" in posted:
             return self.send_again()
         if "cancel" in posted:
@@ -101,7 +106,8 @@ class EmailView(View):
         form = AddEmailForm(self.request.POST)
         if form.is_valid():
             try:
-                services.add(self.user, form.cleaned_data["email"], client_of(self.request))
+                row = services.add(self.user, form.cleaned_data["email"], client_of(self.request))
+                self.request.session[REPLACES] = row.email if "instead" in self.request.POST else ""
                 return _redirect_to_list(
                     self.request, _("We’ve emailed a code to the new address.")
                 )
@@ -112,11 +118,15 @@ class EmailView(View):
     def confirm(self) -> HttpResponse:
         """Add a pending email address to the account if the typed code is right."""
         row = self.pending_row("confirm")
+        replaces = "replace" in self.request.POST
+        self.request.session[REPLACES] = row.email if replaces else ""
         form = CodeForm(self.request.POST, auto_id=f"id_{row.pk}_%s")
         if form.is_valid():
             try:
-                services.confirm_by_code(row, form.cleaned_data["code"], actor_of(self.request))
-                return _redirect_to_list(self.request, _("The address was added."))
+                code, former = form.cleaned_data["code"], self.user.email
+                actor = actor_of(self.request)
+                added = services.confirm_by_code(row, code, actor, replaces=replaces)
+                return _redirect_to_list(self.request, _added(added, former if replaces else ""))
             except codes.UsedUp:
                 # The new mail replaces the row, and with it this form.
                 send = partial(services.add, self.user, row.email, client_of(self.request))
@@ -181,6 +191,7 @@ class EmailView(View):
                 "row": row,
                 "form": forms.get(row.pk) or CodeForm(auto_id=f"id_{row.pk}_%s"),
                 "wait": services.seconds_to_next_mail(row),
+                "replaces": row.email == self.request.session.get(REPLACES),
             }
             for row in services.pending(self.user)
         ]
@@ -203,12 +214,25 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     if row is None:
         return render(request, "accounts/emails/dead.html", status=404)
     if request.method != "POST":
-        return render(request, "accounts/emails/confirm.html", {"email": row.email})
+        replaces = row.email == request.session.get(REPLACES)
+        context = {"email": row.email, "replaces": replaces}
+        return render(request, "accounts/emails/confirm.html", context)
+    former = row.user.email if "replace" in request.POST else ""
+    if former and not recent.has_recent_authentication(request):
+        return current.redirect_to_reauthenticate(request)
     try:
-        services.confirm_by_link(row, key, actor_of(request))
+        added = services.confirm_by_link(row, key, actor_of(request), replaces=bool(former))
     except services.WrongCode:
         return render(request, "accounts/emails/dead.html", status=404)
-    return _redirect_to_list(request, _("The address was added."))
+    return _redirect_to_list(request, _added(added, former))
+
+
+def _added(added: EmailAddress, former: str) -> str:
+    """Return the message about the new address ``added``, which replaces ``former`` if given."""
+    if not former:
+        return _("The address was added.")
+    sentence = _("%(email)s is now your address. %(former)s was removed.")
+    return sentence % {"email": added, "former": former}
 
 
 def _redirect_to_list(request: HttpRequest, sentence: str) -> HttpResponse:

@@ -28,6 +28,8 @@ LINK = "The link opens in any browser, without a sign-in. The emails contain its
 APP, PASSKEY = "accounts/2fa/totp/<int:factor_id>/", "accounts/2fa/passkeys/<int:factor_id>/"
 CODES = "accounts/2fa/recovery-codes/"
 
+IN_STEPS = "Over the API, confirm the new address, make it primary, and remove the former one."
+
 
 @dataclass(frozen=True)
 class Act:
@@ -80,6 +82,7 @@ ACTS = (
     Act("accounts/email/", "Add an email address", "POST emails/"),
     Act("accounts/email/", "Confirm it by code", "POST emails/<id>/confirm/", button="confirm"),
     Act("accounts/email/", "Get another code", "POST emails/", button="again"),
+    Act("accounts/email/", "Replace the primary one", "POST emails/", IN_STEPS, button="instead"),
     Act("accounts/email/", "Don’t add it", "DELETE emails/<id>/", button="cancel"),
     Act("accounts/email/", "Make one primary", "POST emails/<id>/primary/", button="primary"),
     Act("accounts/email/", "Remove one", "DELETE emails/<id>/", button="remove"),

@@ -18,6 +18,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.text import canonical_code
 from accounts.emails import services as addresses
 from accounts.emails import services as emails
+from accounts.sessions.models import LoginSession
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_MEMBERS, MAIL_SUBSCRIBER
 from accounts.users.models import FormerCredential, User
@@ -91,6 +92,44 @@ def newest_mail(address, words):
 def state(user):
     user.refresh_from_db()
     return user.email, set(user.emails.values_list("email", flat=True))
+
+
+def test_changing_the_address_is_one_flow_with_two_mails_to_each_mailbox_at_most(alice):
+    """The browser stays known."""
+    new, browser = "new@example.org", signed_in(alice)
+    before = len(outbox())
+
+    page = browser.post(EMAIL, {"email": new, "instead": "1"}, follow=True).text
+    assert re.search(r'name="replace" id="replace[^"]+" checked', page)
+    code, row = outbox()[-1].code, button(browser, "confirm", new)
+    answer = browser.post(EMAIL, {"confirm": row, "code": code, "replace": "on"}, follow=True)
+
+    assert f"{new} is now your address. {MINE} was removed." in answer.text
+    assert state(alice) == (new, {new})
+    changes = "An email address was added · Your primary email address was changed"
+    notice = f"{changes} · An email address was removed"
+    assert {(mail.to, mail.subject) for mail in outbox()[before:]} == {
+        *((new, f"{code} is your code for authsite"), (new, notice), (MINE, notice))
+    }
+    assert len(outbox()) == before + 3
+    browser.post(LOGOUT)
+    sign_in(browser, "alice")
+    assert "new browser" not in outbox()[-1].subject
+
+
+def test_a_code_alone_adds_an_address_but_replaces_none_without_recent_authentication(alice, clock):
+    browser = signed_in(alice)
+    browser.post(EMAIL, {"email": THIEFS, "instead": "1"})
+    asked, code = {"confirm": button(browser, "confirm", THIEFS)}, outbox()[-1].code
+    link = path_of(outbox()[-1].action_url)
+    clock.advance(minutes=9, seconds=59)
+    LoginSession.objects.update(auth_time=clock.now() - timedelta(minutes=11))
+
+    for path, posted in ((EMAIL, asked | {"code": code}), (link, {})):
+        assert "/reauthenticate/" in browser.post(path, posted | {"replace": "on"}).url
+    assert state(alice) == (MINE, {MINE})
+    browser.post(EMAIL, asked | {"code": code})
+    assert state(alice) == (MINE, {MINE, THIEFS})
 
 
 def test_adding_a_taken_email_looks_like_a_free_one_and_its_owner_is_notified(alice):
