@@ -376,6 +376,7 @@ WEBHOOK_DISABLED = Event(_("A webhook was disabled."), mail=True)
 DIRECTORY_ADDED = Event(_("A directory was added. It can create accounts."), mail=True)
 DIRECTORY_CHANGED = Event(_("A directory was changed."), mail=True)
 DIRECTORY_DISABLED = Event(_("A directory was disabled."), mail=True)
+WEBHOOK_SENT = Event(_("A test or a repetition was sent to a webhook."))
 
 EVENTS = {name.lower(): event for name, event in globals().items() if isinstance(event, Event)}
 for _name, _event in EVENTS.items():

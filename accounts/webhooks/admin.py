@@ -23,7 +23,7 @@ from accounts.administration.act_views import ReasonForm, with_reason
 from accounts.administration.known import Known
 from accounts.common.errors import PublicError
 from accounts.common.text import row_id
-from accounts.sessions.current import actor_of, staff_of
+from accounts.sessions.current import staff_of
 from accounts.signin.adminsite import ListAdmin, RowsField, chips
 from accounts.users.models import User
 from accounts.webhooks import services
@@ -125,6 +125,12 @@ class EndpointAdmin(ListAdmin):
         """Show the secret of the new endpoint."""
         return self._show(request, obj, obj.new_secret)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> list[str]:
+        """Return what only superusers change: others could probe a private network by answers."""
+        if cast(User, request.user).is_superuser:
+            return []
+        return ["is_private", *(["url"] if obj and obj.is_private else [])]
+
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
@@ -164,25 +170,26 @@ class EndpointAdmin(ListAdmin):
     def test_view(self, request: HttpRequest, id: Any) -> HttpResponse:
         """Post a test event for the endpoint, and return to its page."""
         endpoint = self._find(request, id)
-        return self._sent(request, endpoint, lambda: services.send_test(endpoint))
+        return self._sent(request, endpoint, partial(services.send_test, endpoint))
 
     def again_view(self, request: HttpRequest, id: Any) -> HttpResponse:
         """Post the chosen delivery once more, and return to the page of the endpoint."""
         endpoint = self._find(request, id)
         rows = Delivery.objects.filter(endpoint=endpoint)
         delivery = get_object_or_404(rows, pk=row_id(request.POST.get("delivery", "")))
-        return self._sent(request, endpoint, lambda: services.send_again(delivery))
+        return self._sent(request, endpoint, partial(services.send_again, delivery))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: webhooks are disabled instead."""
         return False
 
     def _sent(
-        self, request: HttpRequest, endpoint: Endpoint, send: Callable[[], None]
+        self, request: HttpRequest, endpoint: Endpoint, send: Callable[[User, Actor], None]
     ) -> HttpResponse:
+        user, actor = cast(User, request.user), staff_of(request)
         try:
-            acts.count(cast(User, request.user), actor_of(request))
-            send()
+            acts.count(user, actor)
+            send(user, actor)
         except PublicError as error:
             messages.error(request, str(error))
         else:

@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.models import Activity
-from accounts.activity.services import Actor, data_of, record_for_superusers, timestamp
+from accounts.activity.services import Actor, data_of, record, record_for_superusers, timestamp
 from accounts.common import clock, crypto, metrics, secrets
 from accounts.common.database import delete_in_batches
 from accounts.common.errors import PublicError
@@ -148,24 +148,24 @@ def write(rows: Sequence[Activity]) -> None:
     )
 
 
-def send_again(delivery: Delivery) -> None:
-    """Deliver ``delivery`` once more, with the same id.
+def send_again(delivery: Delivery, user: User, actor: Actor) -> None:
+    """Deliver ``delivery`` once more, with the same id, for the member of staff ``user``.
 
     Raises:
         EndpointDisabled: the endpoint is disabled.
     """
     same = {name: getattr(delivery, name) for name in ("event", "subject", "type", "body")}
-    _post(delivery.endpoint, **same)
+    _post(delivery.endpoint, user, actor, **same)
 
 
-def send_test(endpoint: Endpoint) -> None:
-    """Deliver a test to ``endpoint``.
+def send_test(endpoint: Endpoint, user: User, actor: Actor) -> None:
+    """Deliver a test to ``endpoint`` for the member of staff ``user``.
 
     Raises:
         EndpointDisabled: the endpoint is disabled.
     """
     body = {"type": TEST, "timestamp": f"{clock.now():%Y-%m-%dT%H:%M:%S.000Z}", "data": {}}
-    _post(endpoint, subject=endpoint.pk, type=TEST, body=json.dumps(body))
+    _post(endpoint, user, actor, subject=endpoint.pk, type=TEST, body=json.dumps(body))
 
 
 def prune() -> int:
@@ -173,10 +173,12 @@ def prune() -> int:
     return delete_in_batches(Delivery.objects.filter(sent_at__lte=clock.now() - KEPT))
 
 
-def _post(endpoint: Endpoint, **fields: object) -> None:
+@transaction.atomic
+def _post(endpoint: Endpoint, user: User, actor: Actor, **fields: object) -> None:
     if endpoint.disabled_at:
         raise EndpointDisabled
     Delivery.objects.create(endpoint=endpoint, **fields)
+    record(user, events.WEBHOOK_SENT, actor, detail=endpoint.description)
 
 
 def _members(endpoints: Iterable[Endpoint], rows: Sequence[Activity]) -> set[tuple[UUID, int]]:

@@ -4,6 +4,7 @@ import json
 import re
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 from urllib.parse import urlencode
 
 import jwt
@@ -24,6 +25,7 @@ from accounts.recovery.locks import lock_down
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.sessions.views import sign_out_elsewhere
+from accounts.tokens import keyring
 from accounts.users.models import User
 from tests.support.api import claims_of
 from tests.support.apps import connect_app, make_app
@@ -428,6 +430,21 @@ def test_a_notice_is_sent_after_a_rest_in_which_the_sign_out_is_answered(
     clock.advance(seconds=0.5)
     send_all()
     assert receiver.tokens()
+
+
+def test_a_site_that_cannot_sign_repeats_its_notices_later_and_stops_no_other_queue(
+    alice, receiver, clock, monkeypatch
+):
+    ended(alice, told_at(receiver.url()))
+    with monkeypatch.context() as patch:
+        patch.setattr(keyring, "signer", mock.Mock(side_effect=keyring.CannotSign(1)))
+        send_all()
+    assert LogoutNotice.objects.get().due_at == clock.now() + logout.NOTICES.first_wait
+    assert receiver.tokens() == []
+    clock.advance(seconds=5)
+    send_all()
+
+    assert len(receiver.tokens()) == 1
 
 
 def test_an_app_that_fails_again_and_again_takes_ever_fewer_turns():

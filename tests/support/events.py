@@ -785,6 +785,11 @@ CASES = FACTOR_CASES | {
         carol_acts_on_the_directory("enabled", enabled="no"),
         prepare=in_turn(carol_signs_in, carol_adds_a_directory),
     ),
+    "webhook_sent": by_carol(
+        carol_acts_on_the_webhook("test"),
+        user="carol",
+        prepare=in_turn(carol_signs_in, carol_adds_a_webhook),
+    ),
     "app_connected": Case(agree_to_the_app, prepare=have_an_app),
     "app_refused": Case(
         lambda s: s.here.get(s.prepared),

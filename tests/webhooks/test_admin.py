@@ -62,8 +62,9 @@ def test_a_secret_is_shown_once_and_superusers_hear_of_the_webhook(carol):
     assert "the former one is still valid" in refused.text
     assert secrets_on(act(carol, endpoint, "secret", now="on"))
     kinds = Activity.objects.filter(user__username="carol", detail="Payroll").order_by("pk")
-    assert [row.kind for row in kinds] == ["webhook_added", *["webhook_changed"] * 2]
-    assert {row.reason for row in kinds} == {REASON}
+    expected = ["webhook_added", "webhook_sent", *["webhook_changed"] * 2]
+    assert [row.kind for row in kinds] == expected
+    assert {row.reason for row in kinds if row.kind != "webhook_sent"} == {REASON}
 
 
 def test_the_form_changes_an_endpoint_and_keeps_deleted_groups(carol):
@@ -117,6 +118,7 @@ def test_the_page_lists_the_last_answers_and_sends_again(carol, receiver):
     first = Delivery.objects.get()
     Delivery.objects.update(sent_at=first.created_at)
     assert "on its way" in act(carol, endpoint, "again", delivery=first.pk).text
+    assert Activity.objects.get(kind="webhook_sent").user.username == "carol"
     send_all()
 
     (once, again) = (headers["webhook-id"] for _path, headers, _body in receiver.sent)
@@ -160,6 +162,25 @@ def test_whoever_may_only_see_webhooks_changes_none(db):
     assert (page.status_code, "Send a test" in page.text) == (200, False)
     for name in ("secret", "enabled", "test", "again"):
         assert act(browser, endpoint, name).status_code == 403
+
+
+def test_only_superusers_let_a_webhook_into_private_networks_or_change_its_url_there(db):
+    public, private = told_at(URL, is_private=False), told_at(f"{URL}s", description="Private")
+    dave = make_staff("dave")
+    dave.is_superuser = False
+    dave.save()
+    names = ("add_endpoint", "change_endpoint", "view_endpoint", "change_group")
+    dave.user_permissions.set(Permission.objects.filter(codename__in=names))
+    browser, probe = signed_in(dave), FORM | {"url": "https://10.0.0.1:22", "is_private": "on"}
+
+    browser.post(page_of(public), probe)
+    browser.post(page_of(private), probe | {"description": "Private"})
+    browser.post(f"{LIST}add/", probe | {"description": "New"})
+
+    assert set(Endpoint.objects.values_list("description", "url", "is_private")) == {
+        *(("Payroll", probe["url"], False), ("Private", f"{URL}s", True)),
+        ("New", probe["url"], False),
+    }
 
 
 def test_the_page_about_a_departure_lists_the_secrets_that_somebody_has_seen(carol):

@@ -358,7 +358,7 @@ def test_a_purged_account_and_a_test_are_told_as_security_events(alice, receiver
     send_all()
     assert token_of(receiver)[1]["events"] == {f"{RISC}account-purged": {}}
 
-    services.send_test(endpoint)
+    services.send_test(endpoint, make_user("carol"), Actor())
     send_all()
     (name,) = token_of(receiver)[1]["events"]
     assert name.endswith("/ssf/event-type/verification")

@@ -26,7 +26,7 @@ from itertools import groupby
 from typing import Any
 
 from django.conf import settings
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.models import Exists, OuterRef
 
 from accounts.common import logs
@@ -52,7 +52,8 @@ class Sender[M: Leased]:
     Call all its methods in the same thread.
 
     ``to``: the name of the foreign key from a row to its receiver.
-    ``contents``: returns what is sent for each of some rows of one receiver.
+    ``contents``: returns what is sent for each of some rows of one receiver. If it raises, they are
+        repeated later.
     ``send``: sends one of these to a receiver, in a thread that must not use the database. Returns
         the name of the failure, or an empty string if the receiver has accepted it.
     ``outcomes``: how many rows were ``sent``, or ``failed`` and will be repeated.
@@ -93,8 +94,16 @@ class Sender[M: Leased]:
         claimed = self._claim(busy | resting, MOST_RECEIVERS - len(busy))
         for receiver, group in groupby(claimed, lambda row: getattr(row, self.to)):
             rows = list(group)
-            future = self._threads.submit(self._send_all, receiver, self.contents(rows))
-            self._under_way[future] = rows
+            try:
+                contents = self.contents(rows)
+            except DatabaseError:
+                raise
+            except Exception:  # the site cannot sign: the other receivers and queues must go on
+                log.exception("What to send to %s could not be made", receiver.pk)
+                self._put_off(rows)
+            else:
+                future = self._threads.submit(self._send_all, receiver, contents)
+                self._under_way[future] = rows
 
     def _claim(self, busy: set[Any], most: int) -> Sequence[M]:
         """Lease and return due rows to at most ``most`` receivers, none of which is in ``busy``."""
@@ -138,6 +147,11 @@ class Sender[M: Leased]:
         self.queue.remove(sent)
         self.queue.put_off(failed)
         self.queue.release(rest)
+
+    def _put_off(self, rows: list[M]) -> None:
+        self.queue.put_off(rows)
+        self.outcomes["failed"] += len(rows)
+        self._note(self._key(rows[0]), has_failed=True)
 
     def _note(self, key: Any, *, has_failed: bool) -> None:
         _until, seconds = self._resting.pop(key, (0.0, REST_SECONDS / 2))
