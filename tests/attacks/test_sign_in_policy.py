@@ -180,9 +180,7 @@ OWNERS = {
         "families.rotate families.repeat AccessToken.issue"
     ),
     "tokens/authentication.py": "services.authenticate_by_password",
-    "tokens/access.py oauth/id_tokens.py oauth/logout.py webhooks/security_events.py": (
-        "keyring.signer"
-    ),
+    "tokens/access.py oauth/id_tokens.py oauth/logout.py webhooks/services.py": "keyring.signer",
     "tokens/signatures.py": "key.key.sign _algorithms[key.algorithm].sign",
 }
 
