@@ -1,7 +1,6 @@
 """Apps and registration tokens in a settings file."""
 
 import base64
-import re
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -11,16 +10,23 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 
 from accounts.common import clock
-from accounts.common.key_text import CLIENT_SECRET, REGISTRATION, KeyText, NewKey
-from accounts.common.secrets import plain_digest
+from accounts.common.key_text import CLIENT_SECRET, REGISTRATION
 from accounts.oauth import scopes
 from accounts.oauth.clients import keys, registration, services
 from accounts.oauth.clients.models import Client, ClientLogo, ClientSecret, RegistrationToken
-from accounts.settingsfile.kinds import ACTOR, Kind, Values, in_order, read_secret, remember
+from accounts.settingsfile.kinds import (
+    ACTOR,
+    Kind,
+    Values,
+    in_order,
+    new_key,
+    referred,
+    remember,
+    written_digest,
+)
 
 COLUMNS = [c.name for c in Client._meta.fields if c.editable and not c.primary_key]
 LOGO = "data:image/png;base64,"
-_DIGEST = re.compile(r"sha256:([a-z2-7]{16}):([0-9a-f]{64})", re.ASCII)
 
 
 class Apps(Kind[Client]):
@@ -61,14 +67,14 @@ class Apps(Kind[Client]):
             "jwks": row.jwks or {},
             "required_group": row.required_group.name if row.required_group else "",
             "logo": _data_uri(logo) if logo else "",
-            "secret": _digest(secret.pk, secret.digest) if secret else "",
+            "secret": written_digest(secret.pk, secret.digest) if secret else "",
             "enabled": row.disabled_at is None,
         }
 
     def normal(self, name: str, value: Any) -> Any:
         match name:
             case "secret":
-                return _referred(value, CLIENT_SECRET, "client-secret")
+                return referred(value, CLIENT_SECRET, "client-secret")
             case "logo" if value:
                 return _logo(value)
             case "jwks" if value:
@@ -78,7 +84,7 @@ class Apps(Kind[Client]):
     def differing(self, row: Client, current: Values, wanted: Values) -> set[str]:
         """Return the keys that differ, without a secret that has been made before."""
         changed = super().differing(row, current, wanted)
-        if "secret" in changed and _new_key(wanted["secret"]).id in self.former_secrets:
+        if "secret" in changed and new_key(wanted["secret"]).id in self.former_secrets:
             changed.remove("secret")
         return changed
 
@@ -91,7 +97,7 @@ class Apps(Kind[Client]):
             "logo": services.version_of(logo) if logo else "",
         }
         secret = values["secret"] if "secret" in changed else ""
-        new = _new_key(secret) if secret else None
+        new = new_key(secret) if secret else None
         # This refuses the ID of an app that has described itself.
         client = services.find_operator_app(identity) or Client(pk=identity, **columns)
         client.new_logo = logo
@@ -128,7 +134,7 @@ class RegistrationTokens(Kind[RegistrationToken]):
 
     def values(self, row: RegistrationToken) -> Values:
         return {
-            "token": _digest(row.pk, row.digest),
+            "token": written_digest(row.pk, row.digest),
             "clients": row.clients_left,
             "expires": row.expires_at,
             "scope": [name for name in scopes.known() if name in row.scope.split()],
@@ -137,13 +143,13 @@ class RegistrationTokens(Kind[RegistrationToken]):
 
     def normal(self, name: str, value: Any) -> Any:
         if name == "token":
-            return _referred(value, REGISTRATION, "registration-token")
+            return referred(value, REGISTRATION, "registration-token")
         return _offered(name, ["openid", *value] if name == "scope" else value)
 
     def identity(self, _key: str, given: Values) -> str:
         if "token" not in given:
             raise ValidationError({"token": "Refer to the token by env:NAME or file:PATH."})
-        return _new_key(given["token"]).id
+        return new_key(given["token"]).id
 
     def differing(self, row: RegistrationToken, current: Values, wanted: Values) -> set[str]:
         """Return no key: ``clients`` decreases with each app, and the others cannot change."""
@@ -158,7 +164,7 @@ class RegistrationTokens(Kind[RegistrationToken]):
         self, _identity: str, _row: RegistrationToken | None, values: Values, _changed: set[str]
     ) -> RegistrationToken:
         count, expires_at, scope = values["clients"], values["expires"], values["scope"]
-        new = _new_key(values["token"])
+        new = new_key(values["token"])
         return registration.make(count, expires_at, scope, values["audiences"], ACTOR, new=new)[0]
 
     def remove(self, row: RegistrationToken) -> bool:
@@ -168,29 +174,6 @@ class RegistrationTokens(Kind[RegistrationToken]):
 def _offered(name: str, value: Any) -> Any:
     offered = {"scope": scopes.known, "audiences": scopes.audiences}
     return in_order(value, offered[name]()) if name in offered else value
-
-
-def _digest(id: str, digest: str) -> str:
-    return f"sha256:{id}:{digest}"
-
-
-def _referred(reference: str, form: KeyText, word: str) -> str:
-    """Return the digest of the secret to which ``reference`` refers.
-
-    Raises:
-        ValidationError: the secret does not have the ``form`` of secrets of this site.
-    """
-    if _DIGEST.fullmatch(reference):
-        return reference
-    text = read_secret(reference)
-    if not form.is_key(text):
-        raise ValidationError(f"This secret is too weak. Make one by make_secret {word}.")
-    return _digest(form.id_of(text), plain_digest(text))
-
-
-def _new_key(digest: str) -> NewKey:
-    _form, id, value = digest.split(":")
-    return NewKey("", id, value)
 
 
 def _data_uri(content: bytes) -> str:

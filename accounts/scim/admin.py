@@ -20,7 +20,6 @@ from accounts.administration import known
 from accounts.administration.act_views import ReasonForm, with_reason
 from accounts.administration.known import Known
 from accounts.administration.site import AREAS
-from accounts.common.pages import absolute
 from accounts.scim import services
 from accounts.scim.models import Directory
 from accounts.sessions.current import staff_of
@@ -137,7 +136,7 @@ class DirectoryAdmin(ListAdmin):
         context = {
             **self.admin_site.each_context(request),
             **{"title": directory.name, "opts": self.opts, "directory": directory},
-            **{"token": token, "url": absolute("scim-config").rpartition("/")[0]},
+            **{"token": token, "url": services.url()},
         }
         return render(request, "admin/scim/directory/token.html", context)
 

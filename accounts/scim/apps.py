@@ -16,7 +16,10 @@ class ScimConfig(AppConfig):
     def ready(self) -> None:
         """Register what the rest of the site needs to know."""
         from accounts.administration import roles
+        from accounts.scim.settings_file import Directories
+        from accounts.settingsfile import kinds
 
+        kinds.FURTHER.append(Directories)
         roles.register(
             self.label,
             {

@@ -16,6 +16,7 @@ from accounts.activity.services import Actor, record_for_superusers
 from accounts.common import clock, secrets
 from accounts.common.errors import PublicError
 from accounts.common.key_text import SCIM_TOKEN, NewKey
+from accounts.common.pages import absolute
 from accounts.scim.models import Directory
 
 # How long the former token works, too.
@@ -106,6 +107,11 @@ def find(text: str) -> Directory | None:
     is_present = directory.token_id == id
     stored = directory.digest if is_present else directory.former_digest
     return directory if hmac.compare_digest(stored, secrets.plain_digest(text)) else None
+
+
+def url() -> str:
+    """Return the URL that a directory needs besides its token."""
+    return absolute("scim-config").rpartition("/")[0]
 
 
 def note_use(directory: Directory) -> None:

@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import cached_property
@@ -17,9 +18,12 @@ from django.db.models import Model
 from accounts.activity.models import OPERATOR
 from accounts.activity.services import Actor
 from accounts.administration import changes, roles
+from accounts.common.key_text import KeyText, NewKey
+from accounts.common.secrets import plain_digest
 from accounts.settingsfile.models import MadeByFile
 
 ACTOR = Actor(name=OPERATOR, reason="settings file")
+_DIGEST = re.compile(r"sha256:([a-z2-7]{16}):([0-9a-f]{64})", re.ASCII)
 
 type Values = dict[str, Any]
 
@@ -137,6 +141,9 @@ class Groups(Kind[Group]):
         return in_order(value, self.rights)
 
     def save(self, identity: str, row: Group | None, values: Values, _changed: set[str]) -> Group:
+        if values["rights"] and row and hasattr(row, "managed"):
+            # Otherwise, a directory could make such a group in advance.
+            raise ValidationError({"rights": "A directory decides who is in this group."})
         group = row or Group(name=identity)
         group.full_clean()
         group.save()
@@ -194,6 +201,32 @@ def read_secret(reference: str) -> str:
     if name not in os.environ:
         raise ValidationError(f"There is no environment variable {name!r}.")
     return os.environ[name].strip()
+
+
+def written_digest(id: str, digest: str) -> str:
+    """Return the digest of a secret as a file writes it."""
+    return f"sha256:{id}:{digest}"
+
+
+def new_key(digest: str) -> NewKey:
+    """Return the key without its text of which ``digest`` is the :func:`written_digest`."""
+    _form, id, value = digest.split(":")
+    return NewKey("", id, value)
+
+
+def referred(reference: str, form: KeyText, word: str) -> str:
+    """Return the :func:`written_digest` of the secret to which ``reference`` refers.
+
+    Raises:
+        ValidationError: the secret does not have the ``form`` of secrets of this site.
+        OSError, ValueError: see :func:`read_secret`.
+    """
+    if _DIGEST.fullmatch(reference):
+        return reference
+    text = read_secret(reference)
+    if not form.is_key(text):
+        raise ValidationError(f"This secret is too weak. Make one by make_secret {word}.")
+    return written_digest(form.id_of(text), plain_digest(text))
 
 
 def _name_of(right: Permission) -> str:

@@ -11,10 +11,11 @@ from django.core.management import call_command
 
 from accounts.activity.models import Activity
 from accounts.common.crypto import unseal
-from accounts.common.key_text import CLIENT_SECRET, REGISTRATION
+from accounts.common.key_text import CLIENT_SECRET, REGISTRATION, SCIM_TOKEN
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import Client, RegistrationToken
 from accounts.oauth.clients.registration import find_token
+from accounts.scim.models import Directory
 from accounts.settingsfile import services
 from accounts.settingsfile.models import MadeByFile
 from accounts.settingsfile.services import apply
@@ -87,6 +88,11 @@ groups = ['Ed "itors"']
 secret = "env:HOOK_SECRET"
 enabled = false
 
+[directories.Okta]
+token = "env:OKTA"
+expires = 2030-01-01T00:00:00Z
+enabled = false
+
 [registration_tokens.ci]
 token = "file:TOKEN"
 clients = 5
@@ -104,6 +110,7 @@ def full(settings, monkeypatch, tmp_path, clock):
     secret, token = CLIENT_SECRET.make().text, REGISTRATION.make().text
     monkeypatch.setenv("WIKI_SECRET", secret)
     monkeypatch.setenv("HOOK_SECRET", HOOK_SECRET)
+    monkeypatch.setenv("OKTA", SCIM_TOKEN.make().text)
     (tmp_path / "token").write_text(f"{token}\n")
     (tmp_path / "logo").write_bytes(clients.START + (64).to_bytes(4) * 2)
     text = FULL.replace("LOGO", f"{tmp_path}/logo").replace("TOKEN", f"{tmp_path}/token")
@@ -121,7 +128,7 @@ def test_a_dump_of_a_full_site_applies_to_an_empty_one_without_a_difference(db, 
     text, secret, token = full
     apply(text)
     dumped = dump()
-    for model in (Client, RegistrationToken, MadeByFile, Endpoint, Group):
+    for model in (Client, RegistrationToken, MadeByFile, Endpoint, Directory, Group):
         model.objects.all().delete()
 
     apply(dumped)
@@ -150,6 +157,7 @@ def test_the_standard_library_reads_what_a_dump_writes():
 
 def test_the_example_in_the_docs_can_be_applied(db, monkeypatch, tmp_path):
     monkeypatch.setenv("WIKI_SECRET", CLIENT_SECRET.make().text)
+    monkeypatch.setenv("OKTA", SCIM_TOKEN.make().text)
     (tmp_path / "token").write_text(REGISTRATION.make().text)
     page = (ROOT / "docs/operating.md").read_text()
     (example,) = re.findall(r"```toml\n(\[groups.*?)```", page, re.DOTALL)
@@ -205,5 +213,6 @@ def test_superusers_and_members_read_that_a_settings_file_has_made_a_change(full
         *(("bob", "rights_changed"), ("carol", "staff_changed"), ("carol", "group_changed")),
         *(("carol", "app_registered"), ("carol", "app_disabled")),
         *(("carol", "webhook_added"), ("carol", "webhook_disabled")),
+        *(("carol", "directory_added"), ("carol", "directory_disabled")),
         ("carol", "registration_token_made"),
     }
