@@ -1,9 +1,10 @@
 """The calls of the staff API that show what a person has and what has happened, without secrets."""
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
+from django.db import connection
 from django.db.models import Min, QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -176,22 +177,40 @@ class AccountActivityView(generics.ListAPIView[Activity]):
         return super().get(request, *args, **kwargs)
 
 
-# The age at which an event is listed. A transaction that has taken an id may commit after one that
-# has taken a later id, and whoever has read the later one would never see the earlier one.
+# A transaction that has taken an id may commit after one that has taken a later id, and whoever has
+# read the later one would never see the earlier one. So an event is listed when it is so much older
+# than every transaction that may still store events. This covers clocks that differ, too.
 SETTLED = timedelta(minutes=1)
+# On SQLite, no transaction takes an id while another one that has taken one is running.
+OLDEST = """
+SELECT MIN(xact_start) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_xid IS NOT NULL
+"""
 _TOLD = [event.name for event in events.EVENTS.values() if event.type]
 
 
 def settled(after: int, most: int) -> list[Activity]:
     """Return the first ``most`` events of which other systems hear with ids above ``after``."""
+    # Before the rows: otherwise a transaction could commit between the two statements.
+    until = min(clock.now(), _oldest_write() or clock.now()) - SETTLED
     later = Activity.objects.filter(pk__gt=after)
     rows = list(later.filter(kind__in=_TOLD).order_by("pk")[:most])
     if not rows:
         return rows
     # Only between these ids: no index finds the young ones in a history of years.
-    young = later.filter(pk__lte=rows[-1].pk, at__gt=clock.now() - SETTLED)
+    young = later.filter(pk__lte=rows[-1].pk, at__gt=until)
     first = young.aggregate(first=Min("pk"))["first"]
     return [row for row in rows if first is None or row.pk < first]
+
+
+def _oldest_write() -> datetime | None:
+    """Return when the oldest transaction that has written something began, if one is running."""
+    if connection.vendor != "postgresql":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(OLDEST)
+        (oldest,) = cursor.fetchone()
+    return cast("datetime | None", oldest)
 
 
 class ToldEventSerializer(serializers.Serializer[Any]):
@@ -231,7 +250,7 @@ class EventsView(views.APIView):
 
     @operation("list_events", response=FeedSerializer, parameters=[*parameters])
     def get(self, request: Request) -> Response:
-        """List events of all users, oldest first, a minute after they happened.
+        """List events of all users, oldest first, a minute after they happened or a little later.
 
         They are those of webhooks. To go on later, send the id of the last one as `after`.
         """

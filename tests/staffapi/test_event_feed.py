@@ -1,11 +1,14 @@
 """The event feed."""
 
+import psycopg
+import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.activity import events
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
+from accounts.staffapi import details
 from tests.support.administration import member, staff_token
 from tests.support.api import call
 from tests.support.erasure import erase
@@ -48,6 +51,35 @@ def test_nothing_appears_behind_an_id_that_was_read(alice, clock):
     shown = call(FEED, token=token)["results"]
     assert early.pk not in [each["id"] for each in shown]
     assert "user.locked" not in [each["type"] for each in shown]
+
+
+def test_the_feed_waits_for_transactions_that_take_longer_than_a_minute(alice, clock, monkeypatch):
+    token, began = a_token(), clock.now()
+    monkeypatch.setattr(details, "_oldest_write", lambda: began)
+    record(alice, events.RENAMED, Actor())
+    clock.advance(minutes=3)
+    assert call(FEED, token=token)["results"] == []
+    monkeypatch.setattr(details, "_oldest_write", clock.now)
+
+    assert "user.updated" in [each["type"] for each in call(FEED, token=token)["results"]]
+
+
+@pytest.mark.postgres
+def test_postgresql_says_when_the_oldest_transaction_that_writes_began(postgres):
+    url = postgres.database()
+
+    def connect():
+        return psycopg.connect(url, autocommit=True)
+
+    with connect() as writer, connect() as reader, connect() as feed:
+        writer.execute("CREATE TABLE events (id serial)")
+        reader.execute("BEGIN; SELECT * FROM events")
+        assert feed.execute(details.OLDEST).fetchone() == (None,)
+        writer.execute("BEGIN; INSERT INTO events DEFAULT VALUES")
+        (began,) = writer.execute("SELECT now()").fetchone()
+        assert feed.execute(details.OLDEST).fetchone() == (began,)
+        writer.execute("COMMIT")
+        assert feed.execute(details.OLDEST).fetchone() == (None,)
 
 
 def test_the_feed_goes_on_after_an_id(alice, clock):
