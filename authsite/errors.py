@@ -1,20 +1,27 @@
 """Error responses: a page for people, JSON for programs.
 
-A form that failed the CSRF check can be sent again. Everything that would be sent is shown, so that
-a forged form cannot hide a value. A form with a field that is not listed here, such as a password,
-a code or the id of a row, is not offered again.
+A form that failed the CSRF check, because its page was open for too long, opens again with what was
+typed, passwords aside.
 """
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.sessions.exceptions import SessionInterrupted
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    QueryDict,
+)
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import translation
@@ -25,81 +32,45 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
-from accounts.common import database, logs
+from accounts.common import database, logs, pages
 from accounts.common.errors import PublicError, RateLimited
 from accounts.common.pages import safe_next
 from accounts.scim import protocol
 from accounts.sessions.current import known_user_id
-from accounts.users.forms import ProfileForm
 from accounts.users.services import AccountChanged
 
-
-@dataclass(frozen=True)
-class Form:
-    """A form that can be sent again.
-
-    ``title``: what the form does.
-    ``button``: the label of the button that sends it again.
-    ``fields``: the labels of its fields, by their names.
-    ``dropped``: the names of secrets, which are left out and typed again.
-    ``fixed``: values that are sent in addition.
-    """
-
-    title: str | Promise
-    button: str | Promise
-    fields: Mapping[str, str | Promise] = field(default_factory=dict)
-    dropped: frozenset[str] = frozenset()
-    fixed: Mapping[str, str] = field(default_factory=dict)
-
-
-LOGIN: dict[str, str | Promise] = {
-    "login": _("Username or email address"),
-    "remember": _("Keep me signed in"),
-}
-# By the name of the URL to which the form is sent. The name includes the namespace, because an app
-# of the operator may use the same names.
-FORMS = {
-    "account_login": Form(
-        _("Sign in"),
-        _("Back to sign-in"),
-        LOGIN,
-        dropped=frozenset({"password"}),
-        fixed={"again": "1"},
-    ),
-    "login_code": Form(_("Sign in with a code"), _("Email me a code"), LOGIN),
-    "account_reset_password": Form(_("Set a new password"), _("Send the link"), LOGIN),
-    "account_logout": Form(_("Sign out"), _("Sign out")),
-    "account_email": Form(
-        _("Add an email address"), _("Add this address"), {"email": _("Email address")}
-    ),
-    "profile": Form(
-        _("Save your profile"),
-        _("Save"),
-        {name: field.label or "" for name, field in ProfileForm.base_fields.items()},
-    ),
+# The pages, by the names of their URLs, that open again with what was typed. The name includes the
+# namespace, because an app of the operator may use the same names.
+REOPENED = {
+    *("account_login", "account_signup", "login_code", "account_reset_password"),
+    *("account_logout", "account_email", "profile", "api_key_new"),
 }
 
 
-def context_of(request: HttpRequest) -> dict[str, Any]:
-    """Return the template context of a form that failed the CSRF check.
+def reopened(request: HttpRequest) -> HttpResponseBase | None:
+    """Return the page whose form failed the CSRF check, filled in, or None if it cannot be shown.
 
-    ``expired`` is the form if it can be sent again, else None. Values from another site are never
-    shown, because one click on the button would complete the attack of that site.
+    Nothing is sent before the person presses the button of that page. A form of another site is not
+    shown, because its page would get a valid token and could choose the values.
     """
-    context: dict[str, Any] = {"again": safe_next(request.path) or "/", "expired": None}
     match = request.resolver_match
-    form = FORMS.get(match.view_name) if match else None
     is_ours = request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"
-    if form is None or not is_ours:
-        return context
-    left_out = {*form.dropped, "next", "csrfmiddlewaretoken"}
-    sent = {name: request.POST.get(name, "") for name in request.POST if name not in left_out}
+    if match is None or match.view_name not in REOPENED or not is_ours:
+        return None
+    # This runs before the middleware that requires a sign-in.
+    if not request.user.is_authenticated and getattr(match.func, "login_required", True):
+        return None
+    pages.note_typed(request, request.POST)
     next_url = safe_next(request.POST.get("next"))
-    if not sent.keys() <= form.fields.keys():
-        return context
-    rows = [(form.fields[name], value) for name, value in sent.items() if value]
-    hidden = {**sent, **form.fixed} | ({"next": next_url} if next_url else {})
-    return context | {"expired": form, "rows": rows, "next": next_url, "hidden": hidden.items()}
+    request.method, request.POST = "GET", QueryDict(urlencode({"next": next_url}))
+    sentence = _(
+        "This page was open for too long, so nothing was sent. Check the form, then send it."
+    )
+    messages.warning(request, sentence)
+    response = match.func(request, *match.args, **match.kwargs)
+    if response.status_code == HTTPStatus.OK:
+        response.status_code = HTTPStatus.FORBIDDEN
+    return response
 
 
 # The endpoints of OAuth and OpenID Connect for programs. The rest of ``/oauth/`` is pages.
@@ -151,13 +122,12 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return render(request, "400.html", status=400)
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Return the page for a form that fails the CSRF check: status 403.
-
-    If the form came from a page of this site, the response may offer to send it again: see
-    :mod:`authsite.errors`.
-    """
-    return render(request, "403_csrf.html", context_of(request), status=403)
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:
+    """Return the page for a form that fails the CSRF check: status 403."""
+    if page := reopened(request):
+        return page
+    context = {"again": safe_next(request.path) or "/"}
+    return render(request, "403_csrf.html", context, status=403)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -15,7 +15,7 @@ from accounts.apikeys.models import LONGEST_NAME
 from accounts.apikeys.services import GRANTABLE, SUGGESTED_DAYS
 from accounts.common import clock
 from accounts.common.forms import no_longer_than, text_input
-from accounts.common.pages import form_page
+from accounts.common.pages import form_page, typed
 from accounts.common.text import refuse_invisible
 from accounts.sessions.current import actor_of, session_of
 from accounts.signin.recent import recent_authentication_required
@@ -120,7 +120,8 @@ def new_key(request: HttpRequest) -> HttpResponseBase:
     ``?access=write`` fills the form in with every right, and the default is to read only.
     """
     preset = request.GET.get("access", scopes.READ)
-    form = NewKeyForm(request.POST if request.method == "POST" else None, preset=preset)
+    posted = request.POST if request.method == "POST" else None
+    form = NewKeyForm(posted, preset=preset, initial=typed(request))
     if form.is_valid():
         user, actor = session_of(request).user, actor_of(request)
         try:

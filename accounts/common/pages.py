@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Any, Literal
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, QueryDict
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -31,6 +31,22 @@ def safe_next(value: str | None) -> str:
     if not value or len(value) > 2000 or not value.isprintable() or not value.startswith("/"):
         return ""
     return value if url_has_allowed_host_and_scheme(value, allowed_hosts=None) else ""
+
+
+TYPED = "_typed"
+
+
+def note_typed(request: HttpRequest, values: QueryDict) -> None:
+    """Let the forms of the page begin with ``values``, which an expired form has sent."""
+    setattr(request, TYPED, values.dict())
+
+
+def typed(request: HttpRequest) -> dict[str, str]:
+    """Return what was typed into the form of an expired page, as initial values for a form.
+
+    Password fields never show their initial value.
+    """
+    return getattr(request, TYPED, {})
 
 
 def set_cookie(

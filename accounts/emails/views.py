@@ -19,7 +19,7 @@ from accounts.codes.forms import CodeForm
 from accounts.codes.services import LinkEnded
 from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
-from accounts.common.pages import form_page
+from accounts.common.pages import form_page, typed
 from accounts.common.proofs import Method
 from accounts.common.text import row_id
 from accounts.emails import services
@@ -198,7 +198,10 @@ class EmailView(View):
         context = {
             "addresses": services.confirmed(self.user),
             "waiting": waiting,
-            "form": form or AddEmailForm(initial={"email": self.request.GET.get("email")}),
+            "form": form
+            or AddEmailForm(
+                initial=typed(self.request) or {"email": self.request.GET.get("email")}
+            ),
         }
         return render(self.request, "accounts/emails/email.html", context)
 

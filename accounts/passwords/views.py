@@ -29,7 +29,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.generic import View
 
 from accounts.common.client_info import client_of
-from accounts.common.pages import form_page
+from accounts.common.pages import form_page, typed
 from accounts.common.proofs import Method, Proof
 from accounts.passwords import changes
 from accounts.passwords.changes import ResetProgress, ResetRequest, ResetRequirement
@@ -289,7 +289,7 @@ def reset(request: HttpRequest) -> HttpResponse:
         # From the sign-in page: show the form with what was typed there.
         form = WhoForm(initial=request.POST.dict())
     else:
-        form = WhoForm(request.POST if request.method == "POST" else None)
+        form = WhoForm(request.POST if request.method == "POST" else None, initial=typed(request))
     if form.is_valid():
         login = form.cleaned_data["login"]
         next_url, remember = flow.next_of(request), bool(request.POST.get("remember"))

@@ -17,7 +17,7 @@ from accounts.activity import history
 from accounts.activity import services as activity
 from accounts.common import clock
 from accounts.common.localization import speaking, spoken
-from accounts.common.pages import form_page
+from accounts.common.pages import form_page, typed
 from accounts.profile import services
 from accounts.sessions import current
 from accounts.sessions.current import actor_of, session_of
@@ -136,11 +136,11 @@ def _show(
     wait = services.seconds_to_next_name(user)
     initial = {name: getattr(user, name) for name in ProfileForm.base_fields}
     initial["language"] = initial["language"] or spoken()
-    typed = initial | dict(draft or {})
+    shown = initial | dict(draft or {}) | typed(request)
     context = {
-        "form": form or _form(user, initial=typed),
+        "form": form or _form(user, initial=shown),
         "manager": users.manager_of(user),
-        "rename_form": rename_form or RenameForm(initial=typed),
+        "rename_form": rename_form or RenameForm(initial=shown),
         "rename_at": clock.now() + timedelta(seconds=wait) if wait else None,
     }
     return render(request, "accounts/profile/profile.html", context)

@@ -37,7 +37,7 @@ from accounts.common.client_info import client_of
 from accounts.common.config import Config
 from accounts.common.errors import Busy, RateLimited
 from accounts.common.localization import spoken
-from accounts.common.pages import allow_provider_redirects, form_page
+from accounts.common.pages import allow_provider_redirects, form_page, typed
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import current, last_method
 from accounts.sessions.current import actor_of, request_auth_of
@@ -111,7 +111,7 @@ def login_page(request: HttpRequest, form: LoginForm | None = None, **more: Any)
         hint = flow.of(request)
         suggested = request.session.pop(flow.SUGGESTED, "")
         login = suggested or (hint.login if hint else "")
-        form = form or LoginForm(initial={"login": login} if login else None)
+        form = form or LoginForm(initial=typed(request) or ({"login": login} if login else None))
         if form.initial.get("login"):
             del form.fields["login"].widget.attrs["autofocus"]
             form.fields["password"].widget.attrs["autofocus"] = True
@@ -137,7 +137,8 @@ def _is_plain(request: HttpRequest) -> bool:
     visitors = {settings.CSRF_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME}
     # The page has the URL of its request. A query of nothing but "&" has no parameters.
     has_query = bool(request.META.get("QUERY_STRING"))
-    return request.method == "GET" and not has_query and request.COOKIES.keys() <= visitors
+    is_new = request.method == "GET" and not has_query and not typed(request)
+    return is_new and request.COOKIES.keys() <= visitors
 
 
 def _context(request: HttpRequest, options: dict[str, Any]) -> dict[str, Any]:
@@ -246,7 +247,7 @@ def login_code(request: HttpRequest) -> HttpResponse:
         messages.warning(request, sentence)
     if code_request and "other" not in request.GET:
         return _ask_for_code(request, code_request, CodeForm())
-    return _ask_for_login(request, WhoForm())
+    return _ask_for_login(request, WhoForm(initial=typed(request)))
 
 
 def _ask_for_login(request: HttpRequest, form: WhoForm) -> HttpResponse:

@@ -15,7 +15,7 @@ from django.views.generic import View
 from accounts.codes.forms import CodeForm
 from accounts.codes.services import LinkEnded, WrongCode
 from accounts.common.client_info import client_of
-from accounts.common.pages import allow_provider_redirects, form_page
+from accounts.common.pages import allow_provider_redirects, form_page, typed
 from accounts.common.proofs import Method, Proof
 from accounts.invitations import services as invitations
 from accounts.passwords.forms import CurrentPasswordField
@@ -91,7 +91,8 @@ def signup(request: HttpRequest) -> HttpResponse:
         return render(request, CLOSED_PAGES[settings.AUTHSITE.signup], status=403)
     hint = flow.of(request)
     email = hint.login if hint and "@" in hint.login else ""
-    form = SignupForm(request.POST if request.method == "POST" else None, initial={"email": email})
+    initial = typed(request) or {"email": email}
+    form = SignupForm(request.POST if request.method == "POST" else None, initial=initial)
     if form.is_valid():
         try:
             flow.remember_pending(request, _sign_up(request, form))
