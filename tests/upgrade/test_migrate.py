@@ -1,13 +1,15 @@
 """One process migrates at a time, nodes wait for it, and nobody waits for a table for long."""
 
+import re
+
 import psycopg
 import pytest
 
 from tests.support import dumps
 from tests.support.nodes import POSTGRES_PROVED, database
 from tests.support.outages import READY
-from tests.support.process import LATER_SECONDS, within
-from tests.support.site import Site, together
+from tests.support.process import LATER_SECONDS, run, within
+from tests.support.site import MANAGE_SECONDS, ROOT, Site, together
 from tests.support.steps import CONFIRM, code_in, sign_up, sql
 
 # Changed by a migration after 1.0.0.
@@ -15,12 +17,32 @@ TABLE = "accounts_pendingsignup"
 
 
 @pytest.mark.parametrize("engine", POSTGRES_PROVED)
-def test_processes_that_migrate_at_once_take_turns(request, engine, tmp_path):
-    site = Site(data_dir=tmp_path, migrate=False, **database(request, engine))
+def test_containers_that_start_at_once_migrate_and_apply_a_settings_file_in_turn(
+    request, engine, tmp_path
+):
+    file = tmp_path / "settings.toml"
+    file.write_text(
+        "[groups.Editors]\n[apps.wiki]\nname = 'Wiki'\nredirect_uris = ['https://wiki.example.org/']\n"
+    )
+    site = Site(
+        data_dir=tmp_path, migrate=False, SETTINGS_FILE=str(file), **database(request, engine)
+    )
+    job, compose = (
+        " ".join((ROOT / "deploy" / name).read_text().split())
+        for name in ("kubernetes/authsite.yaml", "compose.yaml")
+    )
+    line = re.search(r"- sh - -c - (\S+ manage.py migrate && \S+ manage.py apply) ", job)[1]
+    assert f"{line} && " in compose
+    command = line.replace(".venv/bin/python", site.python)
 
-    together(3, lambda _: site.manage("migrate", "--verbosity", "0"))
+    def start(_number):
+        return run("sh", "-c", command, seconds=MANAGE_SECONDS, cwd=ROOT, env=site._environment)
+
+    printed = together(3, start)
 
     assert "[ ]" not in site.manage("showmigrations")
+    assert sum("new groups.Editors\nnew apps.wiki" in text for text in printed) == 1
+    assert sum("Nothing differs." in text for text in printed) == 2
 
 
 def test_a_node_waits_for_its_migrations_and_runs_on_a_database_that_is_newer():
