@@ -224,7 +224,7 @@ def test_3_5_username_and_email_sign_in_in_any_case(client, login):
     assert is_signed_in(client)
 
 
-@proves("V7.4.4")
+@proves("V7.4.4", "WCAG-3.2.3")
 def test_3_6_a_signed_in_person_is_greeted_and_can_sign_out_on_every_page(client):
     make_user("alice")
     sign_in(client, "alice")

@@ -138,6 +138,7 @@ def test_personal_pages_are_never_stored_by_caches(client):
         assert "no-store" in response["Cache-Control"], response.request["PATH_INFO"]
 
 
+@proves("WCAG-2.2.1")
 @pytest.mark.django_db
 def test_4_3_a_csrf_failure_keeps_values_typed_into_our_form_but_not_a_foreign_one():
     client = Client(enforce_csrf_checks=True)

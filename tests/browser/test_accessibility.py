@@ -39,6 +39,23 @@ AT = f"""
 """
 
 
+# The spacing that people may set (WCAG 1.4.12), and the boxes that then cut their text.
+SPACED = """
+() => {
+  const sheet = new CSSStyleSheet()
+  sheet.replaceSync(
+    '*{line-height:1.5!important;letter-spacing:.12em!important;word-spacing:.16em!important}'
+    + 'p{margin-block-end:2em!important}')
+  document.adoptedStyleSheets.push(sheet)
+  const isCut = it => getComputedStyle(it).overflow !== 'visible'
+    && (it.scrollHeight > it.clientHeight + 1 || it.scrollWidth > it.clientWidth + 1)
+  return [...document.querySelectorAll('body *')]
+    .filter(it => it.checkVisibility() && it.innerText && !it.closest('.hidden-visually, .skip'))
+    .filter(isCut).map(it => it.outerHTML.slice(0, 100))
+}
+"""
+
+
 @pytest.fixture(scope="module")
 def alice(site):
     return newcomer(site, "alice")
@@ -70,9 +87,17 @@ def faults_of_keyboard(page):
     return faults if reached == list(range(stops)) else [*faults, f"order: {reached}"]
 
 
-@proves("WCAG-1.3.1", "WCAG-2.1.1", "WCAG-2.1.2", "WCAG-2.4.3", "WCAG-2.4.7", "WCAG-4.1.2")
+@proves(
+    "WCAG-1.3.1",
+    "WCAG-1.4.12",
+    "WCAG-2.1.1",
+    "WCAG-2.1.2",
+    "WCAG-2.4.3",
+    "WCAG-2.4.7",
+    "WCAG-4.1.2",
+)
 @pytest.mark.parametrize("path", [*FOR_STRANGERS, *FOR_MEMBERS])
-def test_each_control_has_a_name_and_tab_reaches_all_in_order_with_visible_focus(
+def test_each_control_has_a_name_tab_reaches_all_visibly_and_spacing_cuts_no_text(
     path, site, alice, open_page
 ):
     page = open_page(site)
@@ -82,9 +107,10 @@ def test_each_control_has_a_name_and_tab_reaches_all_in_order_with_visible_focus
 
     assert nameless(page) == []
     assert faults_of_keyboard(page) == []
+    assert page.evaluate(SPACED) == []
 
 
-@proves("WCAG-2.4.1", "WCAG-3.2.1")
+@proves("WCAG-2.4.1", "WCAG-3.2.1", "WCAG-2.1.1")
 def test_alice_signs_in_and_out_by_the_keyboard_alone(site, open_page):
     newcomer(site, "bob")
     page = open_page(site)

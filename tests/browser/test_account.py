@@ -18,6 +18,7 @@ from tests.support.browser_steps import (
     sign_up,
     type_code,
 )
+from tests.support.standards import proves
 from tests.support.steps import IPHONE, LOGIN, PASSWORD, SIGNUP
 
 
@@ -51,6 +52,7 @@ def test_a_password_can_be_shown_and_hidden_again(page):
     expect(field).to_have_value(PASSWORD)
 
 
+@proves("WCAG-2.4.2", "WCAG-3.3.1", "WCAG-3.3.3", "WCAG-4.1.3")
 def test_the_error_summary_takes_focus_links_to_its_field_and_keeps_typed_values(page):
     page.goto(SIGNUP)
     page.get_by_label("Username").fill("alice smith")

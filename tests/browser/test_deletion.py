@@ -4,6 +4,7 @@ from tests.support.browser import axe
 from tests.support.browser_steps import arrive, press, says, sees, sign_in, type_code
 from tests.support.recovery_races import mailed
 from tests.support.second_factor import SETUP, code_of, seed_on
+from tests.support.standards import proves
 
 UNDO = "/accounts/delete/undo/"
 
@@ -20,6 +21,7 @@ def delete(page, username):
     sees(page, "Sign in")
 
 
+@proves("WCAG-3.3.4")
 def test_a_person_deletes_the_account_and_keeps_it_by_a_sign_in_and_by_the_link(page, site):
     arrive(page, site, "alice")
     page.goto(SETUP)

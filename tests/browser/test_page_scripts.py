@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 from tests.support.browser import axe
 from tests.support.browser_rows import NEW_KEY, WIDE
 from tests.support.browser_steps import become, newcomer, press
+from tests.support.standards import proves
 from tests.support.steps import CONFIRM, sign_up
 
 # Chromium goes on with cookies of clients that have another user agent.
@@ -25,6 +26,7 @@ def test_a_new_api_key_can_be_copied(site, open_page):
     assert page.evaluate("navigator.clipboard.readText()") == key
 
 
+@proves("WCAG-2.2.1")
 def test_the_resend_button_is_enabled_after_a_countdown(site, page):
     waiting = site.client()
     sign_up(waiting, "impatient")

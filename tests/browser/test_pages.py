@@ -30,6 +30,7 @@ from tests.support.second_factor import (
     set_up_authenticator,
 )
 from tests.support.site import Client
+from tests.support.standards import proves
 from tests.support.steps import (
     CODE,
     CONFIRM,
@@ -361,13 +362,26 @@ def as_staff(site):
     yield carol, f"{page[0]}change/", f"{WIDE} \N{EN DASH} Change webhook"
 
 
+@proves(
+    "WCAG-1.3.4",
+    "WCAG-1.3.5",
+    "WCAG-1.4.3",
+    "WCAG-1.4.10",
+    "WCAG-2.4.2",
+    "WCAG-3.2.6",
+    "WCAG-3.3.2",
+)
 def test_pages_of_strangers_are_accessible_and_fit_their_screens(site, open_page):
     look_at_each(site, open_page, as_anonymous, by_mailed_links)
 
 
+@proves(
+    "WCAG-1.1.1", "WCAG-1.3.1", "WCAG-1.4.4", "WCAG-2.4.4", "WCAG-2.4.6", "WCAG-2.5.3", "WCAG-2.5.8"
+)
 def test_pages_of_members_and_staff_are_accessible_and_fit_their_screens(site, open_page):
     look_at_each(site, open_page, as_a_member, as_staff)
 
 
+@proves("WCAG-1.4.1")
 def test_pages_of_second_factors_and_disputes_are_accessible_and_fit_their_screens(site, open_page):
     look_at_each(site, open_page, with_second_factors, in_a_dispute)

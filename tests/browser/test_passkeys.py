@@ -4,6 +4,7 @@ from playwright.sync_api import expect
 
 from tests.support.browser_passkeys import BUTTON, add_here, add_passkey, enter, problem
 from tests.support.browser_steps import LONG_AGO, PASSWORD, go, press, says, sees, sign_in, sign_out
+from tests.support.standards import proves
 from tests.support.steps import LOGIN, code_in, sql
 from tests.support.virtual_authenticator import (
     AUTOFILL_WAITS,
@@ -63,6 +64,7 @@ def test_signing_up_with_a_passkey_leads_to_the_requested_page(page, site):
     assert (kept["rpId"], kept["userName"]) == ("localhost", "pk-new")
 
 
+@proves("WCAG-3.3.8")
 def test_a_passkey_signs_in_by_autofill_by_button_and_as_a_second_step(page, site):
     enter(page, site, "pk-uses", script=AUTOFILL_WAITS)
     add_passkey(page)

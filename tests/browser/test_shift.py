@@ -11,6 +11,7 @@ from tests.support.browser import axe
 from tests.support.browser_steps import administrator, become, newcomer, says
 from tests.support.invitations import INVITE
 from tests.support.second_factor import confirm_recovery_codes, set_up_authenticator
+from tests.support.standards import proves
 from tests.support.steps import WRONG, address_of, sign_in, sign_up, sql
 
 SITE = {"SESSION_PROTECTION": "off", "LIMITS_SCALE": "1"}
@@ -133,6 +134,7 @@ TASKS = {
 }
 
 
+@proves("WCAG-2.1.4")
 def test_the_key_that_leads_to_the_search_can_be_switched_off(desk):
     desk.page.get_by_label("On every page").uncheck()
     desk.page.goto("/admin/accounts/dailycount/")
@@ -140,6 +142,7 @@ def test_the_key_that_leads_to_the_search_can_be_switched_off(desk):
     expect(desk.page.get_by_label("Find a person")).not_to_be_focused()
 
 
+@proves("WCAG-1.4.10")
 def test_with_large_text_no_page_scrolls_sideways_on_a_phone(desk):
     desk.page.set_viewport_size({"width": 390, "height": 844})
     for path in ("/admin/", f"{LIST}?q=example.org"):

@@ -19,6 +19,7 @@ from accounts.common.brand import (
     tokens,
 )
 from tests.support.site import ROOT
+from tests.support.standards import proves
 
 SCHEMES = pytest.mark.parametrize("scheme", [LIGHT, DARK], ids=["light", "dark"])
 PAIR = re.compile(r"--([\w-]+): light-dark\(#(\w+), #(\w+)\)")
@@ -42,6 +43,7 @@ def properties(name):
 APP = properties("app.css")
 
 
+@proves("WCAG-1.4.3")
 @SCHEMES
 @any_time
 @given(colour=COLOURS)

@@ -29,6 +29,7 @@ def luminance(colour):
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+@proves("WCAG-1.4.11")
 @pytest.mark.parametrize("look", [0, 1], ids=["light", "dark"])
 def test_the_border_of_every_field_has_enough_contrast(look):
     found = re.findall(r"--([\w-]+): light-dark\(#(\w+), #(\w+)\)", STYLE)

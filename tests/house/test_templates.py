@@ -69,11 +69,12 @@ def test_every_template_compiles_and_every_word_of_it_is_translatable():
     assert {name: found for name, found in words.items() if found} == {}
 
 
-@proves("V1.2.3")
+@proves("V1.2.3", "WCAG-1.3.2")
 def test_no_page_has_inline_script_or_style():
     assert {name: inline for name in PAGES if (inline := read(name).inline)} == {}
 
 
+@proves("WCAG-3.1.1")
 def test_a_page_in_a_language_that_is_written_from_right_to_left_says_so():
     with translation.override("ar"):
         assert '<html lang="ar" dir="rtl"' in get_template("404.html").render()

@@ -71,6 +71,7 @@ def test_a_language_chosen_before_sign_in_is_kept_with_next_until_the_users_own(
     assert '<html lang="en"' in client.get("/accounts/sessions/").text
 
 
+@proves("WCAG-3.1.2")
 def test_a_language_link_leads_to_no_other_site_and_is_shown_only_if_there_is_a_choice(
     client, settings
 ):
@@ -82,7 +83,7 @@ def test_a_language_link_leads_to_no_other_site_and_is_shown_only_if_there_is_a_
     assert "Deutsch" not in client.get(f"{LOGIN}?next=/").text
 
 
-@proves("V14.2.1")
+@proves("V14.2.1", "WCAG-3.3.7")
 def test_the_typed_login_travels_to_the_reset_and_back_but_not_in_a_url(client):
     typed = {"login": "alice", "password": "", "next": "/accounts/sessions/", "again": "1"}
 

@@ -38,6 +38,13 @@ STANDARDS = {
         "[RFC 9700](https://www.rfc-editor.org/rfc/rfc9700), Best Current Practice for OAuth 2.0 "
         "Security.",
     ),
+    "wcag22": (
+        "Accessibility: WCAG 2.2",
+        "The conformance of the pages with [WCAG 2.2](https://www.w3.org/TR/WCAG22/), levels A and "
+        "AA, criterion by criterion, as a VPAT 2.5 asks. What has tests or a *design* is "
+        "*supported*. axe finds nothing on any page; every page is read in forced colours, with "
+        "text of 200 %, on a screen of 320 pixels, and from right to left.",
+    ),
 }
 EXPLANATION = """\
 A requirement is proved by tests, or has a reason: it is met by *design*, by a *document*, or by the
