@@ -79,6 +79,8 @@ lock: $(DEV_STAMP) ## compile the requirements*.in files, with hashes
 	@$(COMPILE) --output-file tests/scanners/requirements.txt tests/scanners/requirements.in
 	@$(COMPILE) --output-file tests/scanners/openapi/requirements.txt \
 	    tests/scanners/openapi/requirements.in
+	@$(COMPILE) --output-file tests/scanners/scim/requirements.txt \
+	    tests/scanners/scim/requirements.in
 	@$(COMPILE) --output-file tests/bench/yardsticks/requirements.txt \
 	    tests/bench/yardsticks/requirements.in
 	@$(COMPILE) --output-file tests/clients/requirements.txt tests/clients/requirements.in

@@ -7,7 +7,9 @@ developer.okta.com/docs/api/openapi/okta-scim/guides/scim-20).
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.activity import events
 from accounts.activity.models import Activity
@@ -19,6 +21,7 @@ from accounts.users import services as users
 from accounts.users.models import User
 from tests.support.administration import act, desk
 from tests.support.api import call, get_tokens
+from tests.support.oauth_client import is_live, new_app
 from tests.support.scim import CORE, Scim, person
 from tests.support.signin import signed_in
 from tests.support.steps import CODE, is_signed_in, outbox
@@ -104,19 +107,38 @@ def test_people_are_found_by_what_identifies_them_and_listed_in_pages(okta):
     assert okta.get("Users?startIndex=999999999").names == []
 
 
-def test_deactivation_ends_browser_and_api_at_once_and_the_directory_undoes_it(okta):
+def test_a_list_takes_as_many_queries_for_three_people_as_for_one(okta):
+    def queries():
+        with CaptureQueriesContext(connection) as found:
+            assert okta.get("Users").status == okta.get("Groups").status == 200
+        return len(found)
+
+    members = [{"value": okta.add("alice")}]
+    okta.call("POST", "Groups", {"displayName": "a", "members": members})
+    before = queries()
+    members += [{"value": okta.add("bob")}, {"value": okta.add("dora")}]
+    for name in ("b", "c"):
+        okta.call("POST", "Groups", {"displayName": name, "members": members})
+
+    assert queries() == before
+
+
+def test_deactivation_ends_browser_api_and_apps_at_once_and_the_directory_undoes_it(okta):
     id = okta.add("alice")
     alice = User.objects.get(pk=id)
     alice.set_password("correct horse battery staple")
     alice.save()
     browser = signed_in(User.objects.get(pk=id))
+    granted = new_app().sign_in(LoginSession.objects.get(user=id))
     token = get_tokens("alice", password="correct horse battery staple")["access"]
     assert call("me/", token=token).status == 200
+    assert is_live(granted["access_token"])
 
     assert okta.set(id, active="False")["active"] is False
 
     assert not is_signed_in(browser)
     assert call("me/", token=token).status == 401
+    assert not is_live(granted["access_token"])
     assert not LoginSession.objects.filter(user=id, ended_at=None).exists()
     assert okta.patch(f"Users/{id}", {"op": "Replace", "path": "active", "value": True})["active"]
     assert User.objects.get(pk=id).is_active
