@@ -35,6 +35,22 @@ for (const wait of document.querySelectorAll('[data-wait]')) {
   tick()
 }
 
+// An old error goes when its field changes.
+for (const input of document.querySelectorAll('[aria-invalid]')) {
+  input.addEventListener('input', () => {
+    document.getElementById(`${input.id}_error`)?.remove()
+    input.removeAttribute('aria-invalid')
+  }, { once: true })
+}
+
+// While the menu is a drawer, Tab stays in it. Before it closes, so that its button gets the focus.
+const drawer = document.querySelector('[popover]')
+drawer?.addEventListener('beforetoggle', event => {
+  for (const other of drawer.parentElement.children) {
+    if (other !== drawer) other.inert = event.newState === 'open'
+  }
+})
+
 // A typed or pasted code is sent at its last digit. Deleting a digit sends nothing.
 for (const input of document.querySelectorAll('[data-digits]')) {
   input.addEventListener('input', event => {

@@ -37,7 +37,6 @@ from accounts.passwords import services as passwords
 from accounts.passwords.views import with_meter
 from accounts.recovery.rule import BEFORE, MONTH
 from accounts.sessions import last_method
-from accounts.sessions import services as sessions
 from accounts.sessions.current import session_of
 from accounts.signin import flow
 from accounts.signin.forms import NewAccountForm
@@ -164,27 +163,30 @@ def privacy(request: HttpRequest) -> HttpResponse:
     context = {
         "contact": _contact(),
         "config": config,
-        "session_life": days_in_words(config.session_days),
-        "remembered_life": days_in_words(config.remember_days),
         "session_cookie": settings.SESSION_COOKIE_NAME,
         "csrf_cookie": settings.CSRF_COOKIE_NAME,
         "known_cookie": settings.KNOWN_COOKIE_NAME,
         "trusted_cookie": settings.TRUSTED_COOKIE_NAME,
         "last_method_cookie": settings.LAST_METHOD_COOKIE_NAME,
-        "last_method_days": last_method.LIFE.days,
         "authorize_cookie": settings.AUTHORIZE_COOKIE_NAME,
         "logout_cookie": settings.LOGOUT_COOKIE_NAME,
         "forward_cookie": settings.FORWARD_COOKIE_NAME,
         "language_cookie": settings.LANGUAGE_COOKIE_NAME,
+    }
+    days = {
+        "activity_days": config.activity_days,
+        "remembered_life": config.remember_days,
+        "last_method_days": last_method.LIFE.days,
         "language_days": timedelta(seconds=settings.LANGUAGE_COOKIE_AGE).days,
         "csrf_days": timedelta(seconds=settings.CSRF_COOKIE_AGE).days,
+        "trusted_days": config.trusted_browser_days,
         "known_days": throttle.RECORD_LIFE.days,
         "former_days": (MONTH + BEFORE).days,
-        "receipt_days": days_in_words(mail.KEEP_RECEIPTS.days),
+        "receipt_days": mail.KEEP_RECEIPTS.days,
         "name_days": users.FORMER_NAME_LIFE.days,
         "nobodys_days": activity.NOBODYS_LIFE.days,
-        "ended_hours": sessions.KEEP_ENDED // timedelta(hours=1),
     }
+    context |= {name: days_in_words(count) for name, count in days.items()}
     return render(request, "accounts/ops/privacy.html", context)
 
 

@@ -69,6 +69,20 @@ def test_the_error_summary_takes_focus_links_to_its_field_and_keeps_typed_values
     expect(username).to_have_value("alice smith")
     expect(page.get_by_label("Email address")).to_have_value("alice@example.org")
     assert axe(page) == []
+    username.fill("alice")
+    expect(page.locator("#id_username_error")).to_have_count(0)
+
+
+def test_tab_stays_in_the_open_menu_of_a_phone_whose_button_gets_the_focus_back(site, open_page):
+    phone = open_page(site, user_agent=IPHONE, **MOBILE)
+    arrive(phone, site, "tabbing")
+    button = phone.get_by_role("button", name="Menu", exact=True)
+    button.click()
+    for _ in range(25):
+        phone.keyboard.press("Tab")
+        assert phone.evaluate("document.activeElement.closest('header, main, footer')") is None
+    phone.keyboard.press("Escape")
+    expect(button).to_be_focused()
 
 
 def test_a_forgotten_password_is_reset_by_mail_and_other_browsers_are_signed_out(site, open_page):
