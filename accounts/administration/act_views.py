@@ -1,13 +1,11 @@
 """The pages by which staff act on the accounts of others."""
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.validators import MaxLengthValidator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,16 +14,14 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from accounts.activity import history
-from accounts.activity.models import LONGEST_REASON
-from accounts.activity.services import Actor
 from accounts.administration import acts, person, search, steps
 from accounts.administration.acts import ACTS, Act
 from accounts.administration.person import Account, Facts
 from accounts.administration.roles import NotInRole
 from accounts.administration.steps import Mode
 from accounts.common.errors import PublicError
-from accounts.sessions.current import actor_of, staff_of
-from accounts.users.forms import refuse_controls
+from accounts.sessions.current import actor_of
+from accounts.signin.adminsite import ReasonForm
 from accounts.users.models import User
 from accounts.users.rights import role_of
 
@@ -38,31 +34,6 @@ MODES = {
 
 def _select() -> forms.Select:
     return forms.Select({"class": "input"})
-
-
-class ReasonForm(forms.Form):
-    """Asks for the reason of an act."""
-
-    reason = forms.CharField(
-        label=gettext_lazy("Reason"),
-        help_text=gettext_lazy("They can read it. Don’t write anything that only staff may know."),
-        error_messages={"required": gettext_lazy("Enter a reason.")},
-        validators=[MaxLengthValidator(LONGEST_REASON), refuse_controls],
-        widget=forms.Textarea({"class": "input", "rows": 2}),
-    )
-
-
-def with_reason(
-    request: HttpRequest, act: Callable[[Actor], HttpResponse | None]
-) -> HttpResponse | None:
-    """Call ``act`` with the member of staff and the reason in the form, and return its response.
-
-    If the reason is missing or not allowed, say so in a message, and return None.
-    """
-    if (form := ReasonForm(request.POST)).is_valid():
-        return act(staff_of(request, form.cleaned_data["reason"]))
-    messages.error(request, str(form.errors["reason"][0]))
-    return None
 
 
 class ActForm(ReasonForm):

@@ -14,12 +14,12 @@ from django.utils.functional import Promise
 from django.views.decorators.http import require_http_methods
 
 from accounts.administration import bulk
-from accounts.administration.act_views import ReasonForm
 from accounts.administration.acts import ACTS
 from accounts.administration.bulk import STOPS, NobodyToActOn
 from accounts.administration.models import BulkAct
 from accounts.common.api import page_of
 from accounts.sessions.current import actor_of
+from accounts.signin.adminsite import ReasonForm
 from accounts.users.models import User
 from accounts.users.rights import ACTING, role_of
 

@@ -20,11 +20,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.activity.services import Actor
-from accounts.administration.act_views import ReasonForm
 from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
 from accounts.sessions.current import actor_of, session_of
-from accounts.signin.adminsite import ListAdmin, RowsField
+from accounts.signin.adminsite import ListAdmin, ReasonForm, RowsField
 from accounts.users.forms import EmailField
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give

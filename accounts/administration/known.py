@@ -31,6 +31,13 @@ class Known:
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
+def secret_of(kind: Promise, label: object, since: datetime, page: str, pk: object) -> Known:
+    """Return the secret of ``label``, and a button that replaces it at once by ``page``."""
+    fields = {"now": "1", "reason": str(_("Somebody who knows the secret leaves the team."))}
+    url = reverse(f"admin:{page}", args=[pk])
+    return Known(kind, str(label), since, _("End it and make a new one"), url, fields)
+
+
 def _invitations(user: User) -> Iterator[Known]:
     for row in Invitation.objects.filter(invited_by=user).order_by("-created_at"):
         url = reverse("admin:accounts_invitation_delete", args=[row.pk])

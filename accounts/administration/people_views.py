@@ -19,7 +19,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from accounts.administration import act_views, bulk, known, person, roles, search
-from accounts.administration.act_views import ReasonForm
 from accounts.administration.explanation import blocks_for
 from accounts.administration.person import Facts
 from accounts.administration.search import STATES, UNCONFIRMED
@@ -28,7 +27,7 @@ from accounts.common.errors import PublicError
 from accounts.common.localization import short_date
 from accounts.sessions import services as sessions
 from accounts.sessions.current import actor_of
-from accounts.signin.adminsite import ListAdmin, chips
+from accounts.signin.adminsite import ListAdmin, ReasonForm, chips
 from accounts.users import services as users
 from accounts.users import support_code
 from accounts.users.emails import masked

@@ -15,10 +15,9 @@ from django.utils.translation import gettext_lazy
 
 from accounts.activity.services import Actor
 from accounts.administration import changes, roles
-from accounts.administration.act_views import ReasonForm
 from accounts.common import secrets
 from accounts.sessions.current import actor_of
-from accounts.signin.adminsite import ListAdmin, RowsField
+from accounts.signin.adminsite import ListAdmin, ReasonForm, RowsField
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give, lock_with_superusers, note_groups_changed
 

@@ -1,27 +1,23 @@
 """The admin pages of apps and of registration tokens."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST
 
 from accounts.activity.services import Actor
 from accounts.administration import known
-from accounts.administration.act_views import ReasonForm, with_reason
-from accounts.administration.known import Known
+from accounts.administration.known import Known, secret_of
 from accounts.common import clock
 from accounts.oauth.clients import registration
 from accounts.oauth.clients import services as clients
@@ -29,7 +25,7 @@ from accounts.oauth.clients.forms import FIELDSETS, KINDS, ClientForm, Kind, sni
 from accounts.oauth.clients.models import Client, ClientSecret, RegistrationToken
 from accounts.oauth.scopes import audiences
 from accounts.sessions.current import staff_of
-from accounts.signin.adminsite import ListAdmin, chips
+from accounts.signin.adminsite import ListAdmin, ReasonForm, SecretAdmin, chips
 from accounts.users.models import User
 
 LIST = "admin:oauth_registrationtoken_changelist"
@@ -89,17 +85,18 @@ class RegistrationTokenAdmin(ListAdmin):
         return False
 
 
-class ClientAdmin(ListAdmin):
+class ClientAdmin(SecretAdmin):
     """The admin of apps. An app is disabled, not deleted, so that its client ID is never reused."""
 
     title = gettext_lazy("Apps")
-    pages = ("changelist", "add", "change")
     form = ClientForm
     list_display = ("app", "state", "source")
     search_fields = ("name", "id", "registered_with")
     ordering = ("name", "pk")
-    actions = None
     change_form_template = "admin/oauth/client/change.html"
+    converter = "client_id"
+    done = (gettext_lazy("You’ve disabled the app."), gettext_lazy("You’ve enabled the app."))
+    set_enabled = staticmethod(clients.set_enabled)
 
     @admin.display(description=gettext_lazy("app"), ordering="name")
     def app(self, client: Client) -> SafeString:
@@ -118,20 +115,10 @@ class ClientAdmin(ListAdmin):
         )
         return chips((tone, label) for holds, tone, label in states if holds)
 
-    def get_urls(self) -> list[URLPattern]:
-        """Return the URLs of the list, the form and the acts."""
-        acts = {"secret": self.secret_view, "enabled": self.enabled_view}
-        return [
-            *(
-                path(
-                    f"<client_id:id>/{name}/",
-                    self.admin_site.admin_view(require_POST(partial(self._act, view))),
-                    name=f"oauth_client_{name}",
-                )
-                for name, view in acts.items()
-            ),
-            *super().get_urls(),
-        ]
+    def rotate(self, row: Client, actor: Actor, posted: QueryDict) -> str:
+        """Return a new secret."""
+        current = posted.get("current", "")
+        return clients.rotate_secret(row, actor, now="now" in posted, current=current)
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
@@ -168,7 +155,7 @@ class ClientAdmin(ListAdmin):
         return [*found, (None, {"fields": ("reason",)})]
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
-        """Save the app. The attribute ``new_secret`` of ``obj`` holds the secret of a new app."""
+        """Save the app."""
         actor = _actor_of(request, form)
         if change:
             clients.change(obj, set(form.changed_data) - {"reason"}, actor)
@@ -179,7 +166,8 @@ class ClientAdmin(ListAdmin):
         self, request: HttpRequest, obj: Client, post_url_continue: Any = None
     ) -> HttpResponse:
         """Show the client ID of the new app, and its secret."""
-        return self._show(request, obj, obj.new_secret, _kind_of(request) or ClientForm.kind)
+        kind = _kind_of(request) or ClientForm.kind
+        return self.show(request, obj, obj.new_secret, kind=kind)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
@@ -191,68 +179,15 @@ class ClientAdmin(ListAdmin):
                 "current": clients.current_secret(client),
                 "former_ends_at": clients.former_secret_ends_at(client),
             }
-        context |= {"show_save_and_add_another": False, "services": audiences()[1:]}
+        context["services"] = audiences()[1:]
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def _act(
-        self,
-        act: Callable[[HttpRequest, Client, Actor], HttpResponse | None],
-        request: HttpRequest,
-        id: str,
-    ) -> HttpResponse:
-        """Do ``act`` with the app; then, or if the reason is missing, show the page of the app."""
-        client = self._find(request, id)
-        shown = with_reason(request, partial(act, request, client))
-        return shown or redirect("admin:oauth_client_change", quote(client.pk))
-
-    def secret_view(
-        self, request: HttpRequest, client: Client, actor: Actor
-    ) -> HttpResponse | None:
-        """Make a new secret, and show it."""
-        now, current = "now" in request.POST, request.POST.get("current", "")
-        try:
-            secret = clients.rotate_secret(client, actor, now=now, current=current)
-        except (clients.NoSecret, clients.SecretReplaced) as error:
-            messages.error(request, str(error))
-            return None
-        return self._show(request, client, secret)
-
-    def enabled_view(self, request: HttpRequest, client: Client, actor: Actor) -> None:
-        """Enable or disable the app."""
-        is_on = request.POST.get("enabled") == "yes"
-        clients.set_enabled(client, actor, enabled=is_on)
-        sentence = _("You’ve enabled the app.") if is_on else _("You’ve disabled the app.")
-        messages.success(request, sentence)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: apps are disabled instead."""
-        return False
-
-    def _find(self, request: HttpRequest, id: str) -> Client:
-        """Return the app with this id.
-
-        Raises:
-            PermissionDenied: the user may not change apps.
-            Http404: there is no such app.
-        """
-        if not self.has_change_permission(request):
-            raise PermissionDenied
-        client: Client | None = self.get_object(request, id)
-        if client is None:
-            raise Http404
-        return client
-
-    def _show(
-        self, request: HttpRequest, client: Client, secret: str, kind: Kind | None = None
-    ) -> HttpResponse:
+    def show(self, request: HttpRequest, row: Client, secret: str, **context: Any) -> HttpResponse:
         """Show what the app must be told. ``kind``: that of an app that was just registered."""
-        context = {
-            **self.admin_site.each_context(request),
-            **{"title": client.name, "opts": self.opts, "client": client, "secret": secret},
-            **{"issuer": settings.AUTHSITE.origin, "snippet": snippet(client, secret, kind)},
-            **{"kind": kind, "trial": trial(client) if kind else ""},
-        }
-        return render(request, "admin/oauth/client/secret.html", context)
+        kind = context.setdefault("kind", None)
+        context |= {"title": row.name, "issuer": settings.AUTHSITE.origin}
+        context |= {"snippet": snippet(row, secret, kind), "trial": trial(row) if kind else ""}
+        return super().show(request, row, secret, **context)
 
 
 def secrets_known_to(user: User) -> Iterator[Known]:
@@ -260,11 +195,8 @@ def secrets_known_to(user: User) -> Iterator[Known]:
     valid = Q(expires_at=None) | Q(expires_at__gt=clock.now())
     rows = ClientSecret.objects.filter(valid, made_by=user.pk).select_related("client")
     for row in rows.order_by("-made_at"):
-        url = reverse("admin:oauth_client_secret", args=[row.client_id])
-        action = gettext_lazy("End it and make a new one")
         kind = gettext_lazy("Secret of an app")
-        fields = {"now": "1", "reason": _("Somebody who knows the secret leaves the team.")}
-        yield Known(kind, str(row.client), row.made_at, action, url, fields)
+        yield secret_of(kind, row.client, row.made_at, "oauth_client_secret", row.client_id)
 
 
 def _actor_of(request: HttpRequest, form: Any) -> Actor:

@@ -46,7 +46,7 @@ class Directory(models.Model):
     disabled_at = models.DateTimeField(null=True, editable=False)
 
     # The text of a token that was just made; never stored.
-    new_token = ""
+    new_secret = ""
 
     class Meta:
         default_permissions = ("add", "change", "view")

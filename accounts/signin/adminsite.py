@@ -1,21 +1,23 @@
 """Adapts Django's admin to the sign-in pages of this site."""
 
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import ActionLocation
+from django.contrib.admin.utils import quote
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
+from django.core.validators import MaxLengthValidator
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
@@ -24,13 +26,18 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
+from django.views.decorators.http import require_POST
 
+from accounts.activity.models import LONGEST_REASON
+from accounts.activity.services import Actor
+from accounts.common.errors import PublicError
 from accounts.common.pages import safe_next
 from accounts.sessions import current
-from accounts.sessions.current import request_auth_of, session_of
+from accounts.sessions.current import request_auth_of, session_of, staff_of
 from accounts.signin import policy, recent
 from accounts.signin.views import logout
 from accounts.twofactor import services as twofactor
+from accounts.users.forms import refuse_controls
 from accounts.users.models import User
 
 FORMS = ("_add", "_change", "_delete", "_act")
@@ -231,6 +238,141 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class
         if not all(_is_id(queryset, text) for text in chosen):
             raise BadRequest
         return super().response_action(request, queryset, action_location)
+
+
+class ReasonForm(forms.Form):
+    """Asks for the reason of an act."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        help_text=gettext_lazy("They can read it. Don’t write anything that only staff may know."),
+        error_messages={"required": gettext_lazy("Enter a reason.")},
+        validators=[MaxLengthValidator(LONGEST_REASON), refuse_controls],
+        widget=forms.Textarea({"class": "input", "rows": 2}),
+    )
+
+
+class SecretForm(forms.ModelForm):  # type: ignore[type-arg]  # as above
+    """A form for something that has a secret, with the reason of the change."""
+
+    reason = ReasonForm.base_fields["reason"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "reason" in self.fields:
+            self.fields["reason"].help_text = _("All superusers can read it.")
+
+
+class SecretAdmin(ListAdmin):
+    """The admin of what has a secret, which staff make and see once.
+
+    Rows are disabled, not deleted. Their attribute ``new_secret`` holds the secret of a new row.
+
+    ``converter``: the path converter of ids.
+    ``secret``: the name in URLs of the act that makes a secret.
+    ``set_enabled``: enables or disables a row; called with the row, the actor and ``enabled``.
+    ``done``: what a message says after a row was disabled, and after it was enabled.
+    """
+
+    pages = ("changelist", "add", "change")
+    actions = None
+    converter = "uuid"
+    secret = "secret"  # noqa: S105 a name in URLs
+    set_enabled: Callable[..., object]
+    done: tuple[str | Promise, str | Promise]
+
+    @property
+    def label(self) -> str:
+        """The beginning of the names of the URLs."""
+        return f"{self.opts.app_label}_{self.opts.model_name}"
+
+    def get_urls(self) -> list[Any]:
+        """Return the URLs of the list, the form and the acts."""
+        acts = [
+            path(
+                f"<{self.converter}:id>/{name}/",
+                self.admin_site.admin_view(require_POST(view)),
+                name=f"{self.label}_{name}",
+            )
+            for name, view in self.acts().items()
+        ]
+        return [*acts, *super().get_urls()]
+
+    def acts(self) -> dict[str, Callable[..., HttpResponse]]:
+        """Return the views that do something with a row, by their names in URLs."""
+        acts = {self.secret: self._make_secret, "enabled": self._set_enabled}
+        return {name: partial(self._act, act) for name, act in acts.items()}
+
+    def rotate(self, row: Any, actor: Actor, posted: QueryDict) -> str:
+        """Return a new secret of ``row``; raise a ``PublicError`` if it gets none."""
+        raise NotImplementedError
+
+    def show(self, request: HttpRequest, row: Any, secret: str, **context: object) -> HttpResponse:
+        """Show a new secret."""
+        shared = {**self.admin_site.each_context(request), "opts": self.opts, "title": str(row)}
+        shared |= {str(self.opts.model_name): row, "secret": secret}
+        template = f"admin/{self.label.replace('_', '/')}/secret.html"
+        return render(request, template, shared | context)
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: Any = None
+    ) -> HttpResponse:
+        """Show the secret of the new row."""
+        return self.show(request, obj, obj.new_secret)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["show_save_and_add_another"] = False
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: rows are disabled instead."""
+        return False
+
+    def find(self, request: HttpRequest, id: object) -> Any:
+        """Return the row with this id.
+
+        Raises:
+            PermissionDenied: the user may not change such rows.
+            Http404: there is no such row.
+        """
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        row = self.get_object(request, str(id))
+        if row is None:
+            raise Http404
+        return row
+
+    def back(self, row: Any) -> HttpResponse:
+        """Redirect to the page of ``row``."""
+        return redirect(f"admin:{self.label}_change", quote(row.pk))
+
+    def _act(
+        self,
+        act: Callable[[HttpRequest, Any, Actor], HttpResponse | None],
+        request: HttpRequest,
+        id: object,
+    ) -> HttpResponse:
+        """Do ``act``; then, or if the reason is missing, show the page of the row."""
+        row, form = self.find(request, id), ReasonForm(request.POST)
+        if not form.is_valid():
+            messages.error(request, str(form.errors["reason"][0]))
+            return self.back(row)
+        actor = staff_of(request, form.cleaned_data["reason"])
+        return act(request, row, actor) or self.back(row)
+
+    def _make_secret(self, request: HttpRequest, row: Any, actor: Actor) -> HttpResponse | None:
+        try:
+            return self.show(request, row, self.rotate(row, actor, request.POST))
+        except PublicError as error:
+            messages.error(request, str(error))
+            return None
+
+    def _set_enabled(self, request: HttpRequest, row: Any, actor: Actor) -> None:
+        is_on = request.POST.get("enabled") == "yes"
+        self.set_enabled(row, actor, enabled=is_on)
+        messages.success(request, str(self.done[is_on]))
 
 
 class RowsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # as above

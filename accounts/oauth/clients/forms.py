@@ -20,12 +20,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.administration.act_views import ReasonForm
 from accounts.common import secrets
 from accounts.oauth.clients import documents, services, uris
 from accounts.oauth.clients import keys as client_keys
 from accounts.oauth.clients.models import Client
 from accounts.oauth.scopes import audiences, known
+from accounts.signin.adminsite import ReasonForm
 
 
 @dataclass(frozen=True)
