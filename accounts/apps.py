@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
-from django.contrib.admin.apps import AdminConfig
+from django.contrib.admin.apps import SimpleAdminConfig
 from django.utils.translation import gettext_lazy as _
 
 # REST framework imports these for features that the site does not have: 12 MiB in each process with
@@ -40,7 +40,10 @@ class AccountsConfig(AppConfig):
             import_module(f"accounts.{module}")
 
 
-class AdminSiteConfig(AdminConfig):
-    """Configures Django's admin to use the sign-in flow of the site."""
+class AdminSiteConfig(SimpleAdminConfig):
+    """Configures Django's admin to use the sign-in flow of the site.
+
+    ``authsite.urls`` registers its pages, so that commands do not import them.
+    """
 
     default_site = "accounts.administration.site.Site"

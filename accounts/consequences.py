@@ -12,7 +12,6 @@ from accounts.activity import events
 from accounts.activity.models import OPERATOR
 from accounts.activity.services import Actor, record
 from accounts.apikeys import services as keys
-from accounts.apikeys.authentication import withdraw_staff_scopes
 from accounts.common.proofs import Proof
 from accounts.common.signals import credentials_changed, factor_proved
 from accounts.emails import services as emails
@@ -78,7 +77,7 @@ def follow_change(
         # This looks for live sessions, so the sessions are revoked afterwards.
         keys.revoke_with_sessions(user, keep, by)
         if event in CHANGES_RIGHTS:
-            withdraw_staff_scopes(user, by)
+            keys.withdraw_staff_scopes(user, by)
     sessions.revoke_all(user, keep=keep, reason=event)
     if event in DELETES_PENDING_EMAILS:
         emails.discard(PendingEmail.objects.filter(user=user))

@@ -4,6 +4,8 @@ from django.apps import apps
 from django.contrib import admin
 from django.urls import include, path
 
+admin.autodiscover()
+
 handler400 = "authsite.errors.bad_request"
 handler500 = "authsite.errors.server_error"
 

@@ -17,7 +17,7 @@ from accounts.activity import history, services
 from accounts.activity.events import GROUPS
 from accounts.activity.models import Activity
 from accounts.common import client_info
-from accounts.common.api import page_of
+from accounts.common.pages import page_of
 from accounts.common.text import defuse_formula
 from accounts.users.models import User
 

@@ -33,7 +33,7 @@ from accounts.administration.roles import (
     UnknownTarget,
 )
 from accounts.administration.steps import Mode, Order, Target
-from accounts.apikeys import authentication
+from accounts.apikeys import services as apikeys
 from accounts.codes.services import WrongCode
 from accounts.common import clock, localization
 from accounts.common.errors import RateLimited
@@ -124,15 +124,15 @@ def keys_to_allow(facts: Facts) -> list[Target]:
     if role_of(facts.user) is None:
         return []
     labels = {
-        authentication.READ: gettext("%(key)s: find and view people"),
-        authentication.ACT: gettext("%(key)s: find, view and act on people"),
+        apikeys.READ: gettext("%(key)s: find and view people"),
+        apikeys.ACT: gettext("%(key)s: find, view and act on people"),
     }
     return [
         Target(f"{key.pk} {wanted}", label % {"key": key.label})
         for key in facts.keys
         if not key.is_over
         for wanted, label in labels.items()
-        if key.staff_access != authentication.SCOPES[wanted]
+        if key.staff_access != apikeys.SCOPES[wanted]
     ]
 
 
@@ -144,8 +144,8 @@ def allowed_keys(facts: Facts) -> list[Target]:
 def set_access(order: Order) -> None:
     """Let a key use the staff API as the target says, or no longer."""
     key_id, _space, wanted = order.target.partition(" ")
-    scope = authentication.SCOPES[wanted] if wanted else frozenset()
-    if not authentication.set_access(order.user, key_id, scope, order.actor):
+    scope = apikeys.SCOPES[wanted] if wanted else frozenset()
+    if not apikeys.set_access(order.user, key_id, scope, order.actor):
         raise AlreadyDone
     tell_superusers(order.user, order.actor)
 

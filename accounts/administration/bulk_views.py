@@ -17,7 +17,7 @@ from accounts.administration import bulk
 from accounts.administration.acts import ACTS
 from accounts.administration.bulk import STOPS, NobodyToActOn
 from accounts.administration.models import BulkAct
-from accounts.common.api import page_of
+from accounts.common.pages import page_of
 from accounts.sessions.current import actor_of
 from accounts.signin.adminsite import ReasonForm
 from accounts.users.models import User

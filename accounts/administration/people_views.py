@@ -22,9 +22,9 @@ from accounts.administration import act_views, bulk, known, person, roles, searc
 from accounts.administration.explanation import blocks_for
 from accounts.administration.person import Facts
 from accounts.administration.search import STATES, UNCONFIRMED
-from accounts.common.api import PAGE_SIZE
 from accounts.common.errors import PublicError
 from accounts.common.localization import short_date
+from accounts.common.pages import PAGE_SIZE
 from accounts.sessions import services as sessions
 from accounts.sessions.current import actor_of
 from accounts.signin.adminsite import ListAdmin, ReasonForm, chips

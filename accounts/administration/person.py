@@ -22,8 +22,8 @@ from accounts.administration.budgets import Use
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.common import clock
-from accounts.common.api import page_of
 from accounts.common.client_info import ClientInfo
+from accounts.common.pages import page_of
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.mail import services as mail

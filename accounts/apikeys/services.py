@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.apikeys.models import TEXT, APIKey
-from accounts.calls import idempotency
+from accounts.calls import services as calls
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.database import P
@@ -41,6 +41,10 @@ GRANTABLE = frozenset(
     for scope in scopes.SCOPES - scopes.ADMIN - {scopes.GROUPS, scopes.USERS, "profile:write"}
     if not scope.startswith(("credentials:", "keys:"))
 )
+
+# The access of a key to the staff API.
+READ, ACT = "read", "act"
+SCOPES = {READ: frozenset({"admin:read"}), ACT: scopes.ADMIN}
 
 _OWNED = OwnedQuery(lambda: APIKey.objects.filter(pk=P("id")))
 
@@ -82,7 +86,7 @@ def make(
             expires_at=expires_at,
             session=actor.session,
         )
-        idempotency.created(key.pk, owner=user.pk)
+        calls.created(key.pk, owner=user.pk)
         record(user, events.KEY_MADE, actor, detail=name)
     return key, new.text
 
@@ -231,3 +235,27 @@ def _tell(key: APIKey) -> bool:
 def prune() -> int:
     """Delete API keys that expired 30 days ago or earlier; return how many were deleted."""
     return APIKey.objects.filter(expires_at__lte=clock.now() - KEEP).delete()[0]
+
+
+@transaction.atomic
+def set_access(
+    user: User, key_id: str, access: frozenset[str], actor: Actor, *, mail: bool = True
+) -> bool:
+    """Replace the scopes of the staff API that a key of ``user`` has, and record it.
+
+    Return False if there is no such key, or if it has these scopes already.
+    """
+    rows = APIKey.objects.select_for_update().filter(user=user, pk=key_id)
+    key = rows.first()
+    if key is None or key.staff_access == access:
+        return False
+    rows.update(staff_scope=scopes.written(access))
+    event = events.KEY_ALLOWED if access else events.KEY_DISALLOWED
+    record(user, event, actor, detail=key.label, mail=mail)
+    return True
+
+
+def withdraw_staff_scopes(user: User, actor: Actor) -> None:
+    """Stop all keys of ``user`` from using the staff API, without an email about each key."""
+    for key in APIKey.objects.filter(user=user).exclude(staff_scope=""):
+        set_access(user, key.pk, frozenset(), actor, mail=False)

@@ -1,22 +1,17 @@
 """Repeats of calls that create something: the header ``Idempotency-Key``.
 
 A client that did not receive an answer sends the same request with the same key again, and learns
-what the first request has created (draft-ietf-httpapi-idempotency-key-header). The service stores
-the key in the transaction that creates the object, so that both exist or neither does.
+what the first request has created (draft-ietf-httpapi-idempotency-key-header).
+``accounts.calls.services`` remembers that.
 """
 
 import hmac
 import re
 from collections.abc import Callable
-from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial, wraps
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
-from django.db import IntegrityError
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import APIException
@@ -24,12 +19,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.calls.models import CreatingCall
-from accounts.common import clock, secrets
-from accounts.common.database import delete_in_batches
+from accounts.calls.services import CALL, Call, Repeated
+from accounts.common import secrets
 from accounts.common.errors import PublicError
 
 HEADER = "Idempotency-Key"
-LIFE = timedelta(hours=24)
 # Long enough that nobody guesses the random key of somebody else.
 VALID = re.compile(r"[\x21-\x7e]{20,255}")
 DESCRIPTION = (
@@ -46,42 +40,6 @@ class InvalidKey(PublicError):
 
     code = "invalid_idempotency_key"
     message = _("Idempotency-Key must have 20 to 255 characters, without spaces.")
-
-
-class KeyReused(PublicError):
-    """The key came with another body before."""
-
-    code = "idempotency_key_reused"
-    status = 422
-    message = _("This Idempotency-Key was used for another request.")
-
-
-class _Repeated(Exception):
-    """A simultaneous request with the same key was faster."""
-
-
-@dataclass(frozen=True)
-class _Call:
-    """A call with a key: the digests of the key, newest first, the HMAC of the body, the status."""
-
-    digests: list[str]
-    body: str
-    status: int
-
-    def find(self) -> CreatingCall | None:
-        """Return the same call, made earlier, if it has created something.
-
-        Raises:
-            KeyReused: the earlier call had another body.
-        """
-        earlier = CreatingCall.objects.filter(digest__in=self.digests)
-        found = earlier.filter(created_at__gt=clock.now() - LIFE).first()
-        if found and not hmac.compare_digest(found.body, self.body):
-            raise KeyReused
-        return found
-
-
-_call: ContextVar[_Call | None] = ContextVar("call", default=None)
 
 
 def idempotent(again: Again, status: int = 201) -> Callable[[Any], Any]:
@@ -119,16 +77,16 @@ def once(
     call = _call_of(request, status, part)
     if call and (earlier := call.find()):
         return _repeat(again, earlier)
-    token = _call.set(call)
+    token = CALL.set(call)
     try:
         return create()
-    except (APIException, PublicError, _Repeated):
+    except (APIException, PublicError, Repeated):
         # A simultaneous request with the same key may be the reason, as of a taken name.
         if call and (earlier := call.find()):
             return _repeat(again, earlier)
         raise
     finally:
-        _call.reset(token)
+        CALL.reset(token)
 
 
 def _repeat(again: Callable[[str], Response], earlier: CreatingCall) -> Response:
@@ -137,7 +95,7 @@ def _repeat(again: Callable[[str], Response], earlier: CreatingCall) -> Response
     return answer
 
 
-def _call_of(request: Request, status: int, part: tuple[int, bytes] | None) -> _Call | None:
+def _call_of(request: Request, status: int, part: tuple[int, bytes] | None) -> Call | None:
     key = request.headers.get(HEADER)
     if key is None:
         return None
@@ -151,32 +109,4 @@ def _call_of(request: Request, status: int, part: tuple[int, bytes] | None) -> _
         number, text = part
         subject += f"\0{number}"
     body = hmac.new(key.encode(), text, sha256).hexdigest()
-    return _Call(secrets.digests(subject, "idempotency key"), body, status)
-
-
-def created(object_id: object, owner: UUID) -> None:
-    """Store what the request has created, if it has a key. Call this in the same transaction.
-
-    Raises:
-        _Repeated: a simultaneous request with the same key has created it already.
-    """
-    call = _call.get()
-    if call is None:
-        return
-    expired = CreatingCall.objects.filter(created_at__lte=clock.now() - LIFE)
-    expired.filter(digest=call.digests[0]).delete()
-    try:
-        CreatingCall.objects.create(
-            digest=call.digests[0],
-            body=call.body,
-            status=call.status,
-            object_id=str(object_id),
-            owner=owner,
-        )
-    except IntegrityError:
-        raise _Repeated from None
-
-
-def prune() -> int:
-    """Delete the keys of calls older than 24 hours; return how many were deleted."""
-    return delete_in_batches(CreatingCall.objects.filter(created_at__lte=clock.now() - LIFE))
+    return Call(secrets.digests(subject, "idempotency key"), body, status)

@@ -17,7 +17,8 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from accounts.common import crypto
-from accounts.common.api import PAGE_SIZE, unknown
+from accounts.common.api import unknown
+from accounts.common.pages import PAGE_SIZE
 
 PAGE, AFTER = "page", "after"
 

@@ -1,13 +1,10 @@
-"""Shared parts of the JSON API: validation, parsing, serializer fields; and pages of rows."""
+"""Shared parts of the JSON API: validation, parsing, and serializer fields."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from io import BytesIO
-from typing import Any, cast
+from typing import Any
 
-from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
@@ -16,34 +13,6 @@ from rest_framework.exceptions import ErrorDetail, ParseError
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
-
-PAGE_SIZE = 50
-# A page with more rows than this before it is read from the end of the list if that is nearer.
-FAR = 1_000
-
-
-class RowPaginator(Paginator):  # type: ignore[type-arg] # it takes none at run time
-    """Splits a query set into pages, of which the last take no longer than the first."""
-
-    def page(self, number: int | str) -> Page[Any]:
-        """Return the page with this number.
-
-        A page near the end is read from the end, so that the database need not skip all rows before
-        it.
-        """
-        valid = self.validate_number(number)
-        before = (valid - 1) * self.per_page
-        after = self.count - min(before + self.per_page, self.count)
-        if before <= max(after, FAR):
-            return super().page(valid)
-        rows = cast(QuerySet[Any], self.object_list).reverse()
-        return Page([*rows[after : self.count - before]][::-1], valid, self)
-
-
-def page_of(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:
-    """Return the page of ``rows`` that ``?page=`` names, or the nearest page that exists."""
-    return RowPaginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
-
 
 # The most opening brackets in a request body. Brackets inside strings count, too, and a password
 # may consist of a thousand of them.

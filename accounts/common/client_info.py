@@ -331,6 +331,15 @@ def client_from(meta: Mapping[str, Any], known_cookie: str = "") -> ClientInfo:
     return ClientInfo(str(ip or ""), user_agent, known_cookie)
 
 
+def header_of(request: "HttpRequest") -> tuple[str, str]:
+    """Return the scheme, in lower case, and the value of the ``Authorization`` header.
+
+    If the header is absent, the scheme and the value are empty strings.
+    """
+    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return scheme.lower(), value.strip()
+
+
 def _name(family: str) -> str:
     for variant in _VARIANTS:
         family = family.replace(variant, "")

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events, notices
 from accounts.activity.services import Actor, record
-from accounts.calls import idempotency
+from accounts.calls import services as calls
 from accounts.codes import services as codes
 from accounts.codes.models import Code
 from accounts.codes.services import LinkEnded, Purpose, WrongCode
@@ -193,7 +193,7 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
             row.pk = earlier.pk
         PendingEmail.objects.filter(user=user, key=key).delete()
         row.save(force_insert=True)
-        idempotency.created(row.pk, owner=user.pk)
+        calls.created(row.pk, owner=user.pk)
         _post(row, code, token, may_send=may_send, tells_owner=tells_owner)
     return row
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
-from accounts.calls import idempotency
+from accounts.calls import services as calls
 from accounts.common import clock, crypto
 from accounts.common.background import Background
 from accounts.common.errors import PublicError, RateLimited
@@ -84,7 +84,7 @@ def request(user: User, actor: Actor) -> Export:
     if len(earlier) >= MOST:
         raise RateLimited((earlier[0].created_at + LIFE - clock.now()).total_seconds())
     export = Export.objects.create(user=owner)
-    idempotency.created(export.pk, owner=owner.pk)
+    calls.created(export.pk, owner=owner.pk)
     record(owner, events.EXPORT_REQUESTED, actor)
     transaction.on_commit(_requested.set)
     return export

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record, tell_superusers
-from accounts.calls import idempotency
+from accounts.calls import services as calls
 from accounts.codes import services as codes
 from accounts.codes.services import LinkEnded, Purpose
 from accounts.common import clock, localization
@@ -144,7 +144,7 @@ def invite(
         _end_earlier(invitation)
         invitation.save(force_insert=True)
         invitation.groups.set(groups)
-        idempotency.created(invitation.pk, owner=inviter.pk)
+        calls.created(invitation.pk, owner=inviter.pk)
         record(inviter, events.INVITED, actor, detail=email, mail=bool(groups) or is_staff)
         _post(invitation)
     return invitation

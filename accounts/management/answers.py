@@ -17,6 +17,9 @@ COMMAND_LINE = Actor(name=OPERATOR)
 class ResultCommand(BaseCommand, ABC):
     """A command with a result. Subclasses override :meth:`answer`, and :meth:`words` if needed."""
 
+    # The system checks import all pages. ``check`` and ``migrate`` run them.
+    requires_system_checks = ()
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 

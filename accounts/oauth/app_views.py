@@ -16,10 +16,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.common import clock
-from accounts.common.api import page_of
 from accounts.common.client_info import client_of
 from accounts.common.forms import code_input
-from accounts.common.pages import absolute, form_page
+from accounts.common.pages import absolute, form_page, page_of
 from accounts.oauth import connections, devices, requests
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.authentication import authenticate

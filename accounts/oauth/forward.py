@@ -42,7 +42,7 @@ from accounts.oauth.views import redirect_to_app, with_query
 from accounts.sessions import services as sessions
 from accounts.sessions.current import accepts
 from accounts.sessions.models import LoginSession, is_live
-from accounts.tokens.access import LONGEST_WITH_GROUPS
+from accounts.tokens.signatures import LONGEST_WITH_GROUPS
 from accounts.users.services import OwnedQuery
 
 COOKIE = settings.FORWARD_COOKIE_NAME

@@ -11,10 +11,9 @@ from django.conf import settings
 from accounts.common import clock
 from accounts.oauth.clients.models import Client
 from accounts.sessions.models import LoginSession
-from accounts.tokens import access, keyring, signatures
-from accounts.tokens.access import LONGEST_WITH_GROUPS
+from accounts.tokens import keyring, signatures
 from accounts.tokens.keyring import Further
-from accounts.tokens.signatures import NotGenuine
+from accounts.tokens.signatures import LONGEST_WITH_GROUPS, NotGenuine
 from accounts.users.models import User
 from accounts.users.services import is_email_verified
 
@@ -74,7 +73,7 @@ def be_ready(client: Client | None = None) -> None:
     Raises:
         CannotSign: a signing key cannot be decrypted.
     """
-    access.be_ready()
+    signatures.be_ready()
     keyring.signer(algorithm(client))
 
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts.activity import events
 from accounts.activity.services import Actor
 from accounts.common import secrets
-from accounts.common.client_info import ClientInfo, client_of
+from accounts.common.client_info import ClientInfo, client_of, header_of
 from accounts.oauth import app_sessions, codes, connections, decisions, devices, id_tokens
 from accounts.oauth.clients import authentication
 from accounts.oauth.clients.authentication import authenticate, refused
@@ -32,7 +32,7 @@ from accounts.sessions.models import LoginSession
 from accounts.tokens import dpop, families
 from accounts.tokens import services as tokens
 from accounts.tokens.access import AccessToken
-from accounts.tokens.authentication import TOKEN_SCHEMES, header_of, read_token
+from accounts.tokens.authentication import TOKEN_SCHEMES, read_token
 from accounts.tokens.dpop import DpopProof, InvalidDpopProof, proof_of, token_type
 from accounts.tokens.errors import InsufficientScope, InvalidToken
 

@@ -45,8 +45,8 @@ from accounts.signin.policy import Requirement
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import CODE_GUESS, LOGIN_REPEAT
 from accounts.throttle.services import around, give_back, hit
-from accounts.tokens import services as tokens
-from accounts.tokens.services import FactorResponse
+from accounts.tokens import token_challenges
+from accounts.tokens.token_challenges import FactorResponse
 from accounts.twofactor import services as twofactor
 from accounts.users import emails, former_credentials
 from accounts.users import services as users
@@ -531,9 +531,9 @@ def progress_with(found: Reset, response: FactorResponse | None, actor: Actor) -
     progress, user = _progress(found), found.user
     if progress.requirement is ResetRequirement.PROOF and user.lock is None:
         if response is None:
-            error = tokens.second_factor_required(user, progress.first_step)
+            error = token_challenges.second_factor_required(user, progress.first_step)
             raise error if error.more["methods"] else ResetOnPage
-        proof = tokens.second_proof(user, progress.first_step, response, actor)
+        proof = token_challenges.second_proof(user, progress.first_step, response, actor)
         progress = _progress(found, proof)
     if progress.requirement is not None:
         raise ResetOnPage

@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 from accounts.activity.services import Actor
 from accounts.calls import conditions
 from accounts.common.api import JSONParser
-from accounts.common.client_info import client_of
+from accounts.common.client_info import client_of, header_of
 from accounts.scim import discovery, groups, services, users
 from accounts.scim.models import Directory
 from accounts.scim.protocol import (
@@ -36,7 +36,6 @@ from accounts.scim.protocol import (
 )
 from accounts.throttle.limits import STAFF, UNGUESSABLE
 from accounts.throttle.services import around, hit
-from accounts.tokens.authentication import header_of
 from accounts.tokens.errors import InvalidToken
 
 DEFAULT_RESULTS = 100

@@ -17,8 +17,7 @@ from accounts.activity import services as activity
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.apikeys import services as apikeys
-from accounts.common.api import page_of
-from accounts.common.pages import form_page
+from accounts.common.pages import form_page, page_of
 from accounts.common.text import row_id as row_id_of
 from accounts.recovery.locks import Access
 from accounts.sessions import connected, current, known_browsers, services

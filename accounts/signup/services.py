@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
-from accounts.calls import idempotency
+from accounts.calls import services as calls
 from accounts.codes import services as codes
 from accounts.codes.services import LinkEnded, Purpose, WrongCode
 from accounts.common import clock
@@ -169,7 +169,7 @@ def _begin(signup: PendingSignup, instead_of: str | None, *, may_send: bool) -> 
         users.delete_signups(same_name.filter(pk=instead_of))
     users.take_username(signup.username, until=signup.expires_at)
     signup.save(force_insert=True)
-    idempotency.created(signup.pk, owner=signup.pk)
+    calls.created(signup.pk, owner=signup.pk)
     _post(signup, *_issue(signup, is_sent=may_send), may_send=may_send)
 
 
@@ -452,7 +452,7 @@ def accept_invitation(
             user = users.create_user(username, hashed, language=spoken())
             users.confirm_email(user, invited.email)
             record(user, events.SIGNED_UP, Actor(client))
-            idempotency.created(user.pk, owner=user.pk)
+            calls.created(user.pk, owner=user.pk)
             if terms_version:
                 terms.accept(user, terms_version, Actor(client))
             invitations.accept(user, invited.email)

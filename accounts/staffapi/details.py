@@ -19,8 +19,8 @@ from accounts.activity.models import Activity
 from accounts.administration.person import MOST, Facts
 from accounts.apikeys.api import KeySerializer
 from accounts.common import clock
-from accounts.common.api import PAGE_SIZE, operation, valid
-from accounts.common.pages import absolute
+from accounts.common.api import operation, valid
+from accounts.common.pages import PAGE_SIZE, absolute
 from accounts.mail import services as mail
 from accounts.sessions.api import LoginSessionSerializer
 from accounts.sessions.current import actor_of

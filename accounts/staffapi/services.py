@@ -12,7 +12,7 @@ from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.administration import acts, changes
 from accounts.administration.roles import NotInRole
-from accounts.calls import idempotency
+from accounts.calls import services as calls
 from accounts.common import clock
 from accounts.emails.models import PendingEmail
 from accounts.imports.models import UNVERIFIED_LIFE
@@ -56,7 +56,7 @@ def create(
         User.objects.filter(pk=user.pk).update(**profile)
         key, until = emails.key(email), clock.now() + UNVERIFIED_LIFE
         PendingEmail.objects.create(user=user, email=email, key=key, expires_at=until)
-        idempotency.created(user.pk, owner=staff.pk)
+        calls.created(user.pk, owner=staff.pk)
         record(user, events.IMPORTED, actor.as_staff(staff))
         acts.note(staff, actor, user, events.IMPORTED.sentence)
         if groups:

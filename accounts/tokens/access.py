@@ -19,7 +19,7 @@ from accounts.common.config import LONGEST_ACCESS_TOKEN
 from accounts.sessions.models import SIGNED_OUT, LoginSession, other_sid
 from accounts.tokens import keyring, scopes
 from accounts.tokens.keyring import FIRST_ALGORITHM, Verifier
-from accounts.tokens.signatures import NotGenuine, sign, verified
+from accounts.tokens.signatures import LONGEST_WITH_GROUPS, SKEW, NotGenuine, sign, verified
 from accounts.users.models import User
 
 TYPE = "at+jwt"
@@ -96,23 +96,6 @@ def _is_id(text: str) -> bool:
 
 # The longest access token that is accepted, in characters. This site issues shorter ones.
 LONGEST = 8192
-# The longest token that may list the groups of its user, in characters. A user may be in any number
-# of groups, but proxies and servers refuse headers over 8 KiB.
-LONGEST_WITH_GROUPS = 4096
-# The seconds by which the clocks of two nodes may differ. The start of a token's validity has this
-# tolerance, its end has none.
-SKEW = 10
-
-
-def be_ready() -> None:
-    """Load the signing key, so that :meth:`AccessToken.issue` cannot fail later.
-
-    Call this before a code, a refresh token or a challenge is used up.
-
-    Raises:
-        CannotSign: the signing key cannot be decrypted.
-    """
-    keyring.signer()
 
 
 class AccessToken(tokens.AccessToken):

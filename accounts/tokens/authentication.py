@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from accounts.activity.services import Actor
-from accounts.common.client_info import client_of
+from accounts.common.client_info import client_of, header_of
 from accounts.common.proofs import Method
 from accounts.sessions import current
 from accounts.sessions.models import LoginSession
@@ -110,15 +110,6 @@ def read_token(request: HttpRequest, scheme: str, text: str) -> tuple[AccessToke
     found = services.read(text, tells_expired=True, key=proof.thumbprint)
     proof.consume()
     return found
-
-
-def header_of(request: Any) -> tuple[str, str]:
-    """Return the scheme, in lower case, and the value of the ``Authorization`` header.
-
-    If the header is absent, the scheme and the value are empty strings.
-    """
-    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return scheme.lower(), value.strip()
 
 
 def basic(value: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from accounts.codes.services import use_once
 from accounts.common import clock, crypto, secrets
 from accounts.common.errors import PublicError
 from accounts.tokens import keys, signatures
-from accounts.tokens.access import SKEW
+from accounts.tokens.signatures import SKEW
 
 TYPE = "dpop+jwt"
 # The type and the curve of the key for each algorithm.

@@ -14,7 +14,8 @@ from accounts.common.text import canonical_code
 from accounts.sessions.models import LoginSession
 from accounts.terms.forms import TermsSerializer
 from accounts.tokens import scopes
-from accounts.tokens.services import FactorResponse, TokenRequest, Tokens
+from accounts.tokens.services import TokenRequest, Tokens
+from accounts.tokens.token_challenges import FactorResponse
 from accounts.users import emails
 
 

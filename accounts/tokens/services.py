@@ -31,7 +31,7 @@ from accounts.signin.session import CompletedSignIn, establish_api_session
 from accounts.terms import services as terms
 from accounts.throttle.limits import EXCHANGE_SESSION
 from accounts.throttle.services import find_record, hit, remember_once
-from accounts.tokens import access, families, scopes, token_challenges
+from accounts.tokens import families, scopes, signatures, token_challenges
 from accounts.tokens.access import AccessToken
 from accounts.tokens.errors import (
     DeletionRequested,
@@ -45,8 +45,13 @@ from accounts.tokens.errors import (
     UnknownService,
 )
 from accounts.tokens.models import TokenChallenge
+from accounts.tokens.token_challenges import (
+    FactorResponse,
+    methods_of,
+    second_factor_required,
+    second_proof,
+)
 from accounts.twofactor import passkeys
-from accounts.twofactor import services as twofactor
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import AccountChanged
 
@@ -68,14 +73,6 @@ class TokenRequest:
 
 
 @dataclass(frozen=True)
-class FactorResponse:
-    """What a person shows in the second step: a code, or the response of a passkey (JSON)."""
-
-    code: str = ""
-    credential: str = ""
-
-
-@dataclass(frozen=True)
 class Tokens:
     """The tokens that a request has issued. An exchange issues no refresh token (empty string)."""
 
@@ -93,7 +90,7 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
         RateLimited: there were too many attempts, or the site is busy.
         PublicError: any error of :func:`proceed`.
     """
-    access.be_ready()
+    signatures.be_ready()
     account = _verify_password(login, password, client)
     return proceed(account, Proof.now(Method.PASSWORD), token_request, client)
 
@@ -106,7 +103,7 @@ def sign_in_by_passkey(credential: str, token_request: TokenRequest, client: Cli
         RateLimited: there were too many attempts.
         PublicError: any error of :func:`proceed`.
     """
-    access.be_ready()
+    signatures.be_ready()
     return proceed(*passkeys.sign_in(credential, Actor(client)), token_request, client)
 
 
@@ -126,7 +123,7 @@ def sign_in_by_code(
         if terms.must_accept(user):
             terms.check(token_request.terms_version)
 
-    access.be_ready()
+    signatures.be_ready()
     login, nonce = mailed_codes.read_challenge(mailed_codes.CODE, challenge)
     proved = mailed_codes.verify_mailed_code(login, nonce, code, client, check_terms)
     return proceed(*proved, token_request, client)
@@ -175,7 +172,7 @@ def sign_in_again(
         DeletionRequested: the account will be deleted.
         RateLimited: there were too many guesses.
     """
-    access.be_ready()
+    signatures.be_ready()
     challenge = token_challenges.get_challenge(secret, kind)
     user, first = challenge.user, token_challenges.proofs(challenge)
     must_accept = _take_try(challenge, terms_version)
@@ -239,7 +236,7 @@ def sign_in_by_enrolment(
         TermsRequired, DeletionRequested: as for :func:`sign_in_again`. No factor is added.
         PublicError: any error of ``add``.
     """
-    access.be_ready()
+    signatures.be_ready()
     challenge = _enrolment_of(secret)
     user, first = challenge.user, token_challenges.proofs(challenge)
     must_accept = _take_try(challenge, terms_version)
@@ -254,32 +251,6 @@ def sign_in_by_enrolment(
         return _begin(user, proofs, _request_of(challenge), client)
 
 
-def second_proof(
-    user: User,
-    first: tuple[Proof, ...],
-    response: FactorResponse,
-    actor: Actor,
-    *,
-    nonce: str = "",
-) -> Proof:
-    """Check the second factor ``response`` of ``user``, and return its proof.
-
-    ``first``: the proofs that were shown before.
-    ``nonce``: identifies the request for an emailed code; empty if there was none.
-
-    Raises:
-        WrongFactorCode, WrongPasskey: the response is wrong.
-        EnrolmentRequired: the account accepts only a passkey.
-        RateLimited: there were too many guesses.
-    """
-    if response.credential:
-        return passkeys.verify(user, response.credential, actor)
-    if twofactor.needs_passkey(user) and twofactor.has_passkey(user):
-        # Checked before the code, because a recovery code would be used up for nothing.
-        raise EnrolmentRequired
-    return second_step.verify(user, first, response.code, actor, nonce=nonce)
-
-
 def mail_code(
     secret: str, client: ClientInfo, kind: LoginSession.Kind = LoginSession.Kind.API
 ) -> None:
@@ -291,7 +262,7 @@ def mail_code(
         RateLimited: too many emails were requested.
     """
     challenge = token_challenges.get_challenge(secret, kind)
-    if SecondMethod.EMAIL not in _methods(challenge.user, token_challenges.proofs(challenge)):
+    if SecondMethod.EMAIL not in methods_of(challenge.user, token_challenges.proofs(challenge)):
         raise second_step.NoMail
     token_challenges.mail_code(challenge, client)
 
@@ -306,7 +277,7 @@ def renew(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens
         UnknownScope: the session does not cover the requested scope.
         CannotSign: the signing key cannot be decrypted.
     """
-    access.be_ready()
+    signatures.be_ready()
     # A refused scope must not use up the refresh token.
     with transaction.atomic() if token_request.scope else nullcontext():
         rotated = families.rotate(token, client, token_request.kind)
@@ -352,7 +323,7 @@ def exchange(
     if token_request.audience != held["aud"]:
         raise UnknownService
     scope = scopes.narrowed(held.scope, token_request.scope, token_request.audience)
-    access.be_ready()
+    signatures.be_ready()
     hit(EXCHANGE_SESSION.of(session.pk))
     record(session.user, events.TOKEN_EXCHANGED, Actor(client, session=session.pk))
     fresh = AccessToken.issue(session, token_request.audience, scope, first_at=held.first_at)
@@ -527,35 +498,6 @@ def _require_next_step(
         addable = [SecondMethod.PASSKEY] if must_be_passkey else [*SecondMethod][:2]
         raise EnrolmentRequired(challenge=secret, methods=addable)
     raise second_factor_required(user, proofs, challenge=secret)
-
-
-def second_factor_required(
-    user: User, proofs: tuple[Proof, ...], **more: Any
-) -> SecondFactorRequired:
-    """Return the error that asks for a second factor of ``user``, with the methods to show it.
-
-    ``proofs``: what the user has shown.
-    ``more``: further members of the response.
-    """
-    more["methods"] = methods = _methods(user, proofs)
-    if SecondMethod.PASSKEY in methods:
-        more["options"] = passkeys.options_for_second_step(user)
-    return SecondFactorRequired(**more)
-
-
-def _methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
-    """Return the methods by which an API client can prove the second factor of ``user``.
-
-    It is only the passkey if ``user`` must use one. An emailed code is accepted only next to
-    another code, because access to a mailbox must not replace a passkey, which resists phishing;
-    and from staff without a factor, who confirm their mailbox before they add one.
-    """
-    methods = second_step.methods(user, proofs)
-    only_passkey = SecondMethod.PASSKEY in methods and (
-        twofactor.needs_passkey(user)
-        or not {SecondMethod.TOTP, SecondMethod.RECOVERY_CODE} & {*methods}
-    )
-    return [SecondMethod.PASSKEY] if only_passkey else methods
 
 
 def _begin(

@@ -19,6 +19,12 @@ from accounts.tokens import keyring
 from accounts.tokens.keyring import Signer, Verifier
 from accounts.tokens.keys import PublicKey
 
+# The longest token that may list the groups of its user, in characters. A user may be in any number
+# of groups, but proxies and servers refuse headers over 8 KiB.
+LONGEST_WITH_GROUPS = 4096
+# The seconds by which the clocks of two nodes may differ. The start of a token's validity has this
+# tolerance, its end has none.
+SKEW = 10
 _algorithms = get_default_algorithms()
 # RFC 9864 renames EdDSA with Ed25519.
 _algorithms["Ed25519"] = _algorithms["EdDSA"]
@@ -37,6 +43,17 @@ class Parts(NamedTuple):
 
 class NotGenuine(Exception):
     """A token is malformed, or no key of this site has signed it as a token of its type."""
+
+
+def be_ready() -> None:
+    """Load the signing key, so that :func:`sign` cannot fail later.
+
+    Call this before a code, a refresh token or a challenge is used up.
+
+    Raises:
+        CannotSign: the signing key cannot be decrypted.
+    """
+    keyring.signer()
 
 
 def sign(claims: dict[str, Any], typ: str, key: Signer) -> str:

@@ -5,17 +5,23 @@ valid for five minutes and five attempts, and can be completed once. A new chall
 more guesses, because wrong codes are also counted for the account (CVE-2025-64102).
 """
 
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import F
 
+from accounts.activity.services import Actor
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Proof
 from accounts.sessions.models import LoginSession
 from accounts.signin import mailed_codes, second_step
-from accounts.tokens.errors import InvalidChallenge
+from accounts.signin.second_step import SecondMethod
+from accounts.tokens.errors import EnrolmentRequired, InvalidChallenge, SecondFactorRequired
 from accounts.tokens.models import TokenChallenge
+from accounts.twofactor import passkeys
+from accounts.twofactor import services as twofactor
 from accounts.users.models import User
 
 LIFE = timedelta(minutes=5)
@@ -99,6 +105,69 @@ def mail_code(challenge: TokenChallenge, client: ClientInfo) -> None:
 def proofs(challenge: TokenChallenge) -> tuple[Proof, ...]:
     """Return the proofs that were shown in the first step, before ``challenge`` was issued."""
     return tuple(map(Proof.from_json, challenge.proofs))
+
+
+@dataclass(frozen=True)
+class FactorResponse:
+    """What a person shows in the second step: a code, or the response of a passkey (JSON)."""
+
+    code: str = ""
+    credential: str = ""
+
+
+def second_proof(
+    user: User,
+    first: tuple[Proof, ...],
+    response: FactorResponse,
+    actor: Actor,
+    *,
+    nonce: str = "",
+) -> Proof:
+    """Check the second factor ``response`` of ``user``, and return its proof.
+
+    ``first``: the proofs that were shown before.
+    ``nonce``: identifies the request for an emailed code; empty if there was none.
+
+    Raises:
+        WrongFactorCode, WrongPasskey: the response is wrong.
+        EnrolmentRequired: the account accepts only a passkey.
+        RateLimited: there were too many guesses.
+    """
+    if response.credential:
+        return passkeys.verify(user, response.credential, actor)
+    if twofactor.needs_passkey(user) and twofactor.has_passkey(user):
+        # Checked before the code, because a recovery code would be used up for nothing.
+        raise EnrolmentRequired
+    return second_step.verify(user, first, response.code, actor, nonce=nonce)
+
+
+def second_factor_required(
+    user: User, proofs: tuple[Proof, ...], **more: Any
+) -> SecondFactorRequired:
+    """Return the error that asks for a second factor of ``user``, with the methods to show it.
+
+    ``proofs``: what the user has shown.
+    ``more``: further members of the response.
+    """
+    more["methods"] = methods = methods_of(user, proofs)
+    if SecondMethod.PASSKEY in methods:
+        more["options"] = passkeys.options_for_second_step(user)
+    return SecondFactorRequired(**more)
+
+
+def methods_of(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
+    """Return the methods by which an API client can prove the second factor of ``user``.
+
+    It is only the passkey if ``user`` must use one. An emailed code is accepted only next to
+    another code, because access to a mailbox must not replace a passkey, which resists phishing;
+    and from staff without a factor, who confirm their mailbox before they add one.
+    """
+    methods = second_step.methods(user, proofs)
+    only_passkey = SecondMethod.PASSKEY in methods and (
+        twofactor.needs_passkey(user)
+        or not {SecondMethod.TOTP, SecondMethod.RECOVERY_CODE} & {*methods}
+    )
+    return [SecondMethod.PASSKEY] if only_passkey else methods
 
 
 def prune() -> int:

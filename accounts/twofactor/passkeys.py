@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from accounts.activity import events
 from accounts.activity.events import Failure
 from accounts.activity.services import Actor, record
-from accounts.calls import idempotency
+from accounts.calls import services as calls
 from accounts.common import clock, crypto
 from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.common.proofs import Method, Proof
@@ -266,7 +266,7 @@ def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
     row.name = name or row.name
     with transaction.atomic():
         owner = _save(user, row)
-        idempotency.created(row.pk, owner=owner.pk)
+        calls.created(row.pk, owner=owner.pk)
         shown = actor.by(Method.PASSKEY)
         return twofactor.note_added(user, owner, events.PASSKEY_ADDED, shown, name=row.name)
 

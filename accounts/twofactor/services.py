@@ -22,7 +22,7 @@ from accounts.activity.daily import Kind
 from accounts.activity.events import Event
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
-from accounts.calls import idempotency
+from accounts.calls import services as calls
 from accounts.common import clock, secrets
 from accounts.common.database import P, PreparedQuery
 from accounts.common.errors import PublicError
@@ -260,7 +260,7 @@ def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[st
         row = Authenticator.objects.create(
             user=owner, name=name, sealed_seed=seal_seed(seed), last_t=step
         )
-        idempotency.created(row.pk, owner=owner.pk)
+        calls.created(row.pk, owner=owner.pk)
         return note_added(user, owner, events.FACTOR_ADDED, actor.by(Method.TOTP), name=name)
 
 
@@ -333,7 +333,7 @@ def make_recovery_codes(user: User, actor: Actor) -> list[str]:
             raise NoFactor
         remove_codes(owner)
         made = _make_codes(owner)
-        idempotency.created(owner.pk, owner=owner.pk)
+        calls.created(owner.pk, owner=owner.pk)
         tell(user, events.RECOVERY_CODES_MADE, actor)
     return made
 

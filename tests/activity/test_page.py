@@ -12,8 +12,8 @@ from accounts.activity import events, history
 from accounts.activity.events import EVENTS, GROUPS
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
-from accounts.common.api import PAGE_SIZE
 from accounts.common.client_info import ClientInfo
+from accounts.common.pages import PAGE_SIZE
 from accounts.users.models import User
 from tests.support import mmdb
 from tests.support.signin import set_up, signed_in

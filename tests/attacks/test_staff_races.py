@@ -115,11 +115,11 @@ def two_superusers_delete_themselves(nodes, name):
 
 ALLOWED_KEY = """
 from accounts.activity.services import Actor
-from accounts.apikeys import authentication, services
+from accounts.apikeys import services
 from tests.support.steps import make_user
 staff = make_user({name!r}, is_staff=True, is_superuser=True)
 key, text = services.make(staff, "bot", frozenset(["read"]), None, Actor())
-authentication.set_access(staff, key.pk, authentication.SCOPES["act"], Actor())
+services.set_access(staff, key.pk, services.SCOPES["act"], Actor())
 print(text)
 """
 

@@ -11,7 +11,7 @@ from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.administration.search import ORDERS
 from accounts.calls.lists import parameters_of
-from accounts.common.api import PAGE_SIZE
+from accounts.common.pages import PAGE_SIZE
 from accounts.common.secrets import public_id
 from accounts.sessions.models import LoginSession
 from accounts.users import services as users

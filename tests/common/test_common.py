@@ -12,9 +12,8 @@ from django.utils import timezone, translation
 from accounts.activity import services
 from accounts.activity.models import Activity
 from accounts.common import clock, database, localization
-from accounts.common.api import PAGE_SIZE, page_of
 from accounts.common.database import P, PreparedInsert, PreparedQuery
-from accounts.common.pages import safe_next
+from accounts.common.pages import PAGE_SIZE, page_of, safe_next
 from accounts.users.models import User
 from tests.support.standards import proves
 from tests.support.steps import make_user

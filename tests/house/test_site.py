@@ -58,11 +58,23 @@ from django.conf import settings
 assert settings.AUTHSITE
 print(*sys.modules)
 """
+COMMAND = """
+import os, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "authsite.settings"
+from django.core.management import execute_from_command_line
+execute_from_command_line(["manage.py", "check_usernames"])
+print(*sys.modules)
+"""
 
 
 @proves("V15.2.3")
 @pytest.mark.parametrize(
-    "start, rarely_needed", [(START, RARELY_NEEDED), (SUPERVISE, {"django.db", "ua_parser"})]
+    "start, rarely_needed",
+    [
+        (START, RARELY_NEEDED),
+        (SUPERVISE, {"django.db", "ua_parser"}),
+        (COMMAND, {"authsite.urls", "psycopg", "requests", "rest_framework.views"}),
+    ],
 )
 def test_a_process_loads_no_library_that_only_other_sites_or_processes_need(
     tmp_path, start, rarely_needed

@@ -12,7 +12,7 @@ from accounts.activity import daily
 from accounts.activity import services as activity
 from accounts.administration import bulk
 from accounts.apikeys import services as apikeys
-from accounts.calls import idempotency
+from accounts.calls import services as calls
 from accounts.codes import services as codes
 from accounts.codes.models import Code
 from accounts.common import clock
@@ -88,7 +88,7 @@ class Command(BaseCommand):
             **connected.apps().prune(),
             "bulk acts": bulk.prune(),
             "exports": exports.prune(),
-            "repeatable calls": idempotency.prune(),
+            "repeatable calls": calls.prune(),
             "receipts of emails": mail.prune(),
             "signing keys": keyring.prune(),
             "webhooks": webhooks.give_up() + webhooks.prune(),

@@ -45,8 +45,7 @@ from accounts.oauth.protocol import OAuthError
 from accounts.throttle.limits import CLIENT_SUBSCRIBER, UNGUESSABLE
 from accounts.throttle.services import around, hit
 from accounts.tokens import signatures
-from accounts.tokens.access import SKEW
-from accounts.tokens.signatures import Parts
+from accounts.tokens.signatures import SKEW, Parts
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts.activity import events
 from accounts.activity.services import Actor
 from accounts.common import clock, secrets
-from accounts.common.client_info import client_of
+from accounts.common.client_info import client_of, header_of
 from accounts.common.database import BATCH, delete_in_batches
 from accounts.common.key_text import REGISTRATION, NewKey
 from accounts.oauth import scopes
@@ -31,7 +31,6 @@ from accounts.oauth.clients.models import Client, RegistrationToken
 from accounts.oauth.protocol import OAuthError, TokenMissing, answers, success
 from accounts.throttle.limits import UNGUESSABLE
 from accounts.throttle.services import around, hit
-from accounts.tokens.authentication import header_of
 from accounts.tokens.errors import InvalidToken
 
 MOST_CLIENTS, MOST_DAYS = 1000, 365
