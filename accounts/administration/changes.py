@@ -19,7 +19,7 @@ from accounts.common.signals import credentials_changed
 from accounts.invitations.services import MoreThanOwnRights, gives_rights
 from accounts.profile import services as profiles
 from accounts.users.models import User
-from accounts.users.rights import groups_to_give, note_groups_changed
+from accounts.users.rights import all_of_few, groups_to_give, note_groups_changed
 
 
 class WillBeDeleted(PublicError):
@@ -113,8 +113,11 @@ def tell_group(group: Group, members: Iterable[User], staff: User | None, actor:
 
     ``members``: the users whose rights the change concerns. They are notified and signed out.
     ``staff``, ``actor``: as for :func:`tell`.
+
+    Raises:
+        TooManyMembers: see :func:`all_of_few`. Undo the change.
     """
-    for member in members:
+    for member in all_of_few(members):
         tell(member, {"user_permissions"}, staff, actor)
     by = actor.as_staff(staff) if staff else actor
     record_for_superusers(events.GROUP_CHANGED, by, group.name)
@@ -122,8 +125,12 @@ def tell_group(group: Group, members: Iterable[User], staff: User | None, actor:
 
 @transaction.atomic
 def delete_group(group: Group, staff: User | None, actor: Actor) -> bool:
-    """Delete ``group``, and notify as :func:`tell_group` does; return False if an app needs it."""
-    members = list(group.user_set.all())
+    """Delete ``group``, and notify as :func:`tell_group` does; return False if an app needs it.
+
+    Raises:
+        TooManyMembers: see :func:`all_of_few`.
+    """
+    members = all_of_few(group.user_set.all())
     try:
         with transaction.atomic():
             note_groups_changed(group.user_set.all())

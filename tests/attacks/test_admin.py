@@ -15,9 +15,11 @@ from accounts.administration import bulk
 from accounts.administration.models import BulkPerson
 from accounts.administration.roles import NotInRole
 from accounts.common.proofs import Method
+from accounts.settingsfile.services import WrongFile, apply
 from accounts.throttle.limits import STAFF, STAFF_READ
 from accounts.throttle.services import hit
 from accounts.twofactor.models import Authenticator
+from accounts.users import rights
 from accounts.users.models import PendingSignup, User
 from tests.support.administration import (
     ADDRESSES,
@@ -170,6 +172,29 @@ def test_changing_or_deleting_a_group_revokes_the_sessions_of_its_members(admin,
     own = User.objects.get(username="carol").activity.get(kind="staff_acted")
     assert (row.reason, own.reason) == (REASON, REASON)
     assert own.detail == "alice: The account’s rights were changed."
+
+
+@pytest.mark.parametrize("way", ["deleted", "changed", "applied"])
+def test_the_rights_of_a_group_with_many_members_do_not_change_in_one_long_transaction(
+    admin, way, monkeypatch
+):
+    monkeypatch.setattr(rights, "MOST_MEMBERS", 1)
+    paths = {"deleted": "delete", "changed": "change"}
+    group, form = helpers(), {"name": "Friends", "permissions": right("view_user")}
+    before = [*group.permissions.all()]
+    for name in ("alice", "bob"):
+        make_user(name).groups.add(group)
+    assert admin.post(f"{GROUPS}{group.pk}/change/", {"name": "Friends", "reason": REASON}).url
+
+    if way == "applied":
+        with pytest.raises(WrongFile, match=r"groups\.Friends: This group has more than"):
+            apply("[groups.Friends]\nrights = ['accounts.view_user']\n")
+    else:
+        page = admin.post(f"{GROUPS}{group.pk}/{paths[way]}/", form | {"reason": REASON})
+        assert (page.status_code, "take members out first" in page.text) == (400, True)
+
+    assert [*Group.objects.get(name="Friends").permissions.all()] == before
+    assert not Activity.objects.filter(kind="rights_changed").exists()
 
 
 def test_a_group_that_an_app_needs_is_not_deleted(admin):
