@@ -8,7 +8,6 @@ from typing import Any, cast
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.options import ActionLocation
-from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.urls import path
@@ -70,14 +69,7 @@ class UserAdmin(PeopleAdmin):
         superusers.
         """
         fields = rights_views.FIELDS if is_superuser(request) else ("is_staff", "groups")
-        return ((None, {"fields": (*fields, "reason"), "description": rights_views.HINT}),)
-
-    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        """Return the field without the link to add a group: its pop-up window needs jQuery."""
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field and isinstance(field.widget, RelatedFieldWidgetWrapper):
-            field.widget.can_add_related = False
-        return field
+        return ((None, {"fields": (*fields, "reason")}),)
 
     def formfield_for_manytomany(
         self, db_field: Any, request: HttpRequest | None, **kwargs: Any

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import AdminForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -81,11 +80,6 @@ class InviteForm(ReasonForm):
             self.add_error("reason", self.fields["reason"].error_messages["required"])
         return data
 
-    def in_admin_style(self) -> AdminForm:
-        """Return the form as the templates of Django's admin render forms."""
-        fieldsets = [(None, {"fields": list(self.fields)})]
-        return AdminForm(self, fieldsets, {})  # type: ignore[arg-type]  # takes any form
-
 
 class InvitationAdmin(ListAdmin):
     """The admin of invitations. Nobody changes an invitation: a new one replaces it."""
@@ -116,7 +110,7 @@ class InvitationAdmin(ListAdmin):
         names = [group.name for group in invitation.groups.all()]
         return ", ".join([_("Staff"), *names] if invitation.is_staff else names) or None
 
-    @admin.display(description=gettext_lazy("Link"))
+    @admin.display(description=gettext_lazy("Actions"))
     def link(self, invitation: Invitation) -> SafeString:
         """Return links to the pages that send the invitation again, and that revoke it."""
         pk = invitation.pk

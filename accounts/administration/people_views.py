@@ -4,7 +4,6 @@ import uuid
 from dataclasses import replace
 from typing import Any, cast
 
-from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
@@ -44,6 +43,7 @@ class StateFilter(admin.SimpleListFilter):
 
     title = _("state")
     parameter_name = "state"
+    template = "admin/accounts/user/states.html"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the states with their names."""
@@ -137,11 +137,6 @@ class PeopleAdmin(ListAdmin):
     def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the columns that have an index."""
         return () if StateFilter.parameter_name in request.GET else ("name", "joined")
-
-    @property
-    def media(self) -> forms.Media:
-        """The scripts of the list. Forms about people need none of Django's, such as jQuery."""
-        return forms.Media(js=["admin/js/actions.js"])
 
     def find(self, request: HttpRequest) -> HttpResponse:
         """Redirect to the page about the only person who matches the search, or to the list."""

@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import Any, cast
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -22,10 +23,6 @@ from accounts.users.models import User
 from accounts.users.rights import groups_to_give, lock_with_superusers, note_groups_changed
 
 FIELDS = ("is_staff", "is_superuser", "groups", "user_permissions")
-HINT = gettext_lazy(
-    "Changing a user’s rights signs them out everywhere. We email the user and all "
-    "superusers about it."
-)
 CHANGED_MEANWHILE = gettext_lazy(
     "Somebody else has changed these rights meanwhile. Open the page again before you change them."
 )
@@ -35,8 +32,7 @@ class RightsField(RowsField):
     """A list of permissions with a check box and a plain name for each."""
 
     def label_from_instance(self, obj: Permission) -> str:
-        is_own = obj.content_type.app_label in roles.LABELS
-        return str(roles.RIGHTS.get(obj.codename, obj.name) if is_own else obj.name)
+        return _label_of(obj)
 
 
 class RightsForm(forms.ModelForm):
@@ -110,8 +106,21 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
 
     title = gettext_lazy("Groups")
     form = RightsForm
+    list_display = ("name", "rights", "members")
     filter_horizontal = ()
     actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        groups = super().get_queryset(request).annotate(number=Count("user"))
+        return groups.prefetch_related("permissions__content_type")
+
+    @admin.display(description=gettext_lazy("Rights"))
+    def rights(self, group: Group) -> str | None:
+        return ", ".join(map(_label_of, group.permissions.all())) or None
+
+    @admin.display(description=gettext_lazy("Members"), ordering="number")
+    def members(self, group: Any) -> int:
+        return int(group.number)
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         return rights_field(_("Rights"))
@@ -149,6 +158,11 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
         return is_superuser(request)
 
     has_change_permission = has_delete_permission = has_add_permission
+
+
+def _label_of(right: Permission) -> str:
+    is_own = right.content_type.app_label in roles.LABELS
+    return str(roles.RIGHTS.get(right.codename, right.name) if is_own else right.name)
 
 
 def rights_field(label: str) -> RightsField:

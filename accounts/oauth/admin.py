@@ -48,7 +48,7 @@ class RegistrationTokenAdmin(ListAdmin):
         """Return the services for which the apps that register with ``token`` get access tokens."""
         return ", ".join(token.audiences) or "-"
 
-    @admin.display(description=gettext_lazy("Link"))
+    @admin.display(description=gettext_lazy("Actions"))
     def link(self, token: RegistrationToken) -> SafeString:
         """Return a link to the page that revokes the token."""
         return format_html(
@@ -151,7 +151,7 @@ class ClientAdmin(SecretAdmin):
         found: list[Any] = [(None, {"fields": kind.fields})]
         for topic, given in FIELDSETS:
             names = [name for name in given["fields"] if name not in kind.fields]
-            found.append((topic, {"fields": names, "classes": ("collapse",)}))
+            found.append((topic, given | {"fields": names, "classes": ("collapse",)}))
         return [*found, (None, {"fields": ("reason",)})]
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:

@@ -27,7 +27,15 @@ class DirectoryForm(SecretForm):
     class Meta:
         model = Directory
         fields = services.FIELDS
-        help_texts = {"expires_at": gettext_lazy("Optional. The token then stops working.")}
+        help_texts = {"expires_at": gettext_lazy("Optional, in UTC. The token then stops working.")}
+        widgets = {
+            "expires_at": forms.SplitDateTimeWidget(
+                date_format="%Y-%m-%d",
+                time_format="%H:%M",
+                date_attrs={"type": "date", "aria-label": gettext_lazy("Date")},
+                time_attrs={"type": "time", "aria-label": gettext_lazy("Time")},
+            )
+        }
 
 
 class DirectoryAdmin(SecretAdmin):

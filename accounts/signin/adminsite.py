@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import ActionLocation
 from django.contrib.admin.utils import quote
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
@@ -179,6 +180,11 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class
     title: str | Promise = ""
     pages: tuple[str, ...] = ()
 
+    @property
+    def media(self) -> forms.Media:
+        """The script of the list. Forms need none of Django's, such as jQuery."""
+        return forms.Media(js=["admin/js/actions.js"] if self.actions is not None else [])
+
     def get_urls(self) -> list[Any]:
         names = [f"{self.opts.app_label}_{self.opts.model_name}_{page}" for page in self.pages]
         return [url for url in super().get_urls() if not names or url.name in names]
@@ -218,6 +224,13 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class
         if not search_term.isprintable() or len(search_term) > LONGEST_SEARCH:
             return queryset.none(), False
         return super().get_search_results(request, queryset, search_term)
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Return the field without a link to add a row: its pop-up window needs jQuery."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget.can_add_related = False
+        return field
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Return False: a condition in the URL could reveal a digest, or cause a database error."""

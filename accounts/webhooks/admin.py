@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -68,7 +69,7 @@ class EndpointAdmin(SecretAdmin):
     title = gettext_lazy("Webhooks")
     form = EndpointForm
     fields = (*services.FIELDS, "reason")
-    list_display = ("description", "url", "state")
+    list_display = ("name", "state")
     search_fields = ("description", "url")
     ordering = ("description",)
     change_form_template = "admin/webhooks/endpoint/change.html"
@@ -77,6 +78,13 @@ class EndpointAdmin(SecretAdmin):
         gettext_lazy("You’ve enabled the webhook."),
     )
     set_enabled = staticmethod(services.set_enabled)
+
+    @admin.display(description=gettext_lazy("webhook"), ordering="description")
+    def name(self, endpoint: Endpoint) -> SafeString:
+        """Return the description and the URL."""
+        return format_html(
+            '<bdi>{}</bdi> <span dir="ltr">{}</span>', endpoint.description, endpoint.url
+        )
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, endpoint: Endpoint) -> SafeString:

@@ -102,7 +102,7 @@ def test_what_is_wrong_in_the_form_is_refused(carol, wrong):
     page = carol.post(f"{LIST}add/", FORM | wrong)
 
     assert (page.status_code, Endpoint.objects.count()) == (200, 1)
-    assert "errorlist" in page.text
+    assert 'class="error"' in page.text
 
 
 def test_the_page_lists_the_last_answers_and_sends_again(carol, receiver):

@@ -153,19 +153,31 @@ def trial(client: Client) -> str:
 FIELDSETS: Any = (
     (
         gettext_lazy("Kind of app"),
-        {"fields": ("name", "redirect_uris", "is_public", "is_device", "is_development")},
+        {
+            "fields": ("name", "redirect_uris", "is_public", "is_device", "is_development"),
+            "description": gettext_lazy("Where it runs, and whether it’s in development"),
+        },
     ),
     (
         gettext_lazy("What people see"),
-        {"fields": ("logo", "homepage", "privacy_url", "terms_url")},
+        {
+            "fields": ("logo", "homepage", "privacy_url", "terms_url"),
+            "description": gettext_lazy("Links to its home page, privacy policy and terms"),
+        },
     ),
     (
         gettext_lazy("Trust and access"),
-        {"fields": ("is_verified", "is_first_party", "required_group", "factor")},
+        {
+            "fields": ("is_verified", "is_first_party", "required_group", "factor"),
+            "description": gettext_lazy("Whose app it is, and who can sign in to it"),
+        },
     ),
     (
         gettext_lazy("What the app gets"),
-        {"fields": ("scope", "audiences", "resource", "sector")},
+        {
+            "fields": ("scope", "audiences", "resource", "sector"),
+            "description": gettext_lazy("Scopes, services and IDs"),
+        },
     ),
     (
         gettext_lazy("Requests and keys of the app"),
@@ -174,12 +186,16 @@ FIELDSETS: Any = (
                 *("requires_pkce", "requires_par"),
                 *("jwks", "jwks_uri", "jwks_uri_is_private"),
                 *("requires_dpop", "rotates_refresh", "renews_id_token", "id_token_algorithm"),
-            )
+            ),
+            "description": gettext_lazy("How it protects its requests and its tokens"),
         },
     ),
     (
         gettext_lazy("Signing out"),
-        {"fields": ("logout_uris", "backchannel_logout_uri", "backchannel_logout_is_private")},
+        {
+            "fields": ("logout_uris", "backchannel_logout_uri", "backchannel_logout_is_private"),
+            "description": gettext_lazy("Where people go then, and how the app hears of it"),
+        },
     ),
 )
 
@@ -187,7 +203,7 @@ FIELDSETS: Any = (
 class LinesField(forms.CharField):
     """A list of texts, one per line."""
 
-    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "off"})
+    widget = forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "autocapitalize": "off"})
 
     @override
     def prepare_value(self, value: Any) -> Any:
@@ -230,12 +246,12 @@ class ClientForm(forms.ModelForm):
     redirect_uris = LinesField(
         label=gettext_lazy("Redirect URIs"),
         required=False,
-        help_text=gettext_lazy("One per line. The app can send people back only to these."),
+        help_text=gettext_lazy("The app can send people back only to these, one per line."),
     )
     logout_uris = LinesField(
         label=gettext_lazy("URIs after signing out"),
         required=False,
-        help_text=gettext_lazy("One per line."),
+        help_text=gettext_lazy("People can go on there after they sign out, one per line."),
     )
     scope = forms.MultipleChoiceField(
         label=gettext_lazy("The app may request"),
