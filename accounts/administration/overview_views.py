@@ -32,6 +32,7 @@ from accounts.twofactor import services as twofactor
 HEIGHT = 100
 WIDTH = 8  # of a column
 PITCH = 10  # from one column to the next
+LEAST_COLUMNS = 4
 
 
 class Span(StrEnum):
@@ -72,7 +73,7 @@ class Plot:
     title: str | Promise
     series: Sequence[Series]
     columns: Sequence[tuple[str, Sequence[int]]]
-    top: int | str
+    top: str
     before: int | None = None
 
     @property
@@ -88,8 +89,8 @@ class Plot:
 
     @property
     def width(self) -> int:
-        """The width of the drawing, in its own units."""
-        return PITCH * len(self.columns)
+        """The width of the drawing, in its own units. Few columns do not fill it."""
+        return PITCH * max(len(self.columns), LEAST_COLUMNS)
 
     @property
     def total(self) -> int:
@@ -158,7 +159,8 @@ def stacked(
         )
         for place, (label, total) in enumerate(legend)
     ]
-    return Plot(key, title, series, rows, "100 %" if is_share else top)
+    label = "100 %" if is_share else number_format(top, force_grouping=True)
+    return Plot(key, title, series, rows, label)
 
 
 def _path(columns: Sequence[Sequence[int]], place: int, top: int) -> str:

@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
@@ -134,6 +135,12 @@ def when(at: datetime, style: str = "") -> SafeString:
 def interval_since(at: datetime) -> str:
     """Return the interval from ``at`` until now in words, such as "5 weeks"."""
     return localization.interval_in_words(clock.now() - at)
+
+
+@register.filter
+def grouped(number: int) -> str:
+    """Return ``number`` with separators of thousands."""
+    return number_format(number, force_grouping=True)
 
 
 @register.filter
