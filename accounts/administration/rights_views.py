@@ -55,10 +55,11 @@ class UserForm(RightsForm):
     """The form to change the rights of a user."""
 
     class Meta:
+        labels = {"is_superuser": gettext_lazy("Superuser")}
         help_texts = {
-            "is_staff": gettext_lazy("Staff can open the admin site."),
+            "is_staff": gettext_lazy("Staff can open these pages."),
             "is_superuser": gettext_lazy(
-                "Superusers have all rights and can change other users’ rights."
+                "Superusers have all rights and can change the rights of others."
             ),
         }
 
@@ -96,7 +97,7 @@ class UserForm(RightsForm):
         stays = all(data.get(name, True) for name in ("is_staff", "is_superuser"))
         if is_last and not stays:
             raise forms.ValidationError(
-                _("This is the last superuser. Make another user a superuser first.")
+                _("This is the last superuser. Make somebody else a superuser first.")
             )
         return data
 

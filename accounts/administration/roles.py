@@ -82,8 +82,8 @@ class NoMode(PublicError):
 
 # The permissions of this site that staff choose from, in words, and the apps that they belong to.
 RIGHTS: dict[str, str | Promise] = {
-    "view_user": _("See users and why they can’t sign in"),
-    "help_user": _("Help users who aren’t staff"),
+    "view_user": _("See people, and why they can’t sign in"),
+    "help_user": _("Help people who aren’t staff"),
     "manage_user": _("Help staff, and change the groups of others"),
     "view_group": _("See groups"),
     "add_invitation": _("Invite people"),

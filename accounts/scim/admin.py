@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.safestring import SafeString
@@ -20,6 +21,12 @@ from accounts.sessions.current import staff_of
 from accounts.signin.adminsite import SecretAdmin, SecretForm, chips
 from accounts.users.models import User
 
+# The inputs of browsers for a date and a time.
+INPUTS: dict[str, Any] = {
+    "date_attrs": {"type": "date", "aria-label": gettext_lazy("Date")},
+    "time_attrs": {"type": "time", "aria-label": gettext_lazy("Time")},
+}
+
 
 class DirectoryForm(SecretForm):
     """The form to add or change a directory."""
@@ -30,10 +37,7 @@ class DirectoryForm(SecretForm):
         help_texts = {"expires_at": gettext_lazy("Optional, in UTC. The token then stops working.")}
         widgets = {
             "expires_at": forms.SplitDateTimeWidget(
-                date_format="%Y-%m-%d",
-                time_format="%H:%M",
-                date_attrs={"type": "date", "aria-label": gettext_lazy("Date")},
-                time_attrs={"type": "time", "aria-label": gettext_lazy("Time")},
+                date_format="%Y-%m-%d", time_format="%H:%M", **INPUTS
             )
         }
 

@@ -79,7 +79,7 @@ KINDS = {
     "forward": Kind(
         gettext_lazy("App behind a proxy that asks this site"),
         gettext_lazy(
-            "It knows no sign-in. nginx, Caddy or Traefik asks this site about each request."
+            "It has no sign-in of its own. nginx, Caddy or Traefik asks this site at each request."
         ),
         {
             "is_public": True,
@@ -203,7 +203,8 @@ FIELDSETS: Any = (
 class LinesField(forms.CharField):
     """A list of texts, one per line."""
 
-    widget = forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "autocapitalize": "off"})
+    attrs = {"rows": 2, "spellcheck": "false", "autocapitalize": "off", "dir": "ltr"}
+    widget = forms.Textarea(attrs)
 
     @override
     def prepare_value(self, value: Any) -> Any:
@@ -246,12 +247,14 @@ class ClientForm(forms.ModelForm):
     redirect_uris = LinesField(
         label=gettext_lazy("Redirect URIs"),
         required=False,
-        help_text=gettext_lazy("The app can send people back only to these, one per line."),
+        help_text=gettext_lazy("Where this site may send people back to the app, one per line."),
     )
     logout_uris = LinesField(
         label=gettext_lazy("URIs after signing out"),
         required=False,
-        help_text=gettext_lazy("People can go on there after they sign out, one per line."),
+        help_text=gettext_lazy(
+            "Where this site may send people after they sign out, one per line."
+        ),
     )
     scope = forms.MultipleChoiceField(
         label=gettext_lazy("The app may request"),
