@@ -370,6 +370,15 @@ def _make_primary(owner: User, row: EmailAddress, actor: Actor) -> EmailAddress 
     return former
 
 
+def replace_primary(owner: User, row: EmailAddress, actor: Actor) -> None:
+    """Make ``row`` the primary email address of ``owner``, and remove the former one.
+
+    Call this in a transaction that has locked the row of ``owner``.
+    """
+    if former := _make_primary(owner, row, actor):
+        _remove(owner, former, actor)
+
+
 def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
     """Remove the email address with this id, and return its deleted row.
 
@@ -410,6 +419,8 @@ def prune() -> int:
 def _confirm(
     row: PendingEmail, purpose: Purpose, secret: str, actor: Actor, *, replaces: bool = False
 ) -> EmailAddress:
+    if replaces:
+        users.refuse_managed(row.user)
     try:
         with transaction.atomic():
             # Before the code, as a lock does, which deletes the codes of pending addresses.
@@ -422,9 +433,8 @@ def _confirm(
             _void_proofs_and_links(owner)
             record(owner, events.ADDRESS_ADDED, actor, detail=row.email)
             added = owner.emails.get(key=row.key)
-            is_primary = added.email == owner.email
-            if replaces and not is_primary and (former := _make_primary(owner, added, actor)):
-                _remove(owner, former, actor)
+            if replaces and added.email != owner.email:
+                replace_primary(owner, added, actor)
     except users.EmailTaken:
         raise WrongCode from None
     if actor.client and not actor.name:

@@ -95,5 +95,7 @@ def tokens_known_to(user: User) -> Iterator[Known]:
 
 
 AREAS["scim.Directory"] = gettext_lazy("Other systems that create and deactivate accounts.")
+# The overview is the last area.
+AREAS["accounts.DailyCount"] = AREAS.pop("accounts.DailyCount")
 known.SOURCES.insert(0, tokens_known_to)
 admin.site.register(Directory, DirectoryAdmin)

@@ -45,9 +45,9 @@ from accounts.scim.models import (
 )
 from accounts.scim.protocol import CORE, UNSUPPORTED, Resource, ScimError, canonical
 from accounts.throttle import services as throttle
-from accounts.users import emails, former_credentials, usernames
+from accounts.users import emails, usernames
 from accounts.users import services as users
-from accounts.users.models import EmailAddress, User
+from accounts.users.models import User
 
 TYPE = "User"
 _EMAIL = {"value": None, "type": None, "primary": bool}
@@ -348,18 +348,13 @@ def _replace_email(user: User, email: str, actor: Actor) -> None:
     )
     if is_refused:
         return
-    former = user.emails.filter(email=user.email).first()
     own = user.emails.filter(key=emails.key(email)).first()
     if own is None:
         users.confirm_email(user, email)
-    user.save_email(own.email if own else email)
-    users.void_proofs_and_links(user)
-    told = record(user, events.PRIMARY_CHANGED, actor, detail=user.email, former=former)
-    if former:
-        record(user, events.ADDRESS_REMOVED, actor, detail=former.email, mail=False)
-        former_credentials.keep_email(former, told.at)
-        EmailAddress.objects.filter(pk=former.pk).delete()
-    if own is None and throttle.hit(silent=throttle.of_person(user.pk, emails.key(email))[1:]):
+    # The first address is the primary one already.
+    if (row := own or user.emails.get(key=emails.key(email))).email != user.email:
+        emails_services.replace_primary(user, row, actor)
+    if own is None and throttle.hit(silent=throttle.of_person(user.pk, row.key)[1:]):
         emails_services.vouch(user, email)
 
 

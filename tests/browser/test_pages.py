@@ -360,6 +360,12 @@ def as_staff(site):
     assert page
     carol.post(f"{page[0]}test/", {}, csrf=carol.csrf(hooks))
     yield carol, f"{page[0]}change/", f"{WIDE} \N{EN DASH} Change webhook"
+    site.manage("scim_token", WIDE[:30])
+    directories = "/admin/scim/directory/"
+    yield carol, directories, "Directories"
+    page = re.search(rf"{directories}[\w-]{{36}}/", carol.get(directories).text)
+    assert page
+    yield carol, f"{page[0]}change/", f"{WIDE[:30]} \N{EN DASH} Change directory"
 
 
 @proves(

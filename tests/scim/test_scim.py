@@ -27,6 +27,7 @@ from tests.support.signin import signed_in
 from tests.support.steps import CODE, is_signed_in, outbox
 
 pytestmark = pytest.mark.django_db
+EMAILS = "/accounts/email/"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 
@@ -210,6 +211,11 @@ def test_the_person_cannot_change_what_the_directory_decides(okta):
     assert (alice.display_name, alice.about, alice.given_name) == ("", "Hi", "Alice")
     browser.post("/accounts/profile/", {"username": "boss", "rename": ""})
     assert User.objects.get(pk=id).username == "alice"
+    users.confirm_email(alice, "own@example.net")
+    own = alice.emails.get(email="own@example.net")
+    assert "Make primary" not in browser.get(EMAILS).text
+    browser.post(EMAILS, {"primary": own.pk})
+    assert User.objects.get(pk=id).email == "alice@example.org"
     with pytest.raises(users.DecidedElsewhere):
         profiles.save(alice, {"family_name": "Boss"}, okta.directory.actor(None))
 
