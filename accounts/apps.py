@@ -1,22 +1,10 @@
 """App configurations of ``accounts`` and of Django's admin."""
 
-import sys
 from importlib import import_module
-from typing import Any
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import SimpleAdminConfig
 from django.utils.translation import gettext_lazy as _
-
-# REST framework imports these for features that the site does not have: 12 MiB in each process with
-# SQLite. A module that is None here counts as not installed.
-UNUSED = ("django.contrib.postgres.fields", "pygments", "requests", "yaml")
-_nothing: Any = None
-_hidden = {name: _nothing for name in UNUSED if name not in sys.modules}
-sys.modules.update(_hidden)
-import_module("rest_framework.compat")
-for _name in _hidden:
-    del sys.modules[_name]
 
 
 class AccountsConfig(AppConfig):

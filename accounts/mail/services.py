@@ -443,6 +443,8 @@ def _is_refusal(error: Exception) -> TypeGuard[smtplib.SMTPRecipientsRefused]:
 
 
 LOOK_EVERY_SECONDS = 1.0
+# The same while the outbox is empty. An email of a command or another node waits this long at most.
+LOOK_IDLE_SECONDS = 5.0
 # The sender waits for this time, in which the request that posted the email is answered. The two
 # share one interpreter, and an email to a person occupies it longer than an email to nobody, so the
 # duration of the request would otherwise reveal whether the person exists.
@@ -458,8 +460,9 @@ def start() -> None:
 
 
 def _send() -> float:
-    is_busy = deliver_due(_thread.stopping.is_set, REST) > 0
-    return 0.0 if is_busy else LOOK_EVERY_SECONDS
+    if not OutgoingMail.objects.exists():
+        return LOOK_IDLE_SECONDS
+    return 0.0 if deliver_due(_thread.stopping.is_set, REST) else LOOK_EVERY_SECONDS
 
 
 def _sleep(seconds: float) -> None:

@@ -8,7 +8,7 @@ a request or for a client that does not read the answer. Therefore:
   a database allows connections.
 - A request runs once its body has arrived. At most ``SLOW`` requests send a body or receive a file.
 - At most ``INSIDE`` requests wait, run or are slow. More are refused with 503.
-- A connection on which the server has sent nothing for ``SILENT_SECONDS`` is closed.
+- A connection on which the server has sent nothing for ``SILENT_SECONDS`` is soon closed.
 
 ``/health/live`` needs no turn, so it is answered even while all other requests wait. The same is
 true of the public keys while they are cached, if the application has a method ``at_once``.
@@ -65,6 +65,8 @@ PATIENCE = 10.0
 LONGEST_LENGTH = 18
 # Longer than any answer takes. The proxies in ``deploy/`` give up after the same time.
 SILENT_SECONDS = 30
+# How often it looks for such connections.
+LOOK_EVERY_SECONDS = 5
 
 LIVE = "/health/live"
 # Linux lists the open files of this process here, by their descriptors.
@@ -261,7 +263,7 @@ def close_silent_connections(port: int) -> None:
 
     def watch() -> None:
         while True:
-            time.sleep(1)
+            time.sleep(LOOK_EVERY_SECONDS)
             # Without a free file descriptor the folder cannot be read.
             with suppress(OSError):
                 for link in DESCRIPTORS.iterdir():

@@ -9,6 +9,7 @@ before it ends: it accepts no new connections, and closes the open ones after th
 import _thread
 import errno
 import os
+import select
 import signal
 import socket
 import ssl
@@ -187,6 +188,9 @@ def end_with_parent() -> None:
     parent = os.getppid()
 
     def watch() -> None:
+        # Only Linux tells when another process ends.
+        with suppress(AttributeError, OSError):
+            select.select([os.pidfd_open(parent)], [], [])
         while os.getppid() == parent:
             time.sleep(1)
         os.kill(os.getpid(), signal.SIGTERM)

@@ -4,6 +4,7 @@ import time
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
+from accounts.common import http_client
 from accounts.webhooks import services
 from accounts.webhooks.models import Delivery, Endpoint
 from tests.support.api import call
@@ -21,7 +22,9 @@ def waiting():
 
 
 @proves("V1.3.6", "V13.2.4")
-def test_no_private_address_is_reached_unless_the_webhook_says_so(alice, receiver, connections):
+def test_no_private_address_is_reached_unless_the_webhook_says_so(
+    alice, receiver, connections, clock, monkeypatch
+):
     for host in WITHIN:
         endpoint = told_at(f"https://{len(host)}.example.org", description=host, is_private=False)
         Endpoint.objects.filter(pk=endpoint.pk).update(url=receiver.url("/hook", host=host))
@@ -30,7 +33,14 @@ def test_no_private_address_is_reached_unless_the_webhook_says_so(alice, receive
     send_all()
 
     assert connections == []
-    assert {host for host, _answer in waiting()} == {*WITHIN}
+    refused = {(host, "ConnectionError") for host in WITHIN}
+    assert waiting() == refused
+    # Nothing listens there. The answer is the same, so it does not tell which addresses are in use.
+    monkeypatch.setattr(http_client, "is_public", lambda _ip: True)
+    clock.advance(minutes=1)
+    send_all()
+    assert connections
+    assert waiting() == refused
 
 
 def test_a_receiver_that_hangs_drips_redirects_or_floods_stops_no_other(

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import sqlite3
+import threading
 import time
 from contextlib import ExitStack, suppress
 from http.client import HTTPException
@@ -96,21 +97,24 @@ def test_each_change_is_told_at_least_once_and_no_other(request, tmp_path, kind,
         people = [Person(f"alice{i}", nodes) for i in range(PEOPLE)]
         first.manage("shell", "-c", TELL.format(url=receiver.url("")))
         assert within(60, lambda: all(map(senders, nodes)))
-        killed = []
+        killed, over = [], threading.Event()
 
         def may_act():
             """Return whether an act is left until the next kill, so that all kills hit some."""
             return sum(person.acts for person in people) * kills < acts * (len(killed) + 1)
 
         def is_over():
-            return len(killed) == kills and not may_act()
+            return over.is_set() and (len(killed) < kills or not may_act())
 
         def work(i):
             if i < PEOPLE:
                 return people[i].live(may_act, is_over)
-            for _ in range(kills):
-                kill(random.choice(nodes))  # noqa: S311 no secret
-                killed.append(time.monotonic())
+            try:
+                for _ in range(kills):
+                    kill(random.choice(nodes))  # noqa: S311 no secret
+                    killed.append(time.monotonic())
+            finally:
+                over.set()
 
         together(PEOPLE + 1, work)
         happened = {number for (number,) in sql(first, HAPPENED)}

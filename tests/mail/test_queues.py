@@ -81,6 +81,18 @@ def test_all_senders_together_keep_to_the_speed_of_mass_mail(clock, settings):
     assert deliver_due() == 6
 
 
+def test_the_sender_looks_rarely_only_while_no_email_waits():
+    assert services._send() == services.LOOK_IDLE_SECONDS
+
+    for _ in range(30):
+        post("MASS", Queue.MASS)
+    while not (pause := services._send()):
+        pass
+
+    # Otherwise mass mail would be slower than it may be.
+    assert pause < services.CATCH_UP.total_seconds()
+
+
 def test_staff_see_how_many_emails_of_each_mass_mail_were_sent(clock, settings):
     set_up(settings, mail_per_second=1)
     people = [make_user(f"person{n}") for n in range(5)]

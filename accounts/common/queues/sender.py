@@ -164,6 +164,8 @@ class Sender[M: Leased]:
 
 
 LOOK_EVERY_SECONDS = 1.0
+# How often the server process looks whether it must start the process.
+LOOK_IDLE_SECONDS = 5.0
 # How often the results of what is being sent are recorded.
 SETTLE_SECONDS = 0.1
 REPORT_SECONDS = 5.0
@@ -221,7 +223,7 @@ class Starter:
 
     def _work(self) -> float:
         if not is_needed():
-            return LOOK_EVERY_SECONDS
+            return LOOK_IDLE_SECONDS
         connections.close_all()
         pipe = subprocess.PIPE
         with subprocess.Popen(self._command, stdin=pipe, stdout=pipe, text=True) as process:
