@@ -96,12 +96,12 @@ TOKEN_REUSED = Event(
 )
 SIGNED_OUT = Event(_("Signed out."), group=Group.SIGN_IN)
 PROOF_GIVEN = Event(_("Your identity was confirmed again."), group=Group.SIGN_IN)
-SESSION_ENDED = Event(_("Another session was signed out."), group=Group.SIGN_IN)
+SESSION_ENDED = Event(_("Another device was signed out."), group=Group.SIGN_IN)
 SESSION_ENDED_BY_LIMIT = Event(
-    _("The least recently used session was signed out because the session limit was reached."),
+    _("The device that was used least recently was signed out, because there were too many."),
     group=Group.SIGN_IN,
 )
-OTHERS_ENDED = Event(_("All other sessions were signed out."), group=Group.SIGN_IN)
+OTHERS_ENDED = Event(_("All other devices were signed out."), group=Group.SIGN_IN)
 # The detail is a :class:`Failure`.
 SIGN_IN_FAILED = Event(_("A sign-in failed."), group=Group.FAILURE)
 PROOF_FAILED = Event(_("Your identity couldn’t be confirmed."), group=Group.FAILURE)
@@ -187,11 +187,12 @@ BROWSER_TRUSTED = Event(
 BROWSER_FORGOTTEN = Event(_("A browser that we recognised was forgotten."), group=Group.SIGN_IN)
 TRUST_ENDED = Event(_("A browser is no longer trusted."))
 FACTORS_RESET = Event(
-    _("All second factors were removed."), mail=_("Your second factors were removed")
+    _("All passkeys and authenticator apps were removed."),
+    mail=_("Your passkeys and authenticator apps were removed"),
 )
 FACTORS_RECOVERED = Event(
-    _("All second factors were removed after someone reported them lost."),
-    mail=_("Your second factors were removed as requested"),
+    _("All passkeys and authenticator apps were removed after someone reported them lost."),
+    mail=_("Your passkeys and authenticator apps were removed as requested"),
     says_more=True,
 )
 FACTOR_FAILED = Event(
@@ -264,17 +265,15 @@ EXPORT_FETCHED = Event(
     mail=_("The copy of your data was downloaded"),
     says_more=True,
 )
-SUSPENDED = Event(
-    _("Locking your account suspended an item. Review it to decide whether to keep it.")
-)
+SUSPENDED = Event(_("The lock put an item aside. Review it to decide whether to keep it."))
 PUT_BACK = Event(
-    _("A suspended or removed item was restored."),
+    _("An item that was put aside or removed was restored."),
     mail=_("An item was restored to your account"),
     says_more=True,
 )
 SUSPENDED_DELETED = Event(
-    _("A suspended item was deleted."),
-    mail=_("A suspended item was deleted from your account"),
+    _("An item that was put aside was deleted."),
+    mail=_("An item that was put aside was deleted from your account"),
     says_more=True,
 )
 REVIEWED = Event(
@@ -282,8 +281,8 @@ REVIEWED = Event(
 )
 REVIEW_ENDED = Event(
     _(
-        "The account review wasn’t finished within 30 days. Everything that was still "
-        "suspended was deleted."
+        "The account review wasn’t finished within 30 days. Everything that was "
+        "still put aside was deleted."
     ),
     mail=_("The review of your account ended after 30 days"),
     says_more=True,
@@ -291,7 +290,7 @@ REVIEW_ENDED = Event(
 LOCKED_DOWN = Event(_("The account was locked."), mail=_("Your account was locked"))
 # Without an email: the one about the new password says it.
 UNLOCKED = Event(_("The account was unlocked by a new password."))
-ALL_ENDED = Event(_("All sessions were signed out."), mail=_("You were signed out everywhere"))
+ALL_ENDED = Event(_("All devices were signed out."), mail=_("You were signed out everywhere"))
 RESET_SENT = Event(
     _("A link to set a new password was sent."), mail=_("We sent you a link to set a new password")
 )
@@ -299,8 +298,8 @@ CONFIRMATION_SENT = Event(
     _("A new confirmation email was sent."), mail=_("We sent you a new confirmation email")
 )
 ENDED_BY_STAFF = Event(
-    _("A session was signed out."),
-    mail=_("One of your sessions was signed out"),
+    _("A device was signed out."),
+    mail=_("One of your devices was signed out"),
     group=Group.SIGN_IN,
 )
 LIMITS_CLEARED = Event(_("The limits on sign-in were reset."))

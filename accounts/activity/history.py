@@ -168,7 +168,7 @@ class Entry:
         if self.event not in COUNTED or not self.row.detail.isdecimal():
             return in_words(self.row.detail)
         count = int(self.row.detail)
-        return ngettext("%(n)d session", "%(n)d sessions", count) % {"n": count}
+        return ngettext("%(n)d device", "%(n)d devices", count) % {"n": count}
 
     @property
     def key(self) -> str:

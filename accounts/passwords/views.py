@@ -84,7 +84,7 @@ class ResetForm(NewPasswordForm):
 
     # The view removes this field unless ``ResetProgress.offers_removal`` is true.
     lost = forms.BooleanField(
-        required=False, label=_("I’ve lost my second factors. Remove them all.")
+        required=False, label=_("I’ve lost my passkeys and authenticator apps. Remove them all.")
     )
 
 
@@ -233,7 +233,8 @@ class ResetProofView(View):
             recovery.remove_factors(user, *shown, actor=actor)
             # Removing the factors has invalidated the reset link.
             sentence = gettext(
-                "Your second factors were removed. Ask for a new link to set a new password."
+                "Your passkeys and authenticator apps were removed. Ask for a new link to set "
+                "a new password."
             )
             messages.success(self.request, sentence)
             return redirect("account_reset_password")

@@ -16,7 +16,7 @@ from accounts.recovery.services import Assessment
 WORDS = {
     Kind.PASSWORD: (_("Your password"), "lock"),
     Kind.MAILBOX: (_("Your email"), "mail"),
-    Kind.FACTOR: (_("Your second factor"), "key"),
+    Kind.FACTOR: (_("Your passkey or a code"), "key"),
 }
 
 

@@ -466,9 +466,9 @@ def recovery_message(
         subject = _("Someone asked to unlock your account")
         what = _("Someone asked to set a new password for your locked account.")
     else:
-        subject = _("Someone asked to remove your second factors")
+        subject = _("Someone asked to remove your passkeys and authenticator apps")
         what = _("Someone reported your second factors as lost and asked us to remove them.")
-    stop = _("Stop the request. Have your password and your second factor ready.")
+    stop = _("Stop the request. Have your password ready, and your passkey or a code.")
     return Message(
         to=email,
         subject=subject,

@@ -192,7 +192,7 @@ def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
             if recovery.running(user) is None:
                 # The recovery request was finished or stopped in the meantime.
                 return render(request, "accounts/recovery/recovery_dead.html", status=404)
-            sentence = gettext("That isn’t enough to stop the request. Use a second factor.")
+            sentence = gettext("That isn’t enough to stop the request. Use a passkey or a code.")
             form.add_error(None, sentence)
         except evidence.WrongPassword as error:
             form.add_error("former", str(error))

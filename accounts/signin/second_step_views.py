@@ -140,7 +140,7 @@ class SecondStepView(View):
         actor = actor_of(self.request).by(*(proof.method for proof in proofs))
         if act == "finish":
             recovery.remove_factors(user, *proofs, actor=actor)
-            messages.success(self.request, _("Your second factors were removed."))
+            messages.success(self.request, _("Your passkeys and authenticator apps were removed."))
             return flow.resume(self.request, self.sign_in)
         if act == "stop":
             recovery.cancel(user, *proofs, actor=actor)

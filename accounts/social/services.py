@@ -132,7 +132,7 @@ class LockedAccountIdentity(PublicError):
     status = 403
     message = _(
         "This account was locked. Reset your password by email to unlock it, then "
-        "review what the lock suspended."
+        "review what the lock put aside."
     )
 
     def __init__(self, identity: Identity) -> None:

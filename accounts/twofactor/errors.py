@@ -137,7 +137,7 @@ class LockedAccountPasskey(WrongPasskey):
     status = 403
     message = _(
         "This account was locked. Reset your password by email to unlock it, then "
-        "review what the lock suspended."
+        "review what the lock put aside."
     )
 
     def __init__(self, user: User, proof: Proof) -> None:

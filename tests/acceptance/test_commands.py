@@ -139,7 +139,7 @@ def test_reset_second_factor_removes_all_factors_and_sessions_and_mails_the_owne
     assert not carol.recoverycodes_set.exists()
     assert bob.authenticator_set.exists()
     assert not is_signed_in(browser)
-    assert mail_to("carol").subject == "Your second factors were removed"
+    assert mail_to("carol").subject == "Your passkeys and authenticator apps were removed"
     assert sign_in(browser, "carol").url == CHALLENGE, "a mailed code, and then enrolment"
 
 

@@ -174,7 +174,7 @@ def test_the_download_is_csv_by_rfc_4180_in_the_time_zone_of_the_reader(client, 
         "Time (Asia/Tokyo),What happened,Details,Device,IP address,Confirmed with,Done by,Reason"
     )
     assert row == (
-        "2026-11-26 05:30:00,Another session was signed out,"
+        "2026-11-26 05:30:00,Another device was signed out,"
         '"a ""b"", c\r\nd",Safari on iPhone,192.0.2.1,password and email,,\r\n'
     )
 

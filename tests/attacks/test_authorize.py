@@ -256,7 +256,7 @@ def test_a_passkey_that_a_thief_adds_opens_no_app_that_needs_one_for_seven_days(
 
     for browser in (owner, thief):
         page = begin(browser, app)
-        assert (page.status_code, "Show another second factor" in page.text) == (403, True)
+        assert (page.status_code, "Use another one" in page.text) == (403, True)
         assert result(browser.get(address(app, prompt="none")))["error"] == "interaction_required"
     row = Authenticator.objects.get()
     thief.post(REAUTHENTICATE, {"credential": passkey.get(options_of(thief, REAUTHENTICATE))})

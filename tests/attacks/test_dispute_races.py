@@ -46,7 +46,7 @@ from tests.support.site import Client, Response, Site, together
 from tests.support.steps import LOGIN, PASSWORD, sql
 
 REVIEW = "/accounts/review/"
-LOST = "remove your second factors"
+LOST = "remove your passkeys and authenticator apps"
 # The tables of the credentials, with the column that says since when they are held.
 CREDENTIALS = {
     "accounts_emailaddress": "confirmed_at",

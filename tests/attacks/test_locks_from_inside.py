@@ -65,7 +65,7 @@ def test_an_older_session_shows_the_factor_only_and_asks_for_the_password(user, 
     client.post(REAUTHENTICATE, {"code": unused_code(user)})
 
     assert not locks(client)
-    assert "a second factor" in client.get(LOCK).text
+    assert "a passkey or a code" in client.get(LOCK).text
     assert not locks(client, former=WRONG)
     assert locks(client, former=PASSWORD)
 

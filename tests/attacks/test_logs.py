@@ -159,7 +159,7 @@ class Journey:
         browser.post("/accounts/password/reset/", {"login": name})
         link = self.link(self.mail(name, "Set a new password"), "/password/reset/")
         browser.post(link, {"lost": "ask"})
-        self.link(self.mail(name, "remove your second factors"), "/2fa/recovery/")
+        self.link(self.mail(name, "remove your passkeys and authenticator apps"), "/2fa/recovery/")
 
     def lock_down(self, name):
         path = self.link(self.mail(name, "new browser"), "/lockdown/")

@@ -157,7 +157,7 @@ def test_an_unfinished_review_does_not_backdate_a_later_lock(home, clock):
     assert Authenticator.objects.exists()
     link = reset_link()
     home.post(link, {"former": NEW})
-    assert "Only your second factor is missing" in home.get(link).text
+    assert "Only your passkey or a code is missing" in home.get(link).text
 
 
 def test_an_unfinished_review_ends_after_thirty_days_and_a_lock_does_not(home, clock):
@@ -246,7 +246,7 @@ def test_mails_to_suspended_emails_report_changes_but_no_username_and_no_ip_addr
         "Someone asked to unlock your account",
         "Set a new password for authsite",
         "Your password was reset",
-        "A suspended item was deleted from your account",
+        "An item that was put aside was deleted from your account",
     ]
     assert all("192.0.2" not in text_of(m) and "alice" not in text_of(m) for m in heard)
     assert recipients_of("review of your account is finished") >= {MINE}

@@ -459,7 +459,7 @@ def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code():
     alice, seed = with_factor()
     codes = new_recovery_codes(alice)
     asks_to_wait(Client(), reset_link())
-    link = path_of(mails_about("remove your second factors")[-1].action_url)
+    link = path_of(mails_about("remove your passkeys and authenticator apps")[-1].action_url)
     carol = make_staff("carol", has_factor=False)
     browser = signed_in(carol)
     rows = [

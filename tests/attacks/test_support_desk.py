@@ -160,7 +160,7 @@ def test_a_factor_that_was_added_in_the_session_does_not_count_for_acts(use):
 
     page = act(browser, alice, "deactivate")
 
-    assert (page.status_code, "Show another second factor" in page.text) == (403, True)
+    assert (page.status_code, "Use another one" in page.text) == (403, True)
     assert User.objects.get(pk=alice.pk).is_active
     assert browser.post(REAUTHENTICATE, {"code": code_of(old.seed, 1)}).status_code == 302
     assert act(browser, alice, "deactivate").status_code == 302

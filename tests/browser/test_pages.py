@@ -290,7 +290,7 @@ def with_second_factors(site):
         yield bob, found[0], title
     yield bob, "/accounts/reauthenticate/", "Is that you?"
     yield bob, "/accounts/recovery/", "Stop the recovery request"
-    link = link_for(site, "bob", "asked to remove your second factors", OBJECTION)
+    link = link_for(site, "bob", "asked to remove your passkeys and authenticator apps", OBJECTION)
     yield lost, link, "Stop the recovery request"
     yield lost, f"{OBJECTION}no-such-token/", "There’s no request to stop"
     bob.post(RECOVERY_CODES, {"new": "1"})

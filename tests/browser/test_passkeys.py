@@ -161,7 +161,11 @@ def test_renaming_and_removing_a_passkey_is_signalled_to_the_password_manager(pa
     press(page, "Rename")
     says(page, "Renamed.", "<b>Work</b> laptop")
     open_passkey(page)
-    says(page, "This is your last second factor", "your password will be all it takes to sign in")
+    says(
+        page,
+        "This turns two-step verification off",
+        "your password will be all it takes to sign in",
+    )
     press(page, "Remove this passkey")
     says(page, "Removed.", "Two-step verification is off")
     assert told(page)["signalAllAcceptedCredentials"]["allAcceptedCredentialIds"] == []

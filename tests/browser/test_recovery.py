@@ -43,13 +43,13 @@ LOCK = "Lock your account"
 LOCKDOWN = "/accounts/lockdown/"
 PROVE = "Prove that it’s you"
 TURN_ON = "Turn on two-step verification"
-REMOVE = "Remove my second factors"
+REMOVE = "Remove my passkeys and apps"
 RESET = "/accounts/password/reset/"
 REVIEW = "Review your account"
 WRONG_PASSWORD = "That isn’t the right password."
 WAIT = "Start the 3-day wait"
 LATER_PASSWORD = "a lantern over eight wet roofs"
-BANNER = "Someone asked to remove all your second factors."
+BANNER = "Someone asked to remove all your passkeys and authenticator apps."
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,7 @@ def finish_review(page):
 
 def ask_to_wait(page):
     sees(page, CONFIRM)
-    page.get_by_text("I’ve lost all my second factors").click()
+    page.get_by_text("I can’t use any of these").click()
     press(page, WAIT)
     says(page, "Come back after that and show the same things again.")
 
@@ -264,7 +264,7 @@ def test_a_passkey_that_a_browser_made_by_itself_is_not_asked_for(site, open_pag
     lock_in_session(home, site, username)
 
     come_back(new, site, time, username)
-    says(new, "Nothing is suspended")
+    says(new, "Nothing is put aside")
     finish_review(new)
 
 
@@ -293,7 +293,7 @@ def test_an_unlocked_laptop_with_the_mailbox_removes_no_factor_before_the_owner_
     phone.get_by_role("link", name="If it wasn’t you, stop the request").click()
     sees(phone, f"Stop the recovery request for {username}?")
     assert axe(phone) == []
-    phone.get_by_role("link", name="Use a second factor").click()
+    phone.get_by_role("link", name="Use a passkey or a code").click()
     type_code(phone, next_code(time, seed))
     sees(phone, "The recovery request has been stopped")
     assert axe(phone) == []
@@ -335,6 +335,6 @@ def test_a_decision_by_support_opens_the_account_for_one_mailbox_only(site, open
     sees(other, PROVE)
     says(other, "1 of 2 shown")
     home.goto(link)
-    home.get_by_label("I’ve lost my second factors.").check()
+    home.get_by_label("I’ve lost my passkeys and authenticator apps.").check()
     set_password(home, username)
     finish_review(home)

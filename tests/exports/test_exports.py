@@ -103,7 +103,7 @@ THINGS = [["mailbox", "alice@example.com"], ["factor", "7"]]
         ("accounts.APIKey.scope", "sessions:read", "View: Sessions"),
         ("accounts.Passkey.aaguid", "fbfc3007-154e-4ecc-8c0b-6e020557d7bd", "Apple Passwords"),
         ("accounts.FormerCredential.kind", "factor", "Second factor"),
-        ("accounts.Recovery.asked", THINGS, "Your email, Your second factor"),
+        ("accounts.Recovery.asked", THINGS, "Your email, Your passkey or a code"),
         ("accounts.Recovery.at_support", [THINGS, THINGS[:1]], "; Your email"),
         ("accounts.Recovery.lone_locks", {"a@example.com": "2026-11-30T09:00:00+00:00"}, "a@exa"),
         ("accounts.Identity.issuer", "https://unknown.example", "https://unknown.example"),

@@ -97,7 +97,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-ASKED = "remove your second factors"
+ASKED = "remove your passkeys and authenticator apps"
 HOURS = 72
 
 

@@ -129,7 +129,7 @@ def test_each_page_that_changes_factors_says_what_else_the_change_ends(client, a
         signed_in(alice)
 
     for page in (SETUP, ADD, RECOVERY_CODES, page_of(alice)):
-        assert "sign you out of 2 other browsers" in client.get(page).text, page
+        assert "sign you out on your 2 other devices" in client.get(page).text, page
 
 
 def test_enrolment_explains_a_phone_clock_that_is_minutes_off(client, newcomer):
