@@ -66,10 +66,10 @@ LONGEST_SCOPES, LONGEST_DESCRIPTION = 800, 200
 _SCOPE = re.compile(r"[!#-\[\]-~]+")
 
 
-def described_scopes(text: str) -> Mapping[str, Mapping[str, str]]:
-    """Return the scopes of each service with their descriptions, from a setting in JSON.
+def described_scopes(text: str) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+    """Return the scopes of each service from a setting in JSON, with descriptions by language.
 
-    Both are ``{service: {scope: description}}``.
+    The JSON is ``{service: {scope: description}}``. A description is a text, or texts by language.
 
     Raises:
         ValueError: ``text`` has another form, a scope twice, or an invalid name or description.
@@ -78,24 +78,31 @@ def described_scopes(text: str) -> Mapping[str, Mapping[str, str]]:
     services = from_json(text, dict, sentence)
     if not all(isinstance(scopes, dict) for scopes in services.values()):
         raise ValueError(sentence)
-    described = [entry for scopes in services.values() for entry in scopes.items()]
-    for name, description in described:
-        _check_scope(name, description)
-    names = [name for name, _description in described]
+    described = {
+        service: {name: _by_language(name, words) for name, words in scopes.items()}
+        for service, scopes in services.items()
+    }
+    names = [name for scopes in described.values() for name in scopes]
     if len(set(names)) < len(names):
         raise ValueError("has a scope twice: only one service can define it")
     if len(" ".join(names)) > LONGEST_SCOPES:
         raise ValueError(f"has names of more than {LONGEST_SCOPES} characters, with the spaces")
-    return services
+    return described
 
 
-def _check_scope(name: str, description: Any) -> None:
+def _by_language(name: str, description: Any) -> Mapping[str, str]:
     if not _SCOPE.fullmatch(name):
         raise ValueError("has a scope with a space, a quotation mark or another odd character")
-    is_text = isinstance(description, str) and description.strip() and description.isprintable()
-    if not is_text or len(description) > LONGEST_DESCRIPTION:
+    texts = description if isinstance(description, dict) else {"en": description}
+    if not texts or not all(map(_is_description, texts.values())):
         most = LONGEST_DESCRIPTION
         raise ValueError(f"has a scope without a description of 1 to {most} printable characters")
+    return texts
+
+
+def _is_description(text: Any) -> bool:
+    is_text = isinstance(text, str) and text.strip() and text.isprintable()
+    return bool(is_text) and len(text) <= LONGEST_DESCRIPTION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +143,12 @@ class OAuthSettings:
         words,
         default=(),
     )
-    audience_scopes: Mapping[str, Mapping[str, str]] = setting(
+    audience_scopes: Mapping[str, Mapping[str, Mapping[str, str]]] = setting(
         "Scopes that services in TOKEN_AUDIENCES define: a JSON object "
         '`{"https://shop.example.org": {"orders:read": "view your orders"}}`. The description '
         "completes the sentence that people read: the app “will be able to view your orders”. "
+        'It can differ by language: `{"en": "view your orders", "de": "…"}`; the first is for all '
+        "others. "
         "Names of this site's scopes, such as `email`, are ignored. Programs that sign in with a "
         "password get them by `token/`, with the service as its `audience`.",
         described_scopes,

@@ -10,6 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.common.localization import spoken
 from accounts.tokens import scopes as api_scopes
 
 DEFAULT = "openid profile email"
@@ -63,8 +64,12 @@ def of_service(audience: str) -> Mapping[str, str]:
 
     If the service defines a scope that has the name of a scope of this site, it is left out.
     """
-    defined = settings.AUTHSITE.audience_scopes.get(audience, {})
-    return {name: words for name, words in defined.items() if name not in SCOPES}
+    defined, language = settings.AUTHSITE.audience_scopes.get(audience, {}), spoken()
+    return {
+        name: words.get(language) or next(iter(words.values()))
+        for name, words in defined.items()
+        if name not in SCOPES
+    }
 
 
 def known() -> Mapping[str, str | Promise]:

@@ -14,7 +14,7 @@ BUY = "orders:write"
 
 @pytest.fixture(autouse=True)
 def alice(settings):
-    set_up(settings, token_audiences=(SHOP, WIKI), audience_scopes={SHOP: {BUY: "buy"}})
+    set_up(settings, token_audiences=(SHOP, WIKI), audience_scopes={SHOP: {BUY: {"en": "buy"}}})
     return make_user("alice")
 
 

@@ -13,7 +13,14 @@ from accounts.common.environment import ConfigError, read
 from tests.support.config import GOOD, refused
 from tests.support.standards import proves
 
-ODD_SCOPES = [("x", "1"), ("x", '""'), ("x", f'"{"x" * 201}"'), ("x", r'"a\u202e"')]
+ODD_SCOPES = [
+    ("x", "1"),
+    ("x", "{}"),
+    ("x", '{"de": ""}'),
+    ("x", '""'),
+    ("x", f'"{"x" * 201}"'),
+    ("x", r'"a\u202e"'),
+]
 UNSAFE = {
     "SECRET_KEY": ["short", "x" * 60, "django-insecure-" + 5 * "0123456789"],
     "SECRET_KEY_FALLBACKS": ["short"],

@@ -7,12 +7,14 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.test import Client as Browser
+from django.utils import translation
 
 from accounts.activity.services import Actor
 from accounts.common.proofs import Method
 from accounts.oauth import connections
 from accounts.oauth.clients.models import Client
 from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Connection
+from accounts.oauth.scopes import permissions_at
 from accounts.users.models import User
 from tests.support.administration import REASON
 from tests.support.api import claims_of
@@ -517,8 +519,11 @@ SCOPE = "openid offline_access orders:read orders:write"
 @pytest.fixture(autouse=True)
 def _services(settings):
     scopes = {
-        SHOP: {"orders:read": "view your orders", "orders:write": "change <b>your orders</b>"},
-        WIKI: {"pages": "read your pages", "email": "read everything"},
+        SHOP: {
+            "orders:read": {"en": "view your orders", "de": "deine Bestellungen ansehen"},
+            "orders:write": {"en": "change <b>your orders</b>"},
+        },
+        WIKI: {"pages": {"en": "read your pages"}, "email": {"en": "read everything"}},
     }
     set_up(settings, token_audiences=(SHOP, WIKI), audience_scopes=scopes)
 
@@ -535,6 +540,13 @@ def test_people_read_what_an_app_may_do_at_a_service(browser):
     words = f"uses {SHOP} on your behalf (view your orders, change &lt;b&gt;your orders&lt;/b&gt;)"
     assert words in browser.get("/accounts/apps/").text
     assert "code" in result(browser.get(address(app, scope=SCOPE, resource=SHOP)))
+
+
+def test_a_scope_is_described_in_the_language_of_the_reader_or_else_in_the_first_one():
+    with translation.override("de"):
+        said = permissions_at(SHOP, {"orders:read", "orders:write"})
+
+    assert said == ["deine Bestellungen ansehen", "change <b>your orders</b>"]
 
 
 @proves("RFC9700-2.3")
