@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support.api import call, get_tokens, renew
+from tests.support.api import call, get_tokens
 from tests.support.nodes import POSTGRES_PROVED, database
 from tests.support.outages import children
 from tests.support.process import within
@@ -62,7 +62,7 @@ class Person:
 
     def __init__(self, name, nodes):
         join(nodes[0], nodes[0].client(), name)
-        self.nodes, self.acts = nodes, 0
+        self.name, self.nodes, self.acts = name, nodes, 0
         self.tokens = get_tokens(name, nodes[0].client())
 
     def live(self, may_act, is_over):
@@ -74,8 +74,8 @@ class Person:
             with suppress(OSError, HTTPException):
                 status = call_me(node, self).status
                 self.acts += status == 200
-                if status == 401:
-                    self.tokens = renew(self.tokens["refresh"], node.client())
+                if status == 401:  # the token has expired, or the sign-in is not recent any more
+                    self.tokens = get_tokens(self.name, node.client())
 
 
 def call_me(node, person):
