@@ -75,7 +75,8 @@ class Person:
                 status = call_me(node, self).status
                 self.acts += status == 200
                 if status == 401:  # the token has expired, or the sign-in is not recent any more
-                    self.tokens = get_tokens(self.name, node.client())
+                    found = get_tokens(self.name, node.client())
+                    self.tokens = found if found.status == 200 else self.tokens
 
 
 def call_me(node, person):
