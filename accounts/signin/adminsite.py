@@ -338,12 +338,6 @@ class SecretAdmin(ListAdmin):
         """Show the secret of the new row."""
         return self.show(request, obj, obj.new_secret)
 
-    def render_change_form(
-        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        context["show_save_and_add_another"] = False
-        return super().render_change_form(request, context, *args, **kwargs)
-
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: rows are disabled instead."""
         return False
