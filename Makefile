@@ -46,7 +46,7 @@ demo: $(RUN_STAMP) ## run the site with a few accounts to try, an OpenID Provide
 # The workers share the compiled tests, even where the variable is set, as in many containers.
 test: $(DEV_STAMP) ## run the tests, in parallel (QUICK=1: those that are quick)
 	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest $(if $(QUICK),-m 'not (server or long or proof)') --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
-	    -o faulthandler_timeout=120 -o faulthandler_exit_on_timeout=true
+	    -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 
 check: $(DEV_STAMP) ## check format, lint, types, imports, deployment, migrations, templates
 	@echo '== format';     $(PY) -m ruff format --check --quiet .
