@@ -89,7 +89,7 @@ def test_no_mark_of_a_deleted_person_is_left_as_bytes_nor_after_restoring_a_back
         assert log.count("\n") == 1
 
 
-PEOPLE, KILLS = 200, 4
+PEOPLE, KILLS = 80, 2
 GROW = f"""
 from tests.support.steps import make_user
 for n in range({PEOPLE}):

@@ -93,6 +93,7 @@ def test_a_new_site_works_without_the_provider(tmp_path):
         works_without_the_provider(site, alice_at(site))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
 def test_an_old_site_loses_the_provider_and_all_apps_lose_their_access(request, kind, tmp_path):
     copy = ("copy_database", "DATABASE_URL", f"sqlite:///{tmp_path}/copy.sqlite3")

@@ -215,6 +215,7 @@ def test_a_failed_restore_tells_no_values_of_rows(tmp_path, monkeypatch):
     assert str(failed.value) == f"pg_restore failed: {DUPLICATE.splitlines()[0]}"
 
 
+@pytest.mark.proof
 def test_a_verification_leaves_no_database_behind_in_postgresql(postgres, tmp_path):
     find("pg_dump") or missing("pg_dump")
     url = postgres.database()

@@ -71,6 +71,7 @@ def _plain(row):
     return [json.loads(v) if str(v).startswith(("{", "[")) else v for v in row]
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_a_copy_to_postgresql_and_back_has_the_same_rows(postgres, tmp_path):
     alice = fill()
