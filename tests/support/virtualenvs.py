@@ -18,9 +18,11 @@ def environment(lock: Path) -> Path:
     """
 
     def install(folder: Path) -> None:
-        run(sys.executable, "-m", "venv", folder)
-        words = ("-m", "pip", "--quiet", "install", "--require-hashes", "-r", lock)
-        done = subprocess.run([folder / "bin/python", *words], check=False, timeout=SECONDS)
+        # It takes a fifth of the time of pip.
+        uv = (sys.executable, "-m", "uv", "--quiet")
+        run(*uv, "venv", "--allow-existing", "--python", sys.executable, folder)
+        words = ("pip", "install", "--require-hashes", "--python", folder / "bin/python")
+        done = subprocess.run([*uv, *words, "-r", lock], check=False, timeout=SECONDS)
         if done.returncode:
             missing("A package of PyPI")
 
