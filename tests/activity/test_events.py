@@ -91,6 +91,7 @@ def everything():
 
 # The one about an erased person belongs to nobody: tests/webhooks/test_webhooks.py.
 @proves("63B-4.6")
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [kind for kind in EVENTS if kind != "erased"])
 def test_every_event_commits_with_its_row_is_mailed_and_leaves_no_trace(scene, clock, kind):
     case, alice = CASES[kind], scene.alice
