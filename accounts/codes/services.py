@@ -45,11 +45,6 @@ def use_once(purpose: str, digest: str, until: datetime) -> bool:
     return is_first
 
 
-def is_used(purpose: str, digest: str) -> bool:
-    """Return whether it was used. Only :func:`use_once` decides between simultaneous requests."""
-    return UsedOnce.objects.filter(key=_key(purpose, digest)).exists()
-
-
 def prune() -> int:
     """Delete the records of what has expired; return how many were deleted."""
     return delete_in_batches(UsedOnce.objects.filter(until__lte=clock.now()))

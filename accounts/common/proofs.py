@@ -1,9 +1,10 @@
 """Proofs of identity, such as a password or a passkey. Every sign-in method produces a proof."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext
@@ -73,16 +74,23 @@ class Proof:
 
     ``key`` distinguishes proofs of the same method: it is the canonical form of an email address,
     the ``persistent_id`` that django-otp gives to a second factor, or the name of a provider.
+    ``factor`` is the second factor, if this request has verified it.
     """
 
     method: Method
     at: datetime
     key: str = ""
+    factor: Any = field(default=None, compare=False, repr=False)
 
     @classmethod
     def now(cls, method: Method, key: str = "") -> "Proof":
         """Return a proof with the current time."""
         return cls(method, clock.now(), key)
+
+    @classmethod
+    def of(cls, method: Method, factor: Any) -> "Proof":
+        """Return the proof that the second factor ``factor`` was shown just now."""
+        return cls(method, clock.now(), factor.persistent_id, factor)
 
     @classmethod
     def from_json(cls, stored: Sequence[str]) -> "Proof":

@@ -25,6 +25,8 @@ from accounts.users.models import PendingSignup, User
 
 ATTRIBUTE = "_known_browser"
 PURPOSE = "known browser"
+# The browser that :func:`find_browser` has found for an account in this request.
+MEMO = "_known_browser"
 # No user has this id. The query for an unknown account costs as much as the query for a known
 # account.
 NOBODY = uuid.UUID(int=0)
@@ -80,7 +82,10 @@ def find_browser(client: ClientInfo, account: User | PendingSignup | None) -> Kn
 
     The same query is made whether or not there is an account.
     """
-    return _find_by_cookie(client.known_cookie, client.device, account.pk if account else NOBODY)
+    found = _find_by_cookie(client.known_cookie, client.device, account.pk if account else NOBODY)
+    if account and found:
+        vars(account)[MEMO] = found
+    return found
 
 
 def is_known(client: ClientInfo) -> bool:
@@ -103,7 +108,7 @@ def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) 
     ``has_factor``: whether the user showed a second factor.
     """
     token, client, now = _token(request), client_of(request), clock.now()
-    noted = _find_by_cookie(token, client.device, user.pk)
+    noted = vars(user).pop(MEMO, None) or _find_by_cookie(token, client.device, user.pk)
     row = noted or KnownBrowser(user=user)
     token = token or secrets.token()
     setattr(request, ATTRIBUTE, token)

@@ -198,7 +198,7 @@ def stepped_up_at(user: User, proofs: Sequence[Proof]) -> datetime | None:
     for proof in proofs:
         if proof.method in FACTORS:
             # A factor that was added in the sign-in is the newest one, and its proof names none.
-            factor = twofactor.find(user, proof.key)
+            factor = proof.factor or twofactor.find(user, proof.key)
             at = proof.at if _counts(factor, begun_at=now, stepped_up_at=at) else None
     return at
 
@@ -210,7 +210,8 @@ def steps_up(session: LoginSession, proof: Proof) -> bool:
     """
     if proof.method not in FACTORS:
         return False
-    factor, at = twofactor.find(session.user, proof.key), session.stepped_up_at
+    factor = proof.factor or twofactor.find(session.user, proof.key)
+    at = session.stepped_up_at
     return _counts(factor, begun_at=session.begun_at, stepped_up_at=at)
 
 

@@ -1,4 +1,4 @@
-"""Second factors as devices of django-otp. ``django_otp.verify_token`` locks the row of a device.
+"""Second factors as devices of django-otp. :meth:`Factor.use` uses a code up in one UPDATE.
 
 The plugins of django-otp are not used, because they store seeds and codes in clear text.
 """
@@ -89,7 +89,11 @@ def totp_of(seed: str) -> TOTP:
 
 
 class Factor(Device):
-    """A second factor. ``changes`` are the fields that :meth:`consume` sets."""
+    """A second factor.
+
+    ``changes`` are the fields that :meth:`consume` sets. The first one is another after each use
+    that must not be repeated.
+    """
 
     made_at = models.DateTimeField(default=clock.now)
     changes: ClassVar[tuple[str, ...]]
@@ -106,15 +110,22 @@ class Factor(Device):
         """Return whether ``token`` is right; if so, note its use without saving the row."""
         raise NotImplementedError
 
-    def verify_token(self, token: Any) -> bool:
-        """Use up ``token``; return whether it was right.
+    def use(self, token: Any) -> bool:
+        """Use up ``token``; return whether it was right. One of several simultaneous uses succeeds.
 
-        Called by ``django_otp.verify_token``, which has locked the row.
+        Raises:
+            CounterWentBack: see :meth:`Passkey.consume`.
         """
-        is_right = self.consume(token)
-        if is_right:
-            self.save(update_fields=self.changes)
-        return is_right
+        former = getattr(self, self.changes[0])
+        return self.consume(token) and self.store_use(former)
+
+    def store_use(self, former: Any) -> bool:
+        """Store what :meth:`consume` has set; return False if another request has used the row.
+
+        ``former``: the value of the first field of ``changes`` before.
+        """
+        rows = type(self)._default_manager.filter(pk=self.pk, **{self.changes[0]: former})
+        return rows.update(**{name: getattr(self, name) for name in self.changes}) == 1
 
 
 class Authenticator(Factor):
@@ -133,14 +144,6 @@ class Authenticator(Factor):
     def seed(self) -> str:
         """The decrypted seed in hexadecimal."""
         return crypto.unseal(self.sealed_seed, SEED_PURPOSE)
-
-    def fits(self, code: str) -> bool:
-        """Return whether ``code`` would be accepted now.
-
-        Another request may use the code first. Only :meth:`verify_token`, which locks the row, is
-        reliable.
-        """
-        return self._step_of(code) is not None
 
     def consume(self, token: str) -> bool:
         step = self._step_of(token) if token.isdigit() else None
@@ -187,8 +190,7 @@ class RecoveryCodes(Factor):
     def fits(self, code: str) -> bool:
         """Return whether ``code`` is an unused recovery code.
 
-        Another request may use the code first. Only :meth:`verify_token`, which locks the row, is
-        reliable.
+        Another request may use the code first. Only :meth:`use` is reliable.
         """
         salt, digests = self._unsealed()
         return _matching_digest(_digest(salt, code), digests) is not None

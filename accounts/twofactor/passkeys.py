@@ -11,7 +11,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-import django_otp
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
@@ -96,9 +95,9 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
         LockedAccountPasskey: the response is valid, but the account is locked.
         RateLimited: too many attempts.
     """
-    spent = _hit_sign_in(text, actor.client or NO_CLIENT)
+    spent, row = _hit_sign_in(text, actor.client or NO_CLIENT)
     answer = parse(text, must_verify=True)
-    row = _find_passkey(answer)
+    row = row or _find_passkey(answer)
     if row is None:
         record(None, events.SIGN_IN_FAILED, actor, detail=Failure.PASSKEY)
         if former_credentials.has_passkey(answer.credential_id):
@@ -107,7 +106,7 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
         raise UnknownPasskey(answer.credential_id)
     is_right = _is_right(row.user, row, answer, LOGIN, actor)
     method = Method.PASSKEY if row.confirmed else Method.UNCONFIRMED_PASSKEY
-    proof = Proof.now(method, row.persistent_id)
+    proof = Proof.of(method, row)
     if is_right and row.confirmed:
         factor_proved.send(User, user=row.user, proof=proof, actor=actor)
     # Only a password reset unlocks an account.
@@ -124,16 +123,18 @@ def _find_passkey(answer: PasskeyResponse) -> Passkey | None:
     return rows.filter(credential_id=answer.credential_id).first()
 
 
-def _hit_sign_in(text: str, client: ClientInfo) -> list[Budget]:
-    """Count the attempt against the rate limits that apply, and return the budgets."""
-    owner = None
+def _hit_sign_in(text: str, client: ClientInfo) -> tuple[list[Budget], Passkey | None]:
+    """Count the attempt against the rate limits that apply; return the budgets.
+
+    In a known browser, return also the passkey, which has been read for its limits.
+    """
+    row = None
     if client.known_cookie:
         with suppress(WrongPasskey):
             row = _find_passkey(parse(text))
-            owner = row.user if row else None
-    spent = verification.of_passkey(owner, Actor(client))
+    spent = verification.of_passkey(row.user if row else None, Actor(client))
     hit(*spent)
-    return spent
+    return spent, row
 
 
 def verify(
@@ -166,7 +167,7 @@ def verify(
             record(user, events.FACTOR_FAILED, actor)
         raise WrongPasskey
     give_back(*spent)
-    proof = Proof.now(Method.PASSKEY, row.persistent_id)
+    proof = Proof.of(Method.PASSKEY, row)
     factor_proved.send(User, user=user, proof=proof, actor=actor)
     return proof
 
@@ -214,22 +215,19 @@ def _is_right(
 ) -> bool:
     """Return whether the passkey signed an unused challenge for ``purpose``; use the challenge up.
 
-    The row of the passkey stays locked until the challenge is used up. Otherwise a response that is
-    sent twice would look as if the passkey had been copied, because the counter is the same.
+    An answer that is sent twice must not look like a copied passkey, whose counter goes back, too.
+    Its challenge is used up.
     """
-    if answer.is_embedded:
+    if answer.is_embedded or not webauthn.is_good(answer.challenge, purpose):
         return False
-    # Check the challenge first: an answer that is sent twice must not look like a copied passkey.
-    if not webauthn.is_good(answer.challenge, purpose) or webauthn.is_consumed(answer.challenge):
+    former = row.sign_count
+    try:
+        is_right = row.consume(answer)
+    except CounterWentBack:
+        if webauthn.consume(answer.challenge):
+            record(user, events.PASSKEY_SUSPECT, actor, detail=row.name)
         return False
-    with transaction.atomic():
-        try:
-            device = django_otp.verify_token(user, row.persistent_id, answer)
-        except CounterWentBack:
-            if webauthn.consume(answer.challenge):
-                record(user, events.PASSKEY_SUSPECT, actor, detail=row.name)
-            return False
-        return device is not None and webauthn.consume(answer.challenge)
+    return is_right and webauthn.consume(answer.challenge) and row.store_use(former)
 
 
 MOST_PASSKEYS = 20

@@ -182,7 +182,8 @@ def has_any(user: User) -> bool:
     ``establish_session`` checks.
     """
     if not hasattr(user, MEMO):
-        setattr(user, MEMO, _FACTORS.count(1, user=user.pk) > 0)
+        # A wrong column may ask for a factor that nobody has. It never makes one unnecessary.
+        setattr(user, MEMO, user.has_factor or _FACTORS.count(1, user=user.pk) > 0)
     return bool(getattr(user, MEMO))
 
 
@@ -209,11 +210,12 @@ def had_older(factor: Factor) -> bool:
     One that was removed in the seven days before counts, too: a thief may have removed it. What an
     operator has removed does not.
     """
-    user, since = factor.user, factor.made_at - NEW
-    resets = Activity.objects.filter(user=user, kind=events.FACTORS_RESET.name, at__gt=since)
-    since = resets.aggregate(at=Max("at"))["at"] or since
+    user = factor.user
     rows = FormerCredential.objects.filter(user=user, kind__in=former_credentials.FACTORS)
-    is_former = rows.filter(since__lt=factor.made_at, removed_at__gt=since).exists()
+    rows = rows.filter(since__lt=factor.made_at, removed_at__gt=factor.made_at - NEW)
+    at = rows.aggregate(at=Max("removed_at"))["at"]
+    resets = Activity.objects.filter(user=user, kind=events.FACTORS_RESET.name)
+    is_former = at is not None and not resets.filter(at__gte=at).exists()
     return is_former or any(row.made_at < factor.made_at for row in devices(user))
 
 

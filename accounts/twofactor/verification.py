@@ -9,7 +9,6 @@ additional guesses.
 from collections.abc import Callable
 from datetime import timedelta
 
-import django_otp
 from django.db import transaction
 
 from accounts.activity import events
@@ -34,8 +33,8 @@ from accounts.throttle.limits import (
 from accounts.throttle.services import around, give_back, hit, wait
 from accounts.twofactor import models
 from accounts.twofactor.errors import UnreadableFactor, WrongFactorCode, WrongSingleUseCode
-from accounts.twofactor.models import Authenticator, Factor, RecoveryCodes
-from accounts.twofactor.services import held
+from accounts.twofactor.models import Authenticator, RecoveryCodes
+from accounts.twofactor.services import has_any, held
 from accounts.users import former_credentials
 from accounts.users.models import FormerCredential, User
 
@@ -163,8 +162,8 @@ def _proof_of(
     """Use up ``code`` and return the proof; None if no factor accepts the code."""
     if models.TOTP_CODE.fullmatch(code):
         rows = Authenticator.objects.filter(user=user).order_by("pk")
-        fitting = next((row for row in rows if row.fits(code)), None)
-        return _take(user, Method.TOTP, fitting, code)
+        used = next((row for row in rows if row.use(code)), None)
+        return Proof.of(Method.TOTP, used) if used else None
     if models.RECOVERY_CODE.fullmatch(code):
         return _use_recovery_code(user, code, actor)
     if _may_be_imported(user, code) and (proof := _use_recovery_code(user, code, actor)):
@@ -201,18 +200,9 @@ def _may_be_imported(user: User, code: str) -> bool:
 
 @transaction.atomic
 def _use_recovery_code(user: User, code: str, actor: Actor) -> Proof | None:
-    proof = _take(user, Method.RECOVERY_CODE, held(user).recovery_codes, code)
-    if proof:
-        left = RecoveryCodes.objects.get(user=user).left
-        record(user, events.RECOVERY_CODE_USED, actor, detail=str(left))
-    return proof
-
-
-def _take(user: User, method: Method, device: Factor | None, code: str) -> Proof | None:
-    """Use up ``code`` of ``device``; return the proof, or None if the code was wrong.
-
-    ``verify_token`` of django-otp locks the row, so only one of several simultaneous uses succeeds.
-    """
-    if device and django_otp.verify_token(user, device.persistent_id, code):
-        return Proof.now(method, device.persistent_id)
-    return None
+    # Locked, so that several codes that are used at the same moment are all accepted.
+    row = RecoveryCodes.objects.select_for_update().filter(user=user).first()
+    if row is None or not has_any(user) or not row.use(code):
+        return None
+    record(user, events.RECOVERY_CODE_USED, actor, detail=str(row.left))
+    return Proof.of(Method.RECOVERY_CODE, row)

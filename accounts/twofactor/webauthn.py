@@ -18,7 +18,7 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts.codes.services import is_used, use_once
+from accounts.codes.services import use_once
 from accounts.common import clock, crypto, secrets
 from accounts.twofactor.errors import WrongPasskey
 from accounts.users.models import User
@@ -186,15 +186,6 @@ def is_good(challenge: bytes, purpose: str) -> bool:
 def consume(challenge: bytes) -> bool:
     """Use up a valid challenge; return whether it was still unused."""
     return use_once(PURPOSE, _nonce(challenge), _issued_at(challenge[: _HEAD.size]) + LIFE)
-
-
-def is_consumed(challenge: bytes) -> bool:
-    """Return whether a valid challenge has been used.
-
-    Another request may use the challenge immediately afterwards, so only :func:`consume` is
-    reliable.
-    """
-    return is_used(PURPOSE, _nonce(challenge))
 
 
 def _nonce(challenge: bytes) -> str:

@@ -1,8 +1,12 @@
 """The sign-in page."""
 
+from functools import partial
+
 import pytest
 from django import forms
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from accounts.mail import services as mail
@@ -11,10 +15,13 @@ from accounts.mail.models import OutgoingMail
 from accounts.signin.forms import LoginForm
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, MAIL_SUBSCRIBER, UNGUESSABLE
 from tests.support.disputes import lock_link
+from tests.support.passkeys import options_of, owner
+from tests.support.second_factor import CHALLENGE, enrolled, unused_code
 from tests.support.standards import proves
 from tests.support.steps import (
     CODE,
     LOGIN,
+    LOGOUT,
     PASSWORD,
     WRONG,
     by_mail,
@@ -24,8 +31,10 @@ from tests.support.steps import (
     mail_to,
     make_user,
     sign_in,
+    sign_in_twice,
     without_nonces,
 )
+from tests.support.webauthn import LOGIN_PASSKEY
 
 RESET = "/accounts/password/reset/"
 LANGUAGE = "/accounts/language/"
@@ -219,3 +228,28 @@ def test_a_sign_in_names_the_notices_of_the_last_week_that_could_not_be_delivere
     assert [told(), told()] == [True, True]
     clock.advance(days=7)
     assert not told()
+
+
+def statements(act):
+    """Return the number of statements, without those of transactions."""
+    with CaptureQueriesContext(connection) as found:
+        assert act().url in {"/", LOGIN}
+    return len([each for each in found if not each["sql"].startswith(("SAVEPOINT", "RELEASE"))])
+
+
+def test_signing_in_and_out_in_a_known_browser_takes_few_statements(clock):
+    user, passkey = owner()
+    enrolled(user)
+    clock.advance(days=8)
+    browser = Client()
+    sign_in_twice(browser, user)
+    out = partial(browser.post, LOGOUT)
+    assert statements(out) <= 11
+
+    sign_in(browser, user.username)
+    code = {"code": unused_code(user)}
+    assert statements(lambda: browser.post(CHALLENGE, code)) <= 16
+    out()
+
+    credential = {"credential": passkey.get(options_of(browser))}
+    assert statements(lambda: browser.post(LOGIN_PASSKEY, credential)) <= 16
