@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
@@ -139,7 +139,7 @@ class InvitationAdmin(ListAdmin):
             sentence = _("We’ve sent an email to %(email)s.")
             messages.success(request, sentence % {"email": data["email"]})
             return redirect(LIST)
-        return self._show(request, "invite", _("Invite someone"), form=form)
+        return self.page(request, "accounts/invitation/invite", _("Invite someone"), form=form)
 
     def again_view(self, request: HttpRequest, id: uuid.UUID) -> HttpResponse:
         """Ask whether to send an invitation again, and send it with a new link."""
@@ -168,7 +168,7 @@ class InvitationAdmin(ListAdmin):
             raise PermissionDenied
         invitation = self.get_object(request, str(id))
         if invitation and request.method != "POST":
-            return self._show(request, page, title, invitation=invitation)
+            return self.page(request, f"accounts/invitation/{page}", title, invitation=invitation)
         try:
             if invitation is None:
                 raise invitations.InvitationEnded
@@ -188,7 +188,3 @@ class InvitationAdmin(ListAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: to change an invitation, send a new one."""
         return False
-
-    def _show(self, request: HttpRequest, page: str, title: str, **context: object) -> HttpResponse:
-        shared = {**self.admin_site.each_context(request), "title": title, "opts": self.opts}
-        return render(request, f"admin/accounts/invitation/{page}.html", shared | context)

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -151,9 +151,8 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
                 sentence = _("An app is only for people in this group. Change the app first.")
                 messages.error(request, sentence)
             return redirect("admin:auth_group_changelist")
-        context = {**self.admin_site.each_context(request), "opts": self.opts}
-        context |= {"title": _("Delete group"), "group": group, "form": form}
-        return render(request, "admin/auth/group/delete.html", context)
+        title = _("Delete group")
+        return self.page(request, "auth/group/delete", title, group=group, form=form)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return is_superuser(request)

@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -67,9 +67,8 @@ class RegistrationTokenAdmin(ListAdmin):
         token = self.get_object(request, object_id)
         form = ReasonForm(request.POST if request.method == "POST" else None)
         if token and not form.is_valid():
-            shared = {**self.admin_site.each_context(request), "opts": self.opts}
-            context = {**shared, "title": _("Revoke token"), "token": token, "form": form}
-            return render(request, "admin/oauth/registrationtoken/revoke.html", context)
+            template, title = "oauth/registrationtoken/revoke", _("Revoke token")
+            return self.page(request, template, title, token=token, form=form)
         if token and registration.revoke(token, _actor_of(request, form)):
             messages.success(request, _("You’ve revoked the token %(name)s.") % {"name": token})
         else:
@@ -124,13 +123,12 @@ class ClientAdmin(SecretAdmin):
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """Ask what kind of app it is; then show its form, or register the app (POST)."""
-        context: dict[str, Any] = {"title": _("Register an app"), "kind": _kind_of(request)}
-        if context["kind"] or request.method == "POST":
-            return super().add_view(request, form_url, context)
+        title, kind = _("Register an app"), _kind_of(request)
+        if kind or request.method == "POST":
+            return super().add_view(request, form_url, {"title": title, "kind": kind})
         if not self.has_add_permission(request):
             raise PermissionDenied
-        context |= {**self.admin_site.each_context(request), "opts": self.opts, "kinds": KINDS}
-        return render(request, "admin/oauth/client/kinds.html", context)
+        return self.page(request, "oauth/client/kinds", title, kinds=KINDS)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Return the fields that the kind of app sets."""

@@ -199,6 +199,13 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class
         is_possible = object_id.isprintable()
         return super().get_object(request, object_id, from_field) if is_possible else None
 
+    def page(
+        self, request: HttpRequest, template: str, title: str | Promise, /, **context: object
+    ) -> HttpResponse:
+        """Show a page about the rows of this list."""
+        shared = {**self.admin_site.each_context(request), "opts": self.opts, "title": title}
+        return render(request, f"admin/{template}.html", shared | context)
+
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         title = {"title": self.title} if self.title else {}
         return super().changelist_view(request, title | (extra_context or {}))
@@ -322,22 +329,14 @@ class SecretAdmin(ListAdmin):
 
     def show(self, request: HttpRequest, row: Any, secret: str, **context: object) -> HttpResponse:
         """Show a new secret."""
-        shared = {**self.admin_site.each_context(request), "opts": self.opts, "title": str(row)}
-        shared |= {str(self.opts.model_name): row, "secret": secret}
-        template = f"admin/{self.label.replace('_', '/')}/secret.html"
-        return render(request, template, shared | context)
+        context |= {str(self.opts.model_name): row, "secret": secret}
+        return self.page(request, f"{self.label.replace('_', '/')}/secret", str(row), **context)
 
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: Any = None
     ) -> HttpResponse:
         """Show the secret of the new row."""
         return self.show(request, obj, obj.new_secret)
-
-    def render_change_form(
-        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        context["show_save_and_add_another"] = False
-        return super().render_change_form(request, context, *args, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: rows are disabled instead."""
