@@ -2,7 +2,8 @@
 
 The environment variable `GROW` is JSON: the number of `people` and of API sessions (`families`),
 the `password`, and the number of sessions (`known`) whose tokens are written `to` a file, together
-with an API key and an access token of the first person.
+with an API key and an access token of the first person. If the app `hears`, it has a back-channel
+logout URI.
 
 The first `few` people, `person0` and so on, are made as the site makes them. The others are copies
 of the first, on PostgreSQL only. The known sessions are spread evenly among the others.
@@ -82,10 +83,15 @@ def tokens_of(number: int) -> dict[str, str]:
     return {"refresh": token, "access": access_token(session)}
 
 
-def new_client() -> str:
+def new_client(backchannel_logout_uri: str) -> str:
     """Return the id and the secret of a new app, with a colon between them."""
-    scope = "openid email offline_access"
-    client = Client(name="bench", redirect_uris=[REDIRECT_URI], is_first_party=True, scope=scope)
+    client = Client(
+        name="bench",
+        redirect_uris=[REDIRECT_URI],
+        is_first_party=True,
+        scope="openid email offline_access",
+        backchannel_logout_uri=backchannel_logout_uri,
+    )
     return f"{client.pk}:{clients.create(client, Actor())}"
 
 
@@ -118,14 +124,16 @@ def cookies_of_wiki() -> list[str]:
     return cookies
 
 
-def main(*, few: int, people: int, families: int, known: int, password: str, to: str) -> None:
+def main(
+    *, few: int, people: int, families: int, known: int, hears: bool, password: str, to: str
+) -> None:
     first = make_few(few, password)
     session = new_session(first)
     if families:
         copy_people_and_sessions(session, few, people, families)
     _, key = apikeys.make(first, "bench", frozenset({scopes.READ}), None, Actor())
     told = [tokens_of(number * (families // known)) for number in range(known)]
-    client = new_client()
+    client = new_client(f"{REDIRECT_URI}logout" if hears else "")
     answer = {"known": told, "key": key, "access": access_token(session), "client": client}
     answer["of_wiki"] = cookies_of_wiki()
     answer["of_app"] = tokens_of_app(session, client.partition(":")[0])

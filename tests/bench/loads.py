@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import count, cycle
+from itertools import count, cycle, islice
 from urllib.parse import urlencode
 
 from tests.bench.servers import (
@@ -29,7 +29,9 @@ from tests.bench.servers import (
 # A prime, so that neighbouring requests and sessions belong to distant people.
 STRIDE = 7_919
 SIGNUP = "/accounts/signup/"
-SESSIONS = "/accounts/sessions/"
+SESSIONS, TWO_STEP = "/accounts/sessions/", "/accounts/2fa/"
+# How many sessions a person may have in the row about that limit.
+FEW_SESSIONS = 20
 CODE = re.compile(rb"(?i)location:[^\r]*[?&]code=([\w-]+)")
 # So many sessions are on the page of sessions.
 BROWSERS = 3
@@ -164,11 +166,21 @@ def signups(server: Server) -> Load:
     return Load(map(sign_up, count()), (302,))
 
 
-def session_pages(server: Server) -> Load:
-    """Return views of the page that lists one's sessions."""
+def signed_in(server: Server, path: str) -> Load:
+    """Return views of a page of a person who is signed in in a few browsers."""
     for _ in range(BROWSERS):
         cookie = _signed_in(server)
-    return again([server.get(SESSIONS, Cookie=cookie)])
+    return again([server.get(path, Cookie=cookie)])
+
+
+def session_pages(server: Server) -> Load:
+    """Return views of the page that lists one's sessions."""
+    return signed_in(server, SESSIONS)
+
+
+def first_logins(server: Server) -> Load:
+    """Return the logins after which a person has as many sessions as allowed."""
+    return Load(islice(logins(server, 1).requests, FEW_SESSIONS))
 
 
 def app_sign_ins(server: Server) -> Load:

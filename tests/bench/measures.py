@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
@@ -17,14 +17,17 @@ import pytest
 from accounts.tokens.keys import RSA_BITS
 from tests.bench import loads, peers
 from tests.bench.loads import drive
-from tests.bench.meter import Effort, Meter, Side, number, ratios
+from tests.bench.meter import CONNECTIONS, Effort, Meter, Side, number, ratios
 from tests.bench.report import Row, compared
 from tests.bench.servers import Server
 from tests.bench.site import Ours, ours, site_in
-from tests.support.processes import pss_mib
+from tests.support.process import LATER_SECONDS, within
+from tests.support.processes import pss_mib, tree
 from tests.support.services import Postgres
 
 STORM = 12
+# granian itself and its worker.
+SERVER_PROCESSES = 2
 # More than the calls of a round take.
 STORM_SECONDS = 600.0
 # Longer than hashing threads wait for another hash before they return their memory.
@@ -61,16 +64,24 @@ def on_sqlite(effort: Effort) -> Iterator[Row]:
     with ExitStack() as stack:
         site = stack.enter_context(ours())
         limited = stack.enter_context(ours(LIMITS_SCALE="1"))
-        django = entered(stack, peers.STOCK, partial(peers.stock, site.algorithm))
+        django, kept = (
+            entered(stack, peers.STOCK, partial(peers.stock, site.algorithm, keeps=keeps))
+            for keeps in (False, True)
+        )
         flask = entered(stack, peers.FLASK, peers.flask_security)
         oidc = entered(stack, peers.OIDC, peers.oidc_provider)
         yield from passwords(meter, site, limited)
-        yield from calls(meter, site, django, oidc)
+        yield from calls(meter, site, (django, kept), oidc)
         yield from apps(meter, site)
         yield proxied(meter, site, entered(stack, peers.YES, peers.yes))
         yield from pages(meter, site, django, flask)
+        yield from signed_in_pages(meter, site)
         yield in_a_storm(meter, site)
-        yield memory(site, django)
+        yield memory(site, django, "after these loads", 125)
+        drive_mixed(site, effort.mixed)
+        yield memory(site, "", f"after {effort.mixed:,} mixed requests more", 130)
+    yield at_the_limit(meter)
+    yield memory_with_sender()
 
 
 def passwords(meter: Meter, site: Ours, limited: Ours) -> Iterator[Row]:
@@ -88,18 +99,22 @@ def passwords(meter: Meter, site: Ours, limited: Ours) -> Iterator[Row]:
     yield Row(name, "", refused.cell, "", rates, 1_500, at_least=True, unit="/s")
 
 
-def calls(meter: Meter, site: Ours, django: Server | str, oidc: Server | str) -> Iterator[Row]:
-    me, stocks, oidcs = meter.interleaved(
-        meter.side(site, loads.calls),
-        meter.side(django, loads.calls),
+def calls(
+    meter: Meter, site: Ours, stocks: Sequence[Server | str], oidc: Server | str
+) -> Iterator[Row]:
+    """`stocks`: stock Django, without and with connections that persist."""
+    me, reconnecting, keeping, oidcs = meter.interleaved(
+        *(meter.side(server, loads.calls) for server in (site, *stocks)),
         meter.side(oidc, loads.calls, "opaque token"),
     )
-    yield compared("`GET me/` by access token", me, stocks, 7)
+    yield compared("`GET me/` by access token", me, reconnecting, 7)
+    yield compared("`GET me/` by access token", me, keeping, 4)
     yield compared("`GET me/` by access token", me, oidcs, 1)
-    by_key, stocks = meter.interleaved(
-        *(meter.side(server, loads.calls_by_key, "API key") for server in (site, django))
+    by_key, *others = meter.interleaved(
+        *(meter.side(server, loads.calls_by_key, "API key") for server in (site, *stocks))
     )
-    yield compared("`GET me/` by API key", by_key, stocks)
+    for other in others:
+        yield compared("`GET me/` by API key", by_key, other)
     for name, load, goal in (
         ("refresh with rotation", loads.refreshes, 2),
         ("JWKS", loads.jwks, 1.2),
@@ -121,8 +136,8 @@ def apps(meter: Meter, site: Ours) -> Iterator[Row]:
             sides.append(meter.side(oidc, loads.app_sign_ins, f"RS256 with {bits:,} bits"))
         mine, *others = meter.interleaved(*sides)
     name = "sign-in to an app: authorization request or token request"
-    for theirs in others:
-        yield compared(name, mine, theirs, 0.33)
+    for theirs, goal in zip(others, (0.8, 0.33), strict=True):
+        yield compared(name, mine, theirs, goal)
     of_app, own = meter.interleaved(
         meter.side(site, loads.app_refreshes), meter.side(site, loads.refreshes, "API")
     )
@@ -154,6 +169,35 @@ def pages(meter: Meter, site: Ours, django: Server | str, flask: Server | str) -
         yield compared(name, mine, theirs)
 
 
+def signed_in_pages(meter: Meter, site: Ours) -> Iterator[Row]:
+    """Compare pages of a person who is signed in in a few browsers with a hash."""
+    paths = {"home": "/", "sessions": loads.SESSIONS, "two-step verification": loads.TWO_STEP}
+    *sides, one_hash = meter.interleaved(
+        *(meter.side(site, partial(loads.signed_in, path=path), "") for path in paths.values()),
+        meter.hash(),
+    )
+    for name, side in zip(paths, sides, strict=True):
+        costs = ratios(side, one_hash)
+        yield Row(f"page: {name}, to one hash", "", side.cell, one_hash.words, costs)
+
+
+def at_the_limit(meter: Meter) -> Row:
+    """Compare logins that end another session with logins that end none, besides the hash."""
+    most = str(loads.FEW_SESSIONS)
+    with ours(MAX_SESSIONS=most) as full, ours(MAX_SESSIONS="100000") as free:
+        for site in full, free:
+            drive(site, loads.first_logins(site), seconds=STORM_SECONDS, connections=1)
+        ending, other, one_hash = meter.interleaved(
+            *(meter.side(site, partial(loads.logins, people=1)) for site in (full, free)),
+            meter.hash(),
+        )
+    besides = tuple(
+        (a - h) / (b - h) for a, b, h in zip(ending.costs, other.costs, one_hash.costs, strict=True)
+    )
+    name = "login of a person with `MAX_SESSIONS` sessions, to one with fewer, besides Argon2"
+    return Row(name, ending.token, ending.cell, other.words, besides, 1.2)
+
+
 def in_a_storm(meter: Meter, site: Ours) -> Row:
     """Compare the slowest percent of calls during many sign-ins with the time of a hash."""
     # These are more sign-ins than the site hashes at once, so some get status 429.
@@ -181,14 +225,30 @@ def in_a_storm(meter: Meter, site: Ours) -> Row:
     return Row(name, *words, ratios(calls, one_hash), 0.5)
 
 
-def memory(site: Server, django: Server | str) -> Row:
+def memory(site: Server, django: Server | str, when: str, goal: float) -> Row:
     """Measure the memory of servers that have nothing to do."""
     time.sleep(REST_SECONDS)
     mine = pss_mib(site.process.pid)
     if isinstance(django, Server):
         django = f"{django.name}: {number(pss_mib(django.process.pid))} MiB"
-    name = "memory after these loads, at rest (PSS)"
-    return Row(name, "", f"{number(mine)} MiB", django, (mine,), 125, unit=" MiB")
+    name = f"memory {when}, at rest (PSS)"
+    return Row(name, "", f"{number(mine)} MiB", django, (mine,), goal, unit=" MiB")
+
+
+def drive_mixed(site: Ours, number: int) -> None:
+    """Send pages, calls, refreshes and sign-ins to an app, a quarter each."""
+    for load in loads.session_pages, loads.calls, loads.refreshes, loads.app_sign_ins:
+        sent = load(site)
+        some = replace(sent, requests=islice(sent.requests, number // 4))
+        drive(site, some, seconds=STORM_SECONDS, connections=CONNECTIONS)
+
+
+def memory_with_sender() -> Row:
+    """Measure the memory while a process of its own tells an app of ended sessions."""
+    with ours(hears=True) as site:
+        drive(site, loads.calls(site), seconds=REST_SECONDS, connections=CONNECTIONS)
+        assert within(LATER_SECONDS, lambda: len(tree(site.process.pid)) > SERVER_PROCESSES)
+        return memory(site, "", "with an app that has a back-channel logout URI", 125)
 
 
 def on_postgres(effort: Effort, postgres: Postgres) -> Iterator[Row]:
@@ -196,9 +256,17 @@ def on_postgres(effort: Effort, postgres: Postgres) -> Iterator[Row]:
     meter = Meter(effort, (postgres.process.pid,))
     with ExitStack() as stack:
         site = stack.enter_context(ours(postgres.database()))
-        equal, default = (
-            entered(stack, peers.STOCK, partial(peers.stock, algorithm, postgres.database()))
-            for algorithm in (site.algorithm, peers.SIMPLEJWT_DEFAULT)
+        equal, default, kept = (
+            entered(
+                stack,
+                peers.STOCK,
+                partial(peers.stock, algorithm, postgres.database(), keeps=keeps),
+            )
+            for algorithm, keeps in (
+                (site.algorithm, False),
+                (peers.SIMPLEJWT_DEFAULT, False),
+                (site.algorithm, True),
+            )
         )
         better = entered(stack, peers.BETTER, partial(peers.better_auth, postgres.database()))
         login, stocks, betters = meter.interleaved(
@@ -206,14 +274,17 @@ def on_postgres(effort: Effort, postgres: Postgres) -> Iterator[Row]:
         )
         yield compared("login, PostgreSQL", login, stocks)
         yield compared("login, PostgreSQL", login, betters, 1.1)
-        me, stocks = meter.interleaved(*(meter.side(s, loads.calls) for s in (site, equal)))
+        me, stocks, keeping = meter.interleaved(
+            *(meter.side(server, loads.calls) for server in (site, equal, kept))
+        )
         yield compared("`GET me/` by access token, PostgreSQL", me, stocks)
+        yield compared("`GET me/` by access token, PostgreSQL", me, keeping, 4)
         yield proxied(meter, site, database=", PostgreSQL")
         refresh, *others = meter.interleaved(
-            *(meter.side(server, loads.refreshes) for server in (site, equal, default))
+            *(meter.side(server, loads.refreshes) for server in (site, equal, default, kept))
         )
-        for other in others:
-            yield compared("refresh with rotation, PostgreSQL", refresh, other, 8)
+        for other, goal in zip(others, (8, 8, 6), strict=True):
+            yield compared("refresh with rotation, PostgreSQL", refresh, other, goal)
 
 
 def among_many(effort: Effort, postgres: Postgres) -> Iterator[Row]:

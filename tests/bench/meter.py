@@ -17,6 +17,8 @@ from tests.bench.servers import PASSWORD, Server
 from tests.support.processes import TICKS, cpu_seconds
 
 CONNECTIONS = 4
+# The rounds that do not count.
+WARMING = 3
 
 
 def number(value: float) -> str:
@@ -60,10 +62,12 @@ class Side:
 def interleaved(rounds: int, *sides: Side) -> list[Side]:
     """Measure all sides in turn, so that a disturbance of the machine affects each of them.
 
-    The first round warms them up and does not count.
+    The first rounds do not count: in them, caches fill and just-in-time compilers compile.
     """
-    all_rounds = [[side.measure() for side in sides if side.measure] for _ in range(rounds + 1)]
-    costs = zip(*all_rounds[1:], strict=True)
+    all_rounds = [
+        [side.measure() for side in sides if side.measure] for _ in range(WARMING + rounds)
+    ]
+    costs = zip(*all_rounds[WARMING:], strict=True)
     return [replace(side, costs=next(costs)) if side.measure else side for side in sides]
 
 
@@ -76,13 +80,15 @@ def ratios(one: Side, other: Side) -> tuple[float, ...]:
 class Effort:
     """The number of rounds, the seconds of each load in a round, and the sizes.
 
-    In a storm of sign-ins, a round has `stormy` calls. The large database has `people` and
+    In a storm of sign-ins, a round has `stormy` calls; `mixed` requests come before memory is
+    measured. The large database has `people` and
     `families` (API sessions), the small one has `few` people; both have `known` sessions in use.
     """
 
     rounds: int = 5
     seconds: float = 0.8
     stormy: int = 1_000
+    mixed: int = 20_000
     people: int = 100_000
     families: int = 500_000
     few: int = 1_000

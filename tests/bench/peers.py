@@ -21,6 +21,7 @@ from tests.support.process import Process, free_port, run, serving
 from tests.support.virtualenvs import environment
 
 STOCK, FLASK, OIDC, BETTER = "stock Django", "Flask-Security-Too", "oidc-provider", "better-auth"
+STOCK_KEPT = f"{STOCK} that keeps connections"
 YES = "an application that only says yes"
 YARDSTICKS = Path(__file__).parent / "yardsticks"
 # Enough for the loads: more threads do not make Django faster.
@@ -42,18 +43,20 @@ def granian(programs: Path, port: int, application: str, *options: str) -> list[
 
 
 @contextmanager
-def stock(algorithm: str, database: str = "") -> Iterator[Server]:
+def stock(algorithm: str, database: str = "", *, keeps: bool = False) -> Iterator[Server]:
     """Run Django with allauth, Django REST framework and simplejwt.
 
-    `database` is the URL of a PostgreSQL database; the default is SQLite.
+    `database` is the URL of a PostgreSQL database; the default is SQLite. `keeps` says whether
+    connections to it persist, which they do not by default.
     """
     programs = environment(YARDSTICKS / "requirements.txt")
     with TemporaryDirectory(prefix="authsite-bench-") as folder:
         data, port = Path(folder), free_port()
+        members = _members(database) | ({"CONN_MAX_AGE": None} if keeps else {})
         env = os.environ | {
             "DJANGO_SETTINGS_MODULE": "yardstick.settings",
             "PYTHONPATH": f"{YARDSTICKS}:{data}",
-            "STOCK": json.dumps({"algorithm": algorithm, "database": _members(database)}),
+            "STOCK": json.dumps({"algorithm": algorithm, "database": members}),
         }
         for program, *words in (
             ("django-admin", "startproject", "stock", data),
@@ -63,7 +66,8 @@ def stock(algorithm: str, database: str = "") -> Iterator[Server]:
             run(programs / program, *words, cwd=data, env=env, seconds=SETUP_SECONDS)
         command = granian(programs, port, "django.core.wsgi:get_wsgi_application", "--factory")
         with serving(command, data / "log", port, env=env, cwd=data) as process:
-            server = Server(STOCK, process, port, HEADERS, algorithm, key=f"Token {KEY}")
+            name = STOCK_KEPT if keeps else STOCK
+            server = Server(name, process, port, HEADERS, algorithm, key=f"Token {KEY}")
             assert algorithm_of(server.tokens()[0].access) == algorithm
             yield server
 

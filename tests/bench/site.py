@@ -41,15 +41,24 @@ def site_in(data: Path, database: str = "", **env: str) -> Site:
 
 @contextmanager
 def ours(
-    database: str = "", *, people: int = PEOPLE + 1, families: int = 0, known: int = 0, **env: str
+    database: str = "",
+    *,
+    people: int = PEOPLE + 1,
+    families: int = 0,
+    known: int = 0,
+    hears: bool = False,
+    **env: str,
 ) -> Iterator[Ours]:
-    """Run this site with its people and sessions (`families`), some of them with known tokens."""
+    """Run this site with its people and sessions (`families`), some of them with known tokens.
+
+    `hears`: whether the app has a back-channel logout URI.
+    """
     with TemporaryDirectory(prefix="authsite-bench-") as folder:
         data = Path(folder)
         site, to = site_in(data, database, **env), data / "known.json"
         site.make_database()
         asked = {"people": people, "families": families, "known": known, "password": PASSWORD}
-        grow = {"GROW": json.dumps(asked | {"few": PEOPLE + 1, "to": str(to)})}
+        grow = {"GROW": json.dumps(asked | {"few": PEOPLE + 1, "hears": hears, "to": str(to)})}
         shell = ("manage.py", "shell", "--no-imports", "-c", "import tests.bench.grow")
         grown = site._environment | grow
         run(sys.executable, *shell, seconds=GROW_SECONDS, cwd=ROOT, env=grown)
