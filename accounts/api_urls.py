@@ -25,6 +25,7 @@ from accounts.twofactor import api as twofactor
 EMAILED_CODES = [
     path("login/code/", tokens.LoginCodeView.as_view(), name="api-login-code"),
     path("login/code/confirm/", tokens.CodeSignInView.as_view(), name="api-login-code-confirm"),
+    path("session/code/", tokens.SessionCodeView.as_view(), name="api-browser-code"),
 ]
 urlpatterns: list[URLPattern] = [
     path("users/", signup.UsersView.as_view(), name="api-users"),
@@ -59,7 +60,6 @@ urlpatterns: list[URLPattern] = [
     path("token/revoke/", RevokeView.as_view(), name="api-token-revoke"),
     path("reauthenticate/", tokens.ReauthenticateView.as_view(), name="api-reauthenticate"),
     path("session/", tokens.SessionView.as_view(), name="api-browser-session"),
-    path("session/code/", tokens.SessionCodeView.as_view(), name="api-browser-code"),
     path("session/refresh/", tokens.SessionRefreshView.as_view(), name="api-browser-refresh"),
     path("password/change/", passwords.ChangeView.as_view(), name="api-password-change"),
     path("password/set/", passwords.SetView.as_view(), name="api-password-set"),

@@ -144,12 +144,16 @@ def _locked(directory: Directory, id: UUID) -> ManagedGroup:
 
 def _save(row: ManagedGroup, data: Resource, actor: Actor) -> None:
     """Store ``data``, and record for superusers that the group is new or has another name."""
-    name, external_id = data.get("displayName", ""), data.get("externalId", "")
+    # A proxy cuts spaces off a header, and some apps ignore case. So "Admins " must not pass for
+    # another group.
+    name, external_id = data.get("displayName", "").strip(), data.get("externalId", "")
     group, is_new = row.group, row.group.pk is None
     try:
         if len(external_id) > LONGEST_EXTERNAL_ID:
             raise ValidationError("The externalId is too long.")
         if is_new or name != group.name:
+            if Group.objects.filter(name__iexact=name).exclude(pk=group.pk).exists():
+                raise ScimError("uniqueness", "A group has this name.", 409)
             group.name = name
             group.full_clean(validate_unique=False)
             group.save()

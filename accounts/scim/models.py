@@ -16,6 +16,7 @@ from accounts.users.models import User
 LONGEST_NAME = 30
 # RFC 7643 does not limit these two. A user principal name of Entra ID has up to 113 characters.
 LONGEST_USER_NAME = LONGEST_EXTERNAL_ID = 254
+LONGEST_KEY = 3 * LONGEST_USER_NAME
 
 
 class Directory(models.Model):
@@ -77,7 +78,7 @@ class ManagedUser(models.Model):
         Directory, on_delete=models.PROTECT, related_name="people", db_index=False
     )
     user_name = models.CharField(max_length=LONGEST_USER_NAME)
-    user_name_key = models.CharField(max_length=3 * LONGEST_USER_NAME)
+    user_name_key = models.CharField(max_length=LONGEST_KEY)
     external_id = models.CharField(max_length=LONGEST_EXTERNAL_ID, blank=True, default="")
     is_switched_off = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=clock.now)

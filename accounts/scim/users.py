@@ -39,6 +39,7 @@ from accounts.profile import services as profiles
 from accounts.profile.api import ProfileSerializer
 from accounts.scim.models import (
     LONGEST_EXTERNAL_ID,
+    LONGEST_KEY,
     LONGEST_USER_NAME,
     Directory,
     ManagedUser,
@@ -183,9 +184,10 @@ def wanted(given: Any) -> Wanted:
     name, display = data.get("name", {}), data.get("displayName", "")
     profile = {field: name.get(key, "") for key, field in _PROFILE.items()}
     try:
-        for text, longest in ((user_name, LONGEST_USER_NAME), (external_id, LONGEST_EXTERNAL_ID)):
-            if len(text) > longest:
-                raise ValidationError("A userName or externalId is too long.")
+        # Some characters become 18 in the canonical form.
+        is_long = len(user_name) > LONGEST_USER_NAME or len(fold(user_name)) > LONGEST_KEY
+        if is_long or len(external_id) > LONGEST_EXTERNAL_ID:
+            raise ValidationError("A userName or externalId is too long.")
         checked = valid(ProfileSerializer(data={"display_name": display, **profile}))
         email = emails.clean(email) if email else ""
     except (ValidationError, DRFValidationError) as error:
@@ -220,7 +222,8 @@ def create(directory: Directory, given: Any, actor: Actor) -> ManagedUser:
     new = wanted(given)
     if not new.email:
         # Okta and Entra ID have email addresses as usernames.
-        new = replace(new, email=wanted({**given, "emails": {"value": new.user_name}}).email)
+        by_name = {"userName": new.user_name, "emails": {"value": new.user_name}}
+        new = replace(new, email=wanted(by_name).email)
     with unique(), mass_mail(directory.pk):
         user = users.create_user(_take_username(new), make_password(None))
         User.objects.filter(pk=user.pk).update(**new.profile)
@@ -390,19 +393,26 @@ def invitation(row: ManagedUser) -> Message:
         "email": row.user.email,
         "site": settings.AUTHSITE.site_name,
     }
+    # Under ``STRICT``, no emailed code signs in, and its page does not exist.
+    if settings.AUTHSITE.is_strict:
+        page, label = "account_reset_password", gettext("Set a password")
+        first = gettext("To set a password, enter this email address. We’ll email you a link.")
+    else:
+        page, label = "login_code", gettext("Sign in")
+        first = gettext("To sign in, enter this email address. We’ll email you a code.")
     return Message(
         to=row.user.email,
         subject=gettext("Your account at %(site)s") % about,
         paragraphs=[
             gettext("%(directory)s has created an account at %(site)s for you.") % about,
-            gettext("To sign in, enter this email address. We’ll email you a code."),
+            first,
         ],
         facts=[
             (gettext("Username"), row.user.username),
             (gettext("Your address"), row.user.email),
         ],
-        action_label=gettext("Sign in"),
-        action_url=absolute("login_code"),
+        action_label=label,
+        action_url=absolute(page),
         closing=[
             gettext("Not expecting this? Then you don’t need to do anything."),
         ],

@@ -24,7 +24,8 @@ def test_emailed_codes_neither_sign_in_nor_are_they_offered(site):
 
     assert (page.status, "Email me a code" in page.text) == (200, False)
     assert client.get("/accounts/login/code/").status == 404
-    assert client.request("POST", "/api/v1/login/code/").status == 404
+    for path in ("login/code/", "login/code/confirm/", "session/code/"):
+        assert client.request("POST", f"/api/v1/{path}").status == 404
     assert call("config/", client=client)["factors"] == ["passkey", "totp", "recovery_code"]
 
 

@@ -186,13 +186,14 @@ def test_reserved_names_and_look_alikes_become_other_usernames_or_are_refused(ok
 
 def test_a_group_with_rights_is_never_reached_not_even_by_its_name(okta):
     managers = Group.objects.get(name="Manager")
-    for name in ("Manager", "manager"):
+    id = okta.call("POST", "Groups", {"displayName": "Wiki"})["id"]
+    # A proxy cuts off the spaces of a header, and some apps ignore case.
+    for name in ("Manager", "manager", "Manager ", "\u3000Manager"):
         taken = okta.call("POST", "Groups", {"displayName": name})
-        assert taken.status == (409 if name == "Manager" else 201)
-    id = okta.get('Groups?filter=displayName eq "manager"')["Resources"][0]["id"]
-    rename = {"op": "replace", "path": "displayName", "value": "Manager"}
-    assert okta.patch(f"Groups/{id}", rename).status == 409
-    mine = Group.objects.get(name="manager")
+        rename = {"op": "replace", "path": "displayName", "value": name}
+        assert (taken.status, taken.kind) == (409, "uniqueness"), name
+        assert okta.patch(f"Groups/{id}", rename).status == 409, name
+    mine = Group.objects.get(name="Wiki")
     mine.permissions.set(managers.permissions.all())
 
     member = {"op": "add", "path": "members", "value": [{"value": okta.add("alice")}]}
@@ -289,6 +290,14 @@ def test_no_filter_path_value_or_body_causes_a_server_error(okta):
         whole = {rng.choice(PATHS): rng.choice(VALUES) for _ in range(3)}
         assert okta.call("PUT", path, whole).status in (200, 400, 409), whole
     assert json.dumps(okta.get(items[0]).body)
+
+
+def test_nobody_is_created_without_an_address_or_with_a_name_that_no_column_holds(okta):
+    body = {"userName": "alice@example.org", "emails": [], "Emails": []}
+    assert okta.call("POST", "Users", body)["emails"][0]["value"] == "alice@example.org"
+    # PostgreSQL stores no text that is longer than its column.
+    long = okta.call("POST", "Users", person("\ufdfa" * 254, emails=[{"value": "b@example.org"}]))
+    assert (long.status, long.kind) == (400, "invalidValue")
 
 
 def test_an_event_names_the_directory_and_never_a_member_of_staff(okta):

@@ -21,9 +21,10 @@ from accounts.users import services as users
 from accounts.users.models import User
 from tests.support.administration import act, desk
 from tests.support.api import call, get_tokens
+from tests.support.disputes import RESET
 from tests.support.oauth_client import is_live, new_app
 from tests.support.scim import CORE, Scim, person
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import CODE, is_signed_in, outbox
 
 pytestmark = pytest.mark.django_db
@@ -57,6 +58,16 @@ def test_a_new_person_signs_in_by_the_mailbox_which_confirms_the_address(okta):
     assert claims_of(alice, {"email"})["email_verified"] is True
     assert Activity.objects.get(kind="imported").directory == "Okta"
     assert "By Okta" in browser.get("/accounts/activity/").text
+
+
+def test_a_new_person_of_a_strict_site_sets_a_password_because_no_code_signs_in(okta, settings):
+    set_up(settings, strict="on")
+    okta.add("alice@example.org")
+
+    (mail,) = outbox()
+    assert mail.action_url.endswith(RESET)
+    Client().post(RESET, {"login": "alice@example.org"})
+    assert outbox()[-1].action_label == "Set a new password"
 
 
 def test_a_person_reads_as_written(okta):
