@@ -206,7 +206,7 @@ def require_reauthentication(session: LoginSession, actor: Actor) -> None:
             record(session.user, events.BROWSER_CHANGED, actor)
 
 
-@transaction.atomic(savepoint=False)
+@transaction.atomic
 def revoke(
     session: LoginSession,
     *,

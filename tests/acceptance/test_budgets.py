@@ -103,7 +103,7 @@ def test_pages_stay_cheap_with_a_long_history_and_many_sessions(
         assert len(statements) < 25, page
     clock.advance(minutes=6)  # before, the home page finds out whether to offer a passkey
     client.get("/")  # writes when the session was last used
-    for page, queries in (("/help/", 2), ("/", 9)):
+    for page, queries in (("/help/", 2), ("/", 8)):
         with django_assert_num_queries(queries):
             client.get(page)
 

@@ -454,7 +454,7 @@ def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code():
     tables = {model.__name__ for site in admin.sites.all_sites for model in site._registry}
     assert tables == {
         *("User", "Group", "Invitation", "DailyCount"),
-        *("Client", "RegistrationToken", "Endpoint"),
+        *("Client", "RegistrationToken", "Endpoint", "Directory"),
     }
     alice, seed = with_factor()
     codes = new_recovery_codes(alice)

@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 from accounts.apikeys.authentication import KeyAuthentication
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
+from accounts.scim.views import DirectoryAuthentication, IsDirectory
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.signin.policy import AccountInactive
@@ -180,7 +181,10 @@ OWNERS = {
         "families.rotate families.repeat AccessToken.issue"
     ),
     "tokens/authentication.py": "services.authenticate_by_password",
-    "tokens/access.py oauth/id_tokens.py oauth/logout.py webhooks/services.py": "keyring.signer",
+    (
+        "tokens/access.py tokens/signatures.py oauth/id_tokens.py oauth/logout.py "
+        "webhooks/services.py"
+    ): "keyring.signer",
     "tokens/signatures.py": "key.key.sign _algorithms[key.algorithm].sign",
 }
 
@@ -238,6 +242,9 @@ def test_every_endpoint_is_public_or_uses_the_sites_own_authentication_and_scope
         elif view.permission_classes == (HasOwnSession,):
             # A narrow token may reauthenticate, so that it can do what it was issued for.
             assert route == "api/v1/reauthenticate/"
+        elif route.startswith("scim/v2/"):
+            assert view.authentication_classes == (DirectoryAuthentication,), route
+            assert view.permission_classes == (IsDirectory,), route
         else:
             assert view.authentication_classes == [KeyAuthentication, Authentication], route
             assert all(issubclass(known, InScope) for known in view.permission_classes), route
