@@ -354,6 +354,8 @@ def _replace_email(user: User, email: str, actor: Actor) -> None:
     own = user.emails.filter(key=emails.key(email)).first()
     if own is None:
         users.confirm_email(user, email)
+        # It is unproven even if a limit prevents the email below.
+        user.emails.filter(key=emails.key(email)).update(vouched_at=clock.now())
     # The first address is the primary one already.
     if (row := own or user.emails.get(key=emails.key(email))).email != user.email:
         emails_services.replace_primary(user, row, actor)

@@ -14,8 +14,10 @@ from accounts.common.key_text import SCIM_TOKEN
 from accounts.scim import services, views
 from accounts.scim.models import Directory
 from accounts.throttle.limits import STAFF
-from accounts.throttle.services import hit
+from accounts.throttle.services import hit, of_person
+from accounts.users.emails import key
 from accounts.users.models import EmailAddress, User
+from accounts.users.services import is_email_verified
 from tests.support.administration import desk
 from tests.support.api import call, get_tokens
 from tests.support.api_keys import key_of
@@ -158,6 +160,17 @@ def test_a_mailbox_that_has_refused_the_account_is_not_asked_again(okta):
     assert (again.status, again["active"]) == (200, False)
     assert "emails" not in again.body
     assert not any(mail.to == "alice@example.com" for mail in outbox()[count:])
+
+
+def test_an_address_is_unproven_even_if_its_mailbox_gets_no_more_emails(okta):
+    id, address = okta.add("alice"), "carol@example.com"
+    while hit(silent=of_person(id, key(address))[1:]):
+        pass
+
+    okta.set(id, emails=[{"value": address}])
+
+    assert User.objects.get(pk=id).email == address
+    assert not is_email_verified(User.objects.get(pk=id))
 
 
 def test_nobody_gets_more_than_an_account_by_what_a_directory_sends(okta):
