@@ -546,13 +546,20 @@ class Apple(OpenID):
     def fetch_profile(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
         """Return the profile, with the name that Apple sends only after the first consent."""
         profile = super().fetch_profile(attempt, answer)
-        name = json.loads(answer.get("user") or "{}").get("name", {})
-        full = " ".join(text_of(name.get(part)) for part in ("firstName", "lastName"))
-        return replace(profile, name=text_of(full))
+        return replace(profile, name=_name_in(answer.get("user", "")))
 
     def is_verified(self, facts: dict[str, Any]) -> bool:
         # Documented as a boolean or a string.
         return facts.get("email_verified") in (True, "true")
+
+
+def _name_in(user: str) -> str:
+    """Return the name in the member ``user`` of Apple's answer, which nobody has signed."""
+    try:
+        name = json.loads(user)["name"]
+        return text_of(" ".join(text_of(name.get(part)) for part in ("firstName", "lastName")))
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        return ""
 
 
 # By the keys of ``accounts.common.issuers``. All other providers are OpenID Providers.
