@@ -19,7 +19,7 @@ from accounts.users.rights import role_of
 # What staff do in each area, by its model, in the order of the pages.
 AREAS: dict[str, str | Promise] = {
     "accounts.User": _("Find people, see why they can’t sign in, and help them."),
-    "accounts.Invitation": _("Invite people, and see who hasn’t come yet."),
+    "accounts.Invitation": _("Invite people, and see who hasn’t accepted yet."),
     "auth.Group": _("What members of staff may do, and groups that apps see."),
     "oauth.Client": _("Apps to which people sign in with their accounts here."),
     "oauth.RegistrationToken": _("Tokens with which apps register themselves."),

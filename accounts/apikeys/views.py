@@ -76,7 +76,7 @@ class NewKeyForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
         if not any(data.get(area) for area in AREAS) and not self.errors:
-            self.add_error(AREAS[0], _("Let the key view something, here or below."))
+            self.add_error(AREAS[0], _("Choose at least one right, here or below."))
         return data
 
     @property

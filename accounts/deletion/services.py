@@ -35,7 +35,7 @@ class LastSuperuser(PublicError):
 
     code = "last_superuser"
     status = 403
-    message = _("This is the last superuser. Make another user a superuser first.")
+    message = _("This is the last superuser. Make somebody else a superuser first.")
 
 
 def effects_on(user: User) -> dict[str, Any]:

@@ -130,8 +130,8 @@ def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpRespons
     # commit: otherwise two browsers that sign each other out would wait for each other's rows.
     renew_key(request)
     sentence = ngettext(
-        "You’re signed out in %(count)d other place. Sign in again there to use it.",
-        "You’re signed out in %(count)d other places. Sign in again there to use them.",
+        "You’re signed out on %(count)d other device. Sign in again there to use it.",
+        "You’re signed out on %(count)d other devices. Sign in again there to use them.",
         count,
     )
     nothing = _("You weren’t signed in anywhere else.")

@@ -254,7 +254,7 @@ def test_a_session_in_another_browser_reaches_nothing_before_reauthentication():
     assert sign_in_twice(owner, carol).url == "/"
     signed_in(carol)
     owner.post(SESSIONS, {"others": "1"})
-    message, other = b"signed out in 1 other place", signed_in(carol)
+    message, other = b"signed out on 1 other device", signed_in(carol)
     thief = copy_of(owner, browser(CURL))
     everything = {"others": "1", "password": WRONG, "is_active": "on", "is_staff": "on"}
 
