@@ -80,8 +80,8 @@ ENDPOINTS = (
     *("/.well-known/openid-configuration", "/.well-known/oauth-"),
 )
 API, FORWARD, SCIM = "/api/", "/auth/forward", "/scim/"
-# The clients of these paths are programs: API calls, those endpoints, proxies, directories, health
-# checks and metrics.
+# The clients of these paths are programs: of the API and OAuth, proxies, directories, health checks
+# and metrics.
 MACHINES = (API, *ENDPOINTS, FORWARD, SCIM, "/health/", "/metrics")
 # The key in ``request.META`` of a database error that occurred before Django got the request. The
 # middleware raises it, so that the client need not wait for the same error again.

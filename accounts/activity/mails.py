@@ -89,7 +89,7 @@ def _named(row: Activity, email: str) -> str:
     must not learn the new address.
     """
     is_foreign = "@" in row.detail and row.detail != email
-    # The device and the provider are in rows of their own, and a number needs a text of its own.
+    # The email has a row for the device and for the provider, and a sentence for each number.
     untold = (events.BROWSER_TRUSTED, *events.SIGN_INS)
     is_shown = row.event not in untold and not row.detail.isdigit()
     return row.detail if email and is_shown and not is_foreign else ""

@@ -89,7 +89,7 @@ class Plot:
 
     @property
     def width(self) -> int:
-        """The width of the drawing, in its own units. Few columns do not fill it."""
+        """The width of the chart, in its own units. With few columns, a part stays empty."""
         return PITCH * max(len(self.columns), LEAST_COLUMNS)
 
     @property

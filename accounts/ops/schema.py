@@ -1,4 +1,4 @@
-"""The error codes of the API, and what examples of calls are made of, for the OpenAPI description.
+"""The error codes and example values of the API, for the OpenAPI description.
 
 A test sends the example requests.
 """

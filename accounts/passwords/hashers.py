@@ -51,8 +51,8 @@ MOST_KEPT = 64 << 20
 
 V3 = "x86-64-v3"
 PUBLISHED = "published"
-# As Linux names what distinguishes x86-64-v3 (System V ABI, AMD64 supplement, table 3.1). No system
-# offers AVX2 without AVX and XSAVE.
+# The features of x86-64-v3 (System V ABI, AMD64 supplement, table 3.1), by their names in Linux. No
+# system offers AVX2 without AVX and XSAVE.
 V3_FLAGS = {"abm", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}
 
 
@@ -76,7 +76,7 @@ def load_argon2(folder: Path, cpuinfo: Path) -> str:
 
 
 def _flags(cpuinfo: Path) -> set[str]:
-    """Return what the first processor supports. Only Linux and x86 say it in this form."""
+    """Return the features of the first processor; nothing unless it is an x86 with Linux."""
     with suppress(OSError), cpuinfo.open() as lines:
         return set(next((line for line in lines if line.startswith("flags")), "").split())
     return set()

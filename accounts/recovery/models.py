@@ -52,7 +52,7 @@ class Recovery(models.Model):
 
     @classmethod
     def since(cls) -> datetime:
-        """Return the time after which the wait of a current request has begun."""
+        """Return the earliest time at which the wait of a current request can have begun."""
         return clock.now() - cls.wait() - OPEN
 
     @classmethod

@@ -180,7 +180,7 @@ def is_offered(user: User) -> bool:
 
 
 def find_current(user: User) -> Recovery | None:
-    """Return the row with the current request of ``user``, or None, whatever it showed."""
+    """Return the row of the current request of ``user``, or None; see also :func:`running`."""
     return _CURRENT.first(user=user.pk, since=Recovery.since())
 
 

@@ -1,7 +1,7 @@
 """The groups of a directory, which decides who of its people is in them.
 
-A directory sees and changes only groups that it has created or that a superuser has given to it,
-and that give no rights here. Members whom it does not manage stay, and it does not see them.
+A directory sees and changes only groups that it has created, and that give no rights here. Members
+whom it does not manage stay, and it does not see them.
 """
 
 from collections.abc import Callable, Mapping
@@ -167,10 +167,10 @@ def _save(row: ManagedGroup, data: Resource, actor: Actor) -> None:
 
 
 def _set_members(row: ManagedGroup, ids: set[str], actor: Actor) -> None:
-    """Let those people of the directory be in the group who have these ``ids``.
+    """Replace those members whom the directory manages by the people with these ``ids``.
 
-    Their sessions stay, because the group gives no rights here. What apps may do with a group is
-    asked whenever they get a token.
+    Their sessions stay, because the group gives no rights here. Apps that need the group check it
+    whenever they get a token.
 
     Raises:
         ScimError: the directory sees no person with one of the ids.

@@ -23,7 +23,8 @@ class Directory(models.Model):
     """Another system that manages people here by SCIM. It belongs to the site, not to a person.
 
     ``token_id``, ``digest``: the public id of its token, and the digest of the text of the token.
-    ``former_id``, ``former_digest``: those of the token before, which works until ``former_until``.
+    ``former_id``, ``former_digest``: the same of the former token, which works until
+        ``former_until``.
     ``made_by``: the id of the member of staff who has made the present token, if any.
     """
 
@@ -106,7 +107,8 @@ class ManagedUser(models.Model):
 class ManagedGroup(models.Model):
     """A group whose members a directory decides, as far as it manages them.
 
-    ``id``: the id for the directory. That of the group may be used again on some databases.
+    ``id``: the id that the directory reads. It is not the primary key of the group, which some
+        databases give to another group after the group is deleted.
     """
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)

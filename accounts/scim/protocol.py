@@ -18,7 +18,7 @@ from accounts.common.text import refuse_invisible
 CORE = "urn:ietf:params:scim:schemas:core:2.0:"
 MEDIA_TYPE = "application/scim+json"
 MESSAGES = "urn:ietf:params:scim:api:messages:2.0:"
-# What nobody can write (RFC 7643 section 3.1); ``groups`` are changed at the groups.
+# The attributes that no client can write (RFC 7643 section 3.1). Members are changed at the groups.
 READ_ONLY = frozenset({"id", "meta", "groups"})
 MOST_OPERATIONS, LONGEST_PATH = 100, 1000
 UNSUPPORTED = "A filter can only be about %s."
@@ -78,10 +78,10 @@ def path_of(text: str, schema: Schema, kind: str = "invalidPath") -> Path:
 
 
 def conditions_in(text: str, kind: str = "invalidFilter") -> dict[str, Any]:
-    """Return the values of the conditions of a filter by their paths, as written but in lowercase.
+    """Return the values that a filter requires, by their paths in lowercase.
 
     Raises:
-        ScimError: the filter has something else than ``eq``, joined by ``and``.
+        ScimError: the filter has other operators than ``eq`` and ``and``, or a path twice.
     """
     found: dict[str, Any] = {}
     text, at = text.strip(), 0
@@ -114,7 +114,7 @@ def _visible(text: str, kind: str) -> str:
 def canonical(given: Any, schema: Schema) -> Resource:
     """Return the attributes of ``given`` that ``schema`` has, in its spelling.
 
-    Others are ignored, and so are ``null`` and what nobody can write (RFC 7644 section 3.3).
+    Other attributes, read-only ones and ``null`` are ignored (RFC 7644 section 3.3).
 
     Raises:
         ScimError: ``given`` or a value has another type than ``schema`` says.
@@ -155,7 +155,7 @@ def patched(resource: Resource, body: Any, schema: Schema) -> Resource:
     """Return ``resource`` after the operations in the ``body`` of a PATCH (RFC 7644 section 3.5.2).
 
     Raises:
-        ScimError: an operation is malformed, or concerns what does not exist or nobody can write.
+        ScimError: an operation is malformed, has no target, or changes a read-only attribute.
     """
     sent = {key.lower(): value for key, value in body.items()} if isinstance(body, dict) else {}
     operations = sent.get("operations")
@@ -183,7 +183,7 @@ def _steps(operation: Any, schema: Schema) -> Iterable[tuple[str, Path, Any]]:
         raise ScimError("noTarget", "Removing needs a path.")
     if not isinstance(value, dict):
         raise ScimError("invalidValue", "Without a path, the value is a JSON object.")
-    # Not even a name that is unknown can be read as a path if it is the URN of an extension.
+    # The URN of an extension is no path. Extensions are ignored, like unknown attributes.
     named = ((key, value[key]) for key in value if not key.lower().startswith("urn:"))
     return [(op, path_of(key, _with_read_only(schema)), item) for key, item in named]
 
@@ -220,7 +220,7 @@ def _set(target: Resource, op: str, name: str, value: Any, schema: Schema) -> No
 
 
 def _apply_to_list(result: Resource, op: str, path: Path, value: Any, item: Schema) -> None:
-    """Change a list of objects, of which the key is ``value``."""
+    """Change a list of objects, each of which has its own ``value``."""
     rows: list[Resource] = result.setdefault(path.name, [])
     if not path.conditions:
         given = [] if value is None else _typed(path.name, _rows_in(value, path.sub), [item])
@@ -267,7 +267,7 @@ def _equals(row: Resource, name: str, value: Any) -> bool:
 def chosen(resource: Resource, params: Mapping[str, str]) -> Resource:
     """Return the part of ``resource`` that the client asks for (RFC 7644 section 3.9).
 
-    Of ``attributes`` and ``excludedAttributes``, the parts of complex attributes name the whole.
+    A sub-attribute in ``attributes`` or ``excludedAttributes`` stands for its whole attribute.
     """
     wanted, unwanted = (_names(params.get(key, "")) for key in ("attributes", "excludedAttributes"))
     always = {"schemas", "id"}

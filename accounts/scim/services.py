@@ -19,7 +19,7 @@ from accounts.common.key_text import SCIM_TOKEN, NewKey
 from accounts.common.pages import absolute
 from accounts.scim.models import Directory
 
-# How long the former token works, too.
+# How long the former token stays valid.
 OVERLAP = timedelta(days=7)
 # The use of a token is recorded at most this often, so that not every request writes.
 NOTE_EVERY = timedelta(minutes=5)
@@ -122,5 +122,5 @@ def note_use(directory: Directory) -> None:
 
 
 def _tell(event: Event, directory: Directory, actor: Actor) -> None:
-    """Record ``event`` in the histories of its maker, of ``actor`` and of every superuser."""
+    """Record ``event`` for the maker of the token, for ``actor`` and for every superuser."""
     record_for_superusers(event, actor, directory.name, also=(directory.made_by, actor.id))

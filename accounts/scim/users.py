@@ -60,7 +60,7 @@ SCHEMA = {
     "emails": [_EMAIL],
     "active": bool,
 }
-# The parts of a profile, by the attribute of SCIM that decides them.
+# The fields of a profile, by their SCIM attributes.
 _PROFILE = {"givenName": "given_name", "familyName": "family_name"}
 _TAKEN = "Another account has this userName, email address or externalId."
 _ADDRESS = ("emails", "emails.value", 'emails[type eq "work"].value')
@@ -89,7 +89,7 @@ class Wanted:
 
 
 def id_of(text: str) -> UUID:
-    """Return ``text`` as the id of a person; an id that nobody has if it is none."""
+    """Return the id ``text``; if it is not a UUID, return an id that nobody has."""
     try:
         return UUID(text)
     except ValueError:
@@ -172,7 +172,7 @@ def resource(row: ManagedUser) -> Resource:
 
 
 def wanted(given: Any) -> Wanted:
-    """Return what ``given``, a resource that a directory has sent, wants.
+    """Return what the directory wants that has sent the resource ``given``.
 
     Raises:
         ScimError: a value is missing, or is not allowed.
@@ -212,12 +212,12 @@ def _sentence(error: Exception) -> str:
 def create(directory: Directory, given: Any, actor: Actor) -> ManagedUser:
     """Create an account without a password, and email the person how to sign in.
 
-    Whoever reads the mailbox can sign in by an emailed code. Until then, apps do not take the
-    email address for verified.
+    Whoever reads the mailbox can sign in by an emailed code. Until then, ``email_verified`` is
+    false for apps.
 
     Raises:
-        ScimError: see :func:`wanted`, and with 409 if somebody has the username, one that looks the
-            same, the email address or the ``externalId``.
+        ScimError: see :func:`wanted`; or with 409 if the username, a look-alike of it, the email
+            address or the ``externalId`` is taken.
     """
     new = wanted(given)
     if not new.email:
@@ -296,10 +296,10 @@ def delete(
 
 @contextmanager
 def unique() -> Iterator[None]:
-    """Run a transaction in which a name, address or id that is taken is an error of SCIM.
+    """Run a transaction. If a name, email address or id is taken, raise an error of SCIM.
 
     Raises:
-        ScimError: something is taken.
+        ScimError: one of these is taken.
     """
     try:
         with transaction.atomic():
@@ -331,7 +331,7 @@ def _store(row: ManagedUser, new: Wanted) -> None:
 
 
 def _rename(user: User, name: str, actor: Actor) -> None:
-    """Rename ``user`` if ``name``, which is empty if it is not allowed, differs."""
+    """Rename ``user`` if ``name`` differs. An empty ``name`` changes nothing."""
     if name and name != user.username:
         renamed = users.rename(user, name, lock=users.lock_row_as_is)
         record(renamed, events.RENAMED, actor, detail=f"{user.username}{RENAMED_TO}{name}")
@@ -340,8 +340,8 @@ def _rename(user: User, name: str, actor: Actor) -> None:
 def _replace_email(user: User, email: str, actor: Actor) -> None:
     """Make ``email`` the only address that the directory has given.
 
-    The former one gets a notice, and still proves ownership for a while. The mailbox of a new one
-    is asked (:func:`emails_services.vouch`), but not again if it has refused the account before.
+    The former one gets a notice, and still proves ownership for a while. A new one gets a link to
+    refuse the account (:func:`emails_services.vouch`). If it has done so before, nothing changes.
 
     Raises:
         EmailTaken: another account has the address.

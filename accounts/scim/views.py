@@ -39,9 +39,9 @@ from accounts.throttle.services import around, hit
 from accounts.tokens.errors import InvalidToken
 
 DEFAULT_RESULTS = 100
-# How many times as many requests a directory sends as a member of staff acts: 100,000 in an hour.
+# A directory has this many times the limit for acts of staff: 100,000 requests an hour.
 OF_DIRECTORIES = 280
-# What the errors of the site are in SCIM.
+# The ``scimType`` of errors of the site, by their codes.
 _KINDS = {"parse_error": "invalidSyntax", "invalid": "invalidValue"}
 _NUMBER = re.compile("-?[0-9]{1,9}", re.ASCII)
 
@@ -126,7 +126,7 @@ class ScimView(APIView):
         return handler
 
     def listed(self, rows: Sequence[Resource], total: int, first: int = 1) -> Response:
-        """Return a list, of which ``rows`` are those from the ``first`` on."""
+        """Return a list response with the page ``rows``, whose first index is ``first``."""
         body = {
             "schemas": [f"{MESSAGES}ListResponse"],
             "totalResults": total,
@@ -140,7 +140,7 @@ class ScimView(APIView):
         """Return the parsed body.
 
         Raises:
-            ParseError: there is none.
+            ParseError: there is no body.
         """
         if not self.request.data:
             raise ParseError
@@ -148,7 +148,7 @@ class ScimView(APIView):
 
 
 class ResourcesView(ScimView):
-    """What users and groups share. ``module``: their services."""
+    """Base class of the views of users and groups. ``module``: the services for them."""
 
     module: Any
 
@@ -172,7 +172,7 @@ class ResourcesView(ScimView):
         """Require that ``resource`` is what the client has read, if the request has ``If-Match``.
 
         Raises:
-            PreconditionFailed: it is not.
+            PreconditionFailed: it has changed since.
         """
         conditions.check(self.request, resource)
 
@@ -181,7 +181,7 @@ class ListView(ResourcesView):
     """List or create users or groups."""
 
     def get(self, request: Request) -> Response:
-        """Return some of the resources that meet the filter (RFC 7644 section 3.4.2)."""
+        """Return a page of the resources that meet the filter (RFC 7644 section 3.4.2)."""
         params = request.query_params
         first = max(1, _number(params, "startIndex", 1))
         most = min(max(0, _number(params, "count", DEFAULT_RESULTS)), discovery.MOST_RESULTS)

@@ -316,7 +316,7 @@ def _revoke(sessions: QuerySet[LoginSession], reason: str, *, at_once: bool = Fa
         count = live.update(**changes)
     else:
         count = change_in_portions(live, lambda some: some.update(**changes))
-    # Nothing else ends then. Acts on many people concern mostly people who are signed in nowhere.
+    # Without a session, there is nothing else to end. Most people in bulk acts have no session.
     if not count:
         return 0
     sessions_ended.send(LoginSession, rows=sessions, at=now, reason=reason)

@@ -204,12 +204,12 @@ def read_secret(reference: str) -> str:
 
 
 def written_digest(id: str, digest: str) -> str:
-    """Return the digest of a secret as a file writes it."""
+    """Return how a settings file refers to a secret by its id and digest."""
     return f"sha256:{id}:{digest}"
 
 
 def new_key(digest: str) -> NewKey:
-    """Return the key without its text of which ``digest`` is the :func:`written_digest`."""
+    """Return the key with this :func:`written_digest`. Its text is unknown."""
     _form, id, value = digest.split(":")
     return NewKey("", id, value)
 

@@ -284,7 +284,7 @@ class SecretForm(forms.ModelForm):  # type: ignore[type-arg]  # as above
 
 
 class SecretAdmin(ListAdmin):
-    """The admin of what has a secret, which staff make and see once.
+    """The admin of rows with a secret, which is shown once.
 
     Rows are disabled, not deleted. Their attribute ``new_secret`` holds the secret of a new row.
 
@@ -366,7 +366,7 @@ class SecretAdmin(ListAdmin):
         request: HttpRequest,
         id: object,
     ) -> HttpResponse:
-        """Do ``act``; then, or if the reason is missing, show the page of the row."""
+        """Run ``act`` unless the reason is missing; then show the page of the row."""
         row, form = self.find(request, id), ReasonForm(request.POST)
         if not form.is_valid():
             messages.error(request, str(form.errors["reason"][0]))

@@ -463,7 +463,7 @@ class Google(OpenID):
         return super().is_verified(facts) and (is_googles or isinstance(facts.get("hd"), str))
 
 
-# The tenant of all personal accounts, and what the metadata names for several tenants.
+# The tenant of all personal accounts, and the placeholder in the metadata for several tenants.
 CONSUMERS, ANY_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad", "{tenantid}"
 TENANTS = {"common": ANY_TENANT, "organizations": ANY_TENANT, "consumers": CONSUMERS}
 
@@ -501,7 +501,7 @@ class Microsoft(OpenID):
         for issuer in (self.named, self.adapter.found.issuer_of(key_id)):
             if issuer.replace(ANY_TENANT, tenant) != claims["iss"]:
                 raise Failed("issuer of the tenant")
-        # Other than the issuer, the subject is unique only within the tenant.
+        # All tenants are stored under one issuer, but a subject is unique only within its tenant.
         return claims | {"sub": f"{tenant}:{subject_of(claims['sub'])}"}
 
     def _more(self, token: dict[str, Any], access_token: str) -> dict[str, Any]:

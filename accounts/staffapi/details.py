@@ -177,9 +177,9 @@ class AccountActivityView(generics.ListAPIView[Activity]):
         return super().get(request, *args, **kwargs)
 
 
-# A transaction that has taken an id may commit after one that has taken a later id, and whoever has
-# read the later one would never see the earlier one. So an event is listed when it is so much older
-# than every transaction that may still store events. This covers clocks that differ, too.
+# A transaction may commit after another one that has taken a later id. A client that has read the
+# later id would miss the earlier one. So an event is listed when it is older, by this time, than
+# every transaction that may still store events. The time also covers clocks that differ.
 SETTLED = timedelta(minutes=1)
 # On SQLite, no transaction takes an id while another one that has taken one is running.
 OLDEST = """
@@ -190,7 +190,7 @@ _TOLD = [event.name for event in events.EVENTS.values() if event.type]
 
 
 def settled(after: int, most: int) -> list[Activity]:
-    """Return the first ``most`` events of which other systems hear with ids above ``after``."""
+    """Return the first ``most`` events for other systems whose ids are above ``after``."""
     # Before the rows: otherwise a transaction could commit between the two statements.
     until = min(clock.now(), _oldest_write() or clock.now()) - SETTLED
     later = Activity.objects.filter(pk__gt=after)
@@ -252,7 +252,7 @@ class EventsView(views.APIView):
     def get(self, request: Request) -> Response:
         """List events of all users, oldest first, a minute after they happened or a little later.
 
-        They are those of webhooks. To go on later, send the id of the last one as `after`.
+        Webhooks send the same events. To read on, send the id of the last event as `after`.
         """
         after = valid(_AfterSerializer(data=request.query_params.dict()))["after"]
         if not actor_of(request._request).key:

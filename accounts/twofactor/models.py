@@ -91,8 +91,8 @@ def totp_of(seed: str) -> TOTP:
 class Factor(Device):
     """A second factor.
 
-    ``changes`` are the fields that :meth:`consume` sets. The first one is another after each use
-    that must not be repeated.
+    ``changes``: the fields that :meth:`consume` sets. A use that must not be repeated changes the
+    first one.
     """
 
     made_at = models.DateTimeField(default=clock.now)
@@ -122,7 +122,7 @@ class Factor(Device):
     def store_use(self, former: Any) -> bool:
         """Store what :meth:`consume` has set; return False if another request has used the row.
 
-        ``former``: the value of the first field of ``changes`` before.
+        ``former``: the former value of the first field of ``changes``.
         """
         rows = type(self)._default_manager.filter(pk=self.pk, **{self.changes[0]: former})
         return rows.update(**{name: getattr(self, name) for name in self.changes}) == 1

@@ -182,7 +182,7 @@ def has_any(user: User) -> bool:
     ``establish_session`` checks.
     """
     if not hasattr(user, MEMO):
-        # A wrong column may ask for a factor that nobody has. It never makes one unnecessary.
+        # If the column is wrongly true, sign-in asks for a missing factor. False is verified.
         setattr(user, MEMO, user.has_factor or _FACTORS.count(1, user=user.pk) > 0)
     return bool(getattr(user, MEMO))
 

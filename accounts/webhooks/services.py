@@ -382,8 +382,8 @@ WORK = Work("webhooks", sender, is_needed, give_up, QUEUE, metrics.WEBHOOKS)
 # token (RFC 8417 section 2.3).
 TYPE = "secevent+jwt"
 VERIFICATION = "https://schemas.openid.net/secevent/ssf/event-type/verification"
-# What changed of which credential; a password was updated, and another factor revoked, if it is not
-# listed (CAEP section 3.3).
+# ``credential_type`` and ``change_type`` by event (CAEP section 3.3). Other events update a
+# password or revoke a factor.
 _CREDENTIALS = {
     "password_set": ("password", "create"),
     "factor_added": ("app", "create"),
@@ -396,7 +396,7 @@ _CREDENTIALS = {
     "emailed_codes_on": ("email", "create"),
     "emailed_codes_off": ("email", "delete"),
 }
-_INITIATORS = {"user": "user", "staff": "admin", "operator": "admin", "site": "system"}
+_INITIATORS = {"user": "user", "site": "system"}
 
 
 def token(row: Delivery) -> str:
@@ -427,7 +427,7 @@ def _event(row: Delivery, data: dict[str, Any]) -> dict[str, Any]:
         return {"reason": "hijacking"} if row.type == "user.locked" else {}
     event = {
         "event_timestamp": int(row.created_at.timestamp()),
-        "initiating_entity": _INITIATORS[data["by"]],
+        "initiating_entity": _INITIATORS.get(data["by"], "admin"),
     }
     if name == CAEP_CHANGE:
         usual = ("password", "update") if row.type == "password.changed" else ("app", "revoke")

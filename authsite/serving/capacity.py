@@ -65,7 +65,7 @@ PATIENCE = 10.0
 LONGEST_LENGTH = 18
 # Longer than any answer takes. The proxies in ``deploy/`` give up after the same time.
 SILENT_SECONDS = 30
-# How often it looks for such connections.
+# How often such connections are looked for.
 LOOK_EVERY_SECONDS = 5
 
 LIVE = "/health/live"

@@ -277,8 +277,8 @@ def find_authenticated(request: HttpRequest, sent: dict[str, str]) -> Client | N
 def _find_by_credentials(client_id: str, secret: str | None) -> Client | None:
     if secret is None:
         client = services.find_enabled(client_id, Q(is_public=True))
-        # This site itself redeems the codes of hosts behind proxies. Nobody else may get tokens for
-        # one, by a code that the app has seen or by a device that somebody is talked into.
+        # Only this site redeems the codes of hosts behind proxies. Others have a code from the app
+        # behind the proxy, or have talked a person into approving a device.
         return None if client and client.is_forward else client
     return services.authenticate(client_id, secret)
 

@@ -240,7 +240,7 @@ class Client(models.Model):
 
     @property
     def must_use_dpop(self) -> bool:
-        """Whether its tokens must be bound to a key: its own choice, or scopes under ``STRICT``."""
+        """Whether tokens must be bound to a key: the app requires it, or ``STRICT`` does."""
         changes = any(scope.endswith("write") for scope in self.scope.split())
         return self.requires_dpop or (changes and settings.AUTHSITE.is_strict)
 
