@@ -265,7 +265,7 @@ class ReasonForm(forms.Form):
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
-        help_text=gettext_lazy("They can read it. Don’t write anything that only staff may know."),
+        help_text=gettext_lazy("The person can read it. Write nothing that only staff may know."),
         error_messages={"required": gettext_lazy("Enter a reason.")},
         validators=[MaxLengthValidator(LONGEST_REASON), refuse_controls],
         widget=forms.Textarea({"class": "input", "rows": 2}),

@@ -217,7 +217,7 @@ def _proceed(
         if sign_in.user.has_usable_password():
             advice = _("Sign in with your password first, then confirm that it’s you by email.")
         else:
-            advice = _("Ask the operator of this site for a link to add your second factor.")
+            advice = _("Ask the operator of this site for a link to turn on two-step verification.")
         messages.warning(request, advice)
         return redirect("account_login")
     if requirement is not None:

@@ -80,7 +80,7 @@ class NewInvitationSerializer(serializers.Serializer[Any]):
     def validate_groups(self, names: list[str]) -> list[Any]:
         groups = list(groups_to_give(self.context["staff"]).filter(name__in=names))
         if {group.name for group in groups} != set(names):
-            raise serializers.ValidationError(_("You can’t give one of these groups."))
+            raise serializers.ValidationError(_("You can’t add people to one of these groups."))
         return groups
 
 

@@ -156,7 +156,7 @@ class DecidedElsewhere(PublicError):
 
     code = "decided_elsewhere"
     status = 403
-    message = _("The organisation that manages your account decides this. Ask there to change it.")
+    message = _("The organisation that manages your account decides this. Ask it for changes.")
 
 
 # The parts of a profile that the directory of a person decides. It decides the username and the

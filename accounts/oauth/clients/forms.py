@@ -194,7 +194,7 @@ FIELDSETS: Any = (
         gettext_lazy("Signing out"),
         {
             "fields": ("logout_uris", "backchannel_logout_uri", "backchannel_logout_is_private"),
-            "description": gettext_lazy("Where people go then, and how the app hears of it"),
+            "description": gettext_lazy("Where people go afterwards, and how the app learns of it"),
         },
     ),
 )
