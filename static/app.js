@@ -43,7 +43,7 @@ for (const input of document.querySelectorAll('[aria-invalid]')) {
   }, { once: true })
 }
 
-// While the menu is a drawer, Tab stays in it. Before it closes, so that its button gets the focus.
+// While the menu is a drawer, Tab stays in it. `beforetoggle` is in time for the button to get the focus.
 const drawer = document.querySelector('[popover]')
 drawer?.addEventListener('beforetoggle', event => {
   for (const other of drawer.parentElement.children) {

@@ -467,7 +467,7 @@ def recovery_message(
         what = _("Someone asked to set a new password for your locked account.")
     else:
         subject = _("Someone asked to remove your passkeys and authenticator apps")
-        what = _("Someone reported your second factors as lost and asked us to remove them.")
+        what = _("Someone reported your passkeys and apps as lost and asked us to remove them.")
     stop = _("Stop the request. Have your password ready, and your passkey or a code.")
     return Message(
         to=email,

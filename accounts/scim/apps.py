@@ -14,7 +14,7 @@ class ScimConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register what the rest of the site needs to know."""
+        """Register the rights, and the directories in a settings file."""
         from accounts.administration import roles
         from accounts.scim.settings_file import Directories
         from accounts.settingsfile import kinds

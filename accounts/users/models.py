@@ -128,8 +128,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     horizon = models.DateTimeField(null=True, editable=False)
     # From when on the daily job may erase the account. Null if nobody has asked for its deletion.
     deletion_due = models.DateTimeField(null=True, editable=False)
-    # Whether the user has a second factor, so that staff can list those who have none. Nothing
-    # relies on it if it is false. See ``accounts.twofactor.services``.
+    # Whether the user has a second factor, so that staff can list those who have none. Sign-in
+    # verifies it if it is false. See ``accounts.twofactor.services``.
     has_factor = models.BooleanField(default=False, editable=False)
     # When a claim that apps get about the user last changed: see ``accounts.oauth.id_tokens``.
     updated_at = models.DateTimeField(default=clock.now, editable=False)
