@@ -182,8 +182,8 @@ def has_any(user: User) -> bool:
     ``establish_session`` checks.
     """
     if not hasattr(user, MEMO):
-        # If the column is wrongly true, sign-in asks for a missing factor. False is verified.
-        setattr(user, MEMO, user.has_factor or _FACTORS.count(1, user=user.pk) > 0)
+        # ``user.has_factor`` is not asked: ``user`` may have been read before a change.
+        setattr(user, MEMO, _FACTORS.count(1, user=user.pk) > 0)
     return bool(getattr(user, MEMO))
 
 
