@@ -252,4 +252,4 @@ def test_signing_in_and_out_in_a_known_browser_takes_few_statements(clock):
     out()
 
     credential = {"credential": passkey.get(options_of(browser))}
-    assert statements(lambda: browser.post(LOGIN_PASSKEY, credential)) <= 16
+    assert statements(lambda: browser.post(LOGIN_PASSKEY, credential)) <= 17
