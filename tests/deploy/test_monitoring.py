@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+from contextlib import suppress
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -55,6 +56,12 @@ class Prometheus(Service):
         (self.folder / "prometheus.yml").write_text(json.dumps(self.config))
         options = f"--config.file={self.folder}/prometheus.yml --storage.tsdb.path={self.folder}"
         return [self.program, *options.split(), f"--web.listen-address=127.0.0.1:{self.port}"]
+
+    def answers(self):
+        # It listens before it can answer: until then, each query gets a 503.
+        with suppress(OSError):
+            return urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=10).status == 200
+        return False
 
     def ask(self, path, **query):
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urlencode(query)}"
