@@ -255,7 +255,7 @@ class ChangeSerializer(ProfileSerializer):
 class FiltersSerializer(serializers.Serializer[Any]):
     """Exact conditions of a list of users, and its order."""
 
-    state = ChoiceField([*STATES], allow_blank=True, required=False)
+    state = ChoiceField([*STATES], required=False)
     email = TextField(max_length=emails.MAX_LENGTH, required=False)
     username = TextField(max_length=usernames.MAX_LENGTH, required=False)
     group = TextField(max_length=150, required=False)
