@@ -289,6 +289,7 @@ def test_a_page_signs_nobody_out_while_the_site_does_not_answer(site, bob, origi
 
 
 def test_a_page_that_was_offline_goes_on_when_it_is_online(bob):
+    greets(bob.page, bob.name)
     bob.context.set_offline(True)
     bob.page.get_by_label("Your name").fill("Bobby")
     bob.page.get_by_role("button", name="Change the name").click()

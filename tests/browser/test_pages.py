@@ -178,9 +178,11 @@ def by_mailed_links(site):
     stranger = site.client()
     newcomer(site, "mailed")
     sign_in(site.client(User_Agent=IPHONE), "mailed")
+    # Waits for this email, so that the one about the reset is the newest.
+    lock = link_for(site, "mailed", "new browser", LOCKDOWN)
     stranger.post(RESET, {"login": "mailed"})
     yield stranger, link_for(site, "mailed", "Set a new password", RESET), "Set a new password"
-    yield stranger, link_for(site, "mailed", "new browser", LOCKDOWN), "Lock your account"
+    yield stranger, lock, "Lock your account"
     confirm = link_for(site, "waiting", "is your code", CONFIRM)
     yield stranger, confirm, "Confirm your email address"
     yield stranger, f"{RESET}no-such-token/", "This link doesn’t work any more"
