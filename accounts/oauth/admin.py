@@ -153,7 +153,6 @@ class ClientAdmin(SecretAdmin):
         return [*found, (None, {"fields": ("reason",)})]
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
-        """Save the app."""
         actor = _actor_of(request, form)
         if change:
             clients.change(obj, set(form.changed_data) - {"reason"}, actor)

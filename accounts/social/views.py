@@ -117,7 +117,7 @@ def _reauthenticate(request: HttpRequest) -> HttpResponse:
 def callback(request: HttpRequest, provider: "Provider") -> HttpResponseBase:
     """Handle the provider's response, and finish the sign-in, connection or reauthentication."""
     if request.method == "POST":
-        return _ask_again(request, provider)
+        return _repeat_as_get(request, provider)
     answer = _unsealed(request) if provider.posts else request.GET.dict()
     attempt = attempts.take(request, provider.key, answer.get("state", ""))
     if attempt.session != _session_id_of(request):
@@ -145,7 +145,7 @@ def callback(request: HttpRequest, provider: "Provider") -> HttpResponseBase:
     return _finish_reauthentication(request, attempt, profile)
 
 
-def _ask_again(request: HttpRequest, provider: "Provider") -> HttpResponse:
+def _repeat_as_get(request: HttpRequest, provider: "Provider") -> HttpResponse:
     """Redirect the browser to this URL with the answer in its query, sealed.
 
     A POST from another site has no ``SameSite=Lax`` cookies; the GET that follows has them. Logs
