@@ -124,6 +124,10 @@ urlpatterns = [
     path("accounts/owner/<str:token>/", public_views.owner_link, name="owner"),
     path("accounts/what-next/", public_views.what_next, name="what_next"),
     path("brand/<str:name>", public_views.brand_file, name="brand_file"),
+    *(
+        path(name, public_views.site_icon, {"name": name}, name=name)
+        for name in ("favicon.ico", "apple-touch-icon.png")
+    ),
     path("client/<str:name>", public_views.client_file, name="client_file"),
     path("help/", public_views.help_page, name="help"),
     path("privacy/", public_views.privacy, name="privacy"),

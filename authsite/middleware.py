@@ -91,7 +91,8 @@ CHUNK = 65536
 # The largest body of an API call, in bytes. Parsing 2.5 MB of JSON takes a quarter of a second of
 # processor time, before any rate limit applies.
 LARGEST_CALL = 65536
-PUBLIC_KEYS, FILES = "/.well-known/jwks.json", ("/brand/", "/client/")
+PUBLIC_KEYS = "/.well-known/jwks.json"
+FILES = ("/brand/", "/client/", "/favicon.ico", "/apple-touch-icon.png")
 WATCHED = ("/health/", "/metrics")
 
 

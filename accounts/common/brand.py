@@ -7,12 +7,15 @@ Luminance and contrast are defined in WCAG 2.2, https://www.w3.org/TR/WCAG22/#df
 and #dfn-contrast-ratio.
 
 Pages use :func:`brand_of` through the template tag ``{% brand %}``. Emails use
-:func:`email_colours`, because they have no style sheet.
+:func:`email_colours`, because they have no style sheet, and :func:`png_of`, because few mail
+programs show SVG.
 """
 
 import math
 import os
 import re
+import struct
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,6 +24,8 @@ from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
+
+import resvg_py
 
 from accounts.common.setting_parsers import contact, from_json, one_line, setting
 
@@ -110,9 +115,11 @@ def _gamma(channel: float) -> float:
 PROJECT = Path(__file__).resolve().parents[2]
 LARGEST_LOGO = 200_000
 LONGEST_NAME = 40
-CSS, PNG, SVG = "text/css; charset=utf-8", "image/png", "image/svg+xml"
+CSS, ICO, PNG, SVG = "text/css; charset=utf-8", "image/x-icon", "image/png", "image/svg+xml"
 EXTENSIONS = {CSS: "css", PNG: "png", SVG: "svg"}
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# So many bytes contain the width and the height (PNG Specification, section 11.2.2).
+PNG_HEADER = 24
 # What may precede the root element: declaration, comments, document type.
 SVG_START = re.compile(
     rb"(?:\xef\xbb\xbf)?"
@@ -176,7 +183,7 @@ def _image(path: Path) -> File:
         content = file.read(LARGEST_LOGO + 1)
     if len(content) > LARGEST_LOGO:
         raise ValueError(f"must have at most 200 KB, and {path} is larger")
-    if content.startswith(PNG_SIGNATURE):
+    if content.startswith(PNG_SIGNATURE) and len(content) >= PNG_HEADER:
         return File(content, PNG)
     if SVG_START.match(content):
         return File(content, SVG)
@@ -218,7 +225,10 @@ class BrandSettings:
     site_name: str = setting("The name that pages and emails show.", one_line, default="authsite")
     site_logo: Logo = setting(  # noqa: RUF009 it is a field, as the others are
         "The logo beside SITE_NAME: path of an SVG or PNG file, at most 200 KB, or a URL path on "
-        "this origin. Shown at most 36 px tall and 10rem wide.",
+        "this origin. Shown at most 36 px tall and 10rem wide. A file that is at least twice as "
+        "wide as tall is taken for the written name, and replaces SITE_NAME above pages and in "
+        "emails; any other file is the icon of the site, too. In emails and as an icon, text in an "
+        "SVG file is drawn with the fonts of the server, so convert it to paths.",
         logo,
     )
     site_logo_dark: Logo = setting(  # noqa: RUF009 it is a field, as the others are
@@ -287,6 +297,10 @@ STEP = 0.005
 # How far the lightness of a button moves while the pointer is over it.
 HOVER = 0.06
 HASH_DIGITS = 12
+# A logo this many times as wide as tall contains a name.
+WORDMARK = 2
+# The height in pixels of logos in emails, which show them at half that: screens are often as fine.
+EMAIL_HEIGHT = 72
 
 FAVICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">'
@@ -347,6 +361,8 @@ class Brand:
         favicon: the URL of the icon in the brand's colour, or "" for the default icon.
         logo: the URL of the logo, or "" if there is none.
         logo_dark: the URL of the logo for dark mode, or "" if there is none.
+        is_wordmark: whether the logo contains the name of the site.
+        icon: the image of which :func:`icon_file` makes icons.
         files: the contents of the files that this site serves, by file name.
     """
 
@@ -354,6 +370,8 @@ class Brand:
     favicon: str
     logo: str
     logo_dark: str
+    is_wordmark: bool
+    icon: File
     files: Mapping[str, File]
 
 
@@ -407,13 +425,69 @@ def _brand(colour: str, logo: Logo, logo_dark: Logo) -> Brand:
         files[name] = given
         return f"/brand/{name}"
 
+    drawn = File(_favicon(tokens(colour, LIGHT) if colour else LIGHT_DEFAULT), SVG)
+    shape = _shape(logo)
+    icon = logo if isinstance(logo, File) and 1 / WORDMARK < shape < WORDMARK else drawn
     return Brand(
         style=url("brand", File(_style(colour), CSS)) if colour else "",
-        favicon=url("favicon", File(_favicon(colour), SVG)) if colour else "",
+        favicon=url("favicon", icon) if colour or icon is logo else "",
         logo=url("logo", logo),
         logo_dark=url("logo-dark", logo_dark),
+        is_wordmark=shape >= WORDMARK,
+        icon=icon,
         files=files,
     )
+
+
+@cache
+def png_of(logo: File) -> bytes | None:
+    """Return ``logo`` as PNG, or None if it is an SVG file that cannot be drawn. Cached."""
+    if logo.type == PNG:
+        return logo.content
+    try:
+        return bytes(resvg_py.svg_to_bytes(logo.content.decode(), height=EMAIL_HEIGHT))
+    except ValueError:
+        return None
+
+
+def png_size(png: bytes) -> tuple[int, int]:
+    """Return the width and the height of a PNG image in pixels."""
+    width, height = struct.unpack(">II", png[16:PNG_HEADER])
+    return width, height
+
+
+def _shape(logo: Logo) -> float:
+    """Return how many times as wide as tall the logo is; 0 if that is not known."""
+    png = png_of(logo) if isinstance(logo, File) else None
+    width, height = png_size(png) if png else (0, 1)
+    return width / max(height, 1)
+
+
+@cache
+def icon_file(icon: File, name: str) -> File:
+    """Return the file that browsers request at the path ``/name``, with the image ``icon``.
+
+    ``name`` is ``favicon.ico`` or ``apple-touch-icon.png``.
+    """
+    if name == "apple-touch-icon.png":
+        # iOS cuts the corners off, and shows black where the image is transparent.
+        return File(_draw(icon, 180, 18, WHITE), PNG)
+    png = _draw(icon, 48, 0, "none")
+    # An ICO file with one PNG image: the header, the entry of the image, the image.
+    entry = struct.pack("<BBBBHHII", 48, 48, 0, 0, 1, 32, len(png), 22)
+    return File(struct.pack("<HHH", 0, 1, 1) + entry + png, ICO)
+
+
+def _draw(icon: File, size: int, edge: int, ground: str) -> bytes:
+    """Return a square PNG image of ``size`` pixels that shows ``icon`` on the colour ``ground``."""
+    url = f"data:{icon.type};base64,{b64encode(icon.content).decode()}"
+    inside = size - 2 * edge
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}">'
+        f'<path fill="{ground}" d="M0 0h{size}v{size}H0z"/>'
+        f'<image x="{edge}" y="{edge}" width="{inside}" height="{inside}" href="{url}"/></svg>'
+    )
+    return bytes(resvg_py.svg_to_bytes(svg, width=size))
 
 
 def _style(colour: str) -> bytes:
@@ -429,8 +503,7 @@ def _style(colour: str) -> bytes:
     return f":root:root {{\n{rules}}}\n".encode()
 
 
-def _favicon(colour: str) -> bytes:
-    light = tokens(colour, LIGHT)
+def _favicon(light: Tokens) -> bytes:
     return FAVICON.format(fill=light.fill, on_fill=light.on_fill).encode()
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import struct
 from dataclasses import asdict, dataclass, field
 from email.header import Header
 from email.message import EmailMessage
@@ -16,7 +15,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.common.brand import PNG, BrandSettings, File, Logo, email_colours
+from accounts.common.brand import BrandSettings, File, brand_of, email_colours, png_of, png_size
 from accounts.common.localization import speaking, spoken
 from accounts.common.pages import absolute
 
@@ -51,6 +50,7 @@ def brand_context(config: Any) -> dict[str, Any]:
         "dark": dark,
         "logos": {cid: _size(content) for cid, content in _logos(config).items()},
         "has_own_logo": bool(config.site_logo),
+        "is_wordmark": brand_of(config).is_wordmark,
         "help_url": absolute("help"),
         "support": config.site_support.removeprefix("mailto:"),
         "support_url": config.site_support,
@@ -71,11 +71,10 @@ def _absolute_url(url: str) -> str:
 
 
 def _logos(config: BrandSettings) -> dict[str, bytes]:
-    """Return the logos by Content-ID. Most mail programs show PNG, but no SVG."""
-    logos: dict[str, Logo] = {"logo": config.site_logo, "logo-dark": config.site_logo_dark}
-    files = {cid: logo for cid, logo in logos.items() if isinstance(logo, File)}
-    found = {cid: file.content for cid, file in files.items() if file.type == PNG}
-    return found if "logo" in found else {}
+    """Return the logos as PNG by Content-ID."""
+    logos = {"logo": config.site_logo, "logo-dark": config.site_logo_dark}
+    files = {cid: png_of(logo) for cid, logo in logos.items() if isinstance(logo, File)}
+    return {cid: png for cid, png in files.items() if png} if files.get("logo") else {}
 
 
 def _size(png: bytes) -> dict[str, int]:
@@ -83,8 +82,7 @@ def _size(png: bytes) -> dict[str, int]:
 
     Some mail programs ignore ``max-width``, so the email states the size in pixels.
     """
-    # The IHDR chunk begins with both (PNG Specification, section 11.2.2).
-    width, height = struct.unpack(">II", png[16:24])
+    width, height = png_size(png)
     scale = min(1, LOGO_WIDTH / max(width, 1), LOGO_HEIGHT / max(height, 1))
     return {"width": round(width * scale), "height": round(height * scale)}
 

@@ -27,7 +27,7 @@ from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
 from accounts.codes.services import LinkEnded, Purpose
 from accounts.common import clock, crypto
-from accounts.common.brand import brand_of
+from accounts.common.brand import brand_of, icon_file
 from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.localization import days_in_words, spoken
 from accounts.common.pages import absolute, form_page
@@ -66,6 +66,15 @@ def brand_file(_request: HttpRequest, name: str) -> HttpResponse:
         return HttpResponseNotFound("Not found.\n", content_type="text/plain; charset=utf-8")
     headers = {"Cache-Control": FOREVER, "Content-Security-Policy": POLICY}
     return HttpResponse(file.content, content_type=file.type, headers=headers)
+
+
+@login_not_required
+@require_safe
+def site_icon(_request: HttpRequest, name: str) -> HttpResponse:
+    """Return the icon that browsers request at a fixed path, such as ``/favicon.ico``."""
+    icon = icon_file(brand_of(settings.AUTHSITE).icon, name)
+    headers = {"Cache-Control": "public, max-age=86400"}
+    return HttpResponse(icon.content, content_type=icon.type, headers=headers)
 
 
 # The module for pages of other origins, and its types. Names contain the version of the interface.

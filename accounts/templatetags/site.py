@@ -32,8 +32,9 @@ register = template.Library()
 def brand() -> dict[str, Any]:
     """Return the parts of the brand that pages show. The tag also works on error pages.
 
-    ``style``, ``favicon``, ``logo`` and ``logo_dark`` are URLs, ``links`` are the links of the
-    footer, and ``support`` is where people get help.
+    ``style``, ``favicon``, ``logo`` and ``logo_dark`` are URLs, ``is_wordmark`` is whether the logo
+    contains the name of the site, ``links`` are the links of the footer, and ``support`` is where
+    people get help.
     """
     config = settings.AUTHSITE
     found = brand_of(config)
@@ -42,6 +43,7 @@ def brand() -> dict[str, Any]:
         "favicon": found.favicon or static("favicon.svg"),
         "logo": found.logo,
         "logo_dark": found.logo_dark,
+        "is_wordmark": found.is_wordmark,
         "links": config.site_links,
         "support": config.site_support,
     }

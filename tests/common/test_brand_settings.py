@@ -42,7 +42,7 @@ def test_a_logo_is_read_when_the_site_starts(content, type_, tmp_path):
 
 @pytest.mark.parametrize("name", ["SITE_LOGO", "SITE_LOGO_DARK"])
 @pytest.mark.parametrize(
-    "content", [b"GIF89a", b"<html><svg></svg></html>", b"", SVG.ljust(LARGEST_LOGO + 1)]
+    "content", [b"GIF89a", PNG[:23], b"<html><svg></svg></html>", b"", SVG.ljust(LARGEST_LOGO + 1)]
 )
 def test_another_file_than_a_small_svg_or_png_is_refused(name, content, tmp_path):
     path = tmp_path / "logo.svg"

@@ -1,7 +1,7 @@
 """Emails."""
 
-import base64
 import json
+import re
 import struct
 from datetime import timedelta
 from email import policy
@@ -351,14 +351,28 @@ def test_an_email_is_shown_in_a_frame_that_runs_no_script_and_loads_nothing(fold
     assert html["X-Frame-Options"] == "SAMEORIGIN"
 
 
-@pytest.mark.parametrize(
-    "logo, is_shown", [(File(LOGO, PNG), True), (File(b"<svg/>", SVG), False), ("/logo.png", False)]
+WIDE, SQUARE = (
+    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 20"><path d="M0 0h9v9"/></svg>'
+    for width in (80, 20)
 )
-def test_an_email_contains_only_a_logo_that_mail_programs_show(folder, settings, logo, is_shown):
+
+
+@pytest.mark.parametrize(
+    "logo, size, has_name",
+    [
+        (File(LOGO, PNG), (160, 18), False),
+        (File(WIDE.encode(), SVG), (144, 36), False),
+        (File(SQUARE.encode(), SVG), (36, 36), True),
+        (File(b"<svg", SVG), None, True),
+        ("/logo.png", None, True),
+    ],
+)
+def test_an_email_contains_the_logo_as_png_if_it_can(folder, settings, logo, size, has_name):
     set_up(settings, site_logo=logo)
 
     html = Client().get(f"{stored(folder)}html/").text
 
-    shown = f'src="data:image/png;base64,{base64.b64encode(LOGO).decode()}"'
-    assert ("<img" in html) is (shown in html) is is_shown
-    assert ('width="160" height="18"' in html) is is_shown
+    assert re.findall(
+        r'src="data:image/png;base64,iVBORw.*? alt="(.*?)" width="(.*?)" height="(.*?)"', html
+    ) == ([("" if has_name else "authsite", *map(str, size))] if size else [])
+    assert ("<strong" in html.partition("</td>")[0]) is has_name

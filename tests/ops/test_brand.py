@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 from django.template.loader import render_to_string
 
-from accounts.common.brand import File, Link, brand_of
+from accounts.common.brand import File, Link, brand_of, png_size
 from accounts.users.services import create_administrator
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_staff, make_user
@@ -91,6 +91,33 @@ def test_a_logo_elsewhere_on_this_origin_is_shown_and_not_served(client, setting
 
     assert '<img class="logo" src="/static/logo.svg" alt="">' in client.get(LOGIN).text
     assert brand_of(settings.AUTHSITE).files == {}
+
+
+def test_a_wide_logo_replaces_the_name_and_a_square_one_is_the_icon(client, settings):
+    for box, is_wide in {"0 0 80 20": True, "0 0 20 20": False}.items():
+        svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}"/>'
+        set_up(settings, site_name="Lemon Bikes", site_logo=File(svg.encode(), "image/svg+xml"))
+        brand, page = brand_of(settings.AUTHSITE), client.get(LOGIN).text
+
+        header = page.partition('<header class="top">')[2].partition("</header>")[0]
+        assert ('alt="Lemon Bikes"' in header) is is_wide
+        assert ("Lemon Bikes</a>" in header) is not is_wide
+        icon = "/static/favicon.svg" if is_wide else brand.favicon
+        assert f'<link rel="icon" href="{icon}">' in page
+        assert (brand.icon.content == svg.encode()) is not is_wide
+
+
+def test_browsers_find_icons_where_they_look_for_them(client, settings):
+    for colour in ("", YELLOW):
+        set_up(settings, site_colour=colour)
+        ico, png = (client.get(path) for path in ("/favicon.ico", "/apple-touch-icon.png"))
+
+        assert (ico["Content-Type"], png["Content-Type"]) == ("image/x-icon", "image/png")
+        # One PNG image of 48 pixels, after the headers of the file.
+        assert ico.content[:8] == b"\0\0\1\0\1\0\x30\x30"
+        assert png_size(ico.content[22:]) == (48, 48)
+        assert png_size(png.content) == (180, 180)
+        assert not {"Vary", "Set-Cookie"} & (ico.headers.keys() | png.headers.keys())
 
 
 def test_any_origin_may_load_the_small_module_for_pages_and_its_types(client):

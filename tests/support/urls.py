@@ -43,6 +43,8 @@ OPEN = {
     "accounts/password/locked/",
     "accounts/owner/<str:token>/",
     "brand/<str:name>",
+    "favicon.ico",
+    "apple-touch-icon.png",
     "client/<str:name>",
     "help/",
     "privacy/",

@@ -30,7 +30,8 @@ class Command(BaseCommand):
         urls = {name: getattr(brand, name) for name in ("style", "favicon", "logo", "logo_dark")}
         context = {
             # A logo that another server serves is left out: the policy of the page forbids it.
-            "brand": {name: Path(url).name for name, url in urls.items() if "/brand/" in url},
+            "brand": {name: Path(url).name for name, url in urls.items() if "/brand/" in url}
+            | {"is_wordmark": brand.is_wordmark},
             "folder": f"/{NAME}/",
             "config": settings.AUTHSITE,
             "languages": [code for code, _name in settings.LANGUAGES],
