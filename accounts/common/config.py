@@ -12,8 +12,9 @@ from pathlib import Path
 from stat import S_IROTH, S_IWOTH, S_IXOTH
 from urllib.parse import quote, unquote, urlsplit
 
-from accounts.common import brand, issuers, strict
-from accounts.common.brand import BrandSettings
+from accounts.common import issuers, strict
+from accounts.common.brand import files as brand
+from accounts.common.brand.files import BrandSettings
 from accounts.common.client_info import location_file
 from accounts.common.issuers import ProviderSettings
 from accounts.common.setting_groups import OAuthSettings, ServerSettings

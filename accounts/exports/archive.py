@@ -26,7 +26,7 @@ from accounts.activity.history import Entry
 from accounts.activity.models import ABOUT_OTHERS, Activity
 from accounts.activity.services import are_shown
 from accounts.common import clock
-from accounts.common.brand import brand_of
+from accounts.common.brand.files import brand_of
 from accounts.common.database import read_in_batches
 from accounts.common.localization import in_full, writing_to
 from accounts.common.personal_data import TABLES, Person, Table

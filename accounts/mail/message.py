@@ -15,7 +15,14 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.common.brand import BrandSettings, File, brand_of, email_colours, png_of, png_size
+from accounts.common.brand.files import (
+    BrandSettings,
+    File,
+    brand_of,
+    email_colours,
+    png_of,
+    png_size,
+)
 from accounts.common.localization import speaking, spoken
 from accounts.common.pages import absolute
 

@@ -27,7 +27,7 @@ from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
 from accounts.codes.services import LinkEnded, Purpose
 from accounts.common import clock, crypto
-from accounts.common.brand import brand_of, icon_file
+from accounts.common.brand.files import brand_of, icon_file
 from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.localization import days_in_words, spoken
 from accounts.common.pages import absolute, form_page

@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from accounts.common import client_info, clock, localization, logs
-from accounts.common.brand import brand_of
+from accounts.common.brand.files import brand_of
 from accounts.sessions.current import known_user_id
 from accounts.users import support_code as codes
 

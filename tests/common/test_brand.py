@@ -6,18 +6,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from accounts.common.brand import (
+from accounts.common.brand.colours import (
     DARK,
     DARK_DEFAULT,
     LEAST_CONTRAST,
     LIGHT,
     LIGHT_DEFAULT,
-    BrandSettings,
     Tokens,
     contrast,
-    email_colours,
     tokens,
 )
+from accounts.common.brand.files import BrandSettings, email_colours
 from tests.support.site import ROOT
 from tests.support.standards import proves
 

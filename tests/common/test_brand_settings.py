@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accounts.common.brand import LARGEST_LOGO, File, Link
+from accounts.common.brand.files import LARGEST_LOGO, File, Link
 from accounts.common.environment import read
 from tests.support.config import GOOD, refused
 from tests.support.standards import proves

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from accounts.common.brand import SVG, File
+from accounts.common.brand.files import SVG, File
 from tests.support.authorize import AUTHORIZE, CHALLENGE
 from tests.support.outages import children
 from tests.support.proxies import EDGE, NAME, ORIGIN, TOKEN, Caddy, Nginx, recorded_ip

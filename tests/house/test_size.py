@@ -2,8 +2,8 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 40_270
-MOST_FILES = 383
+MOST_LINES = 40_800
+MOST_FILES = 391
 LARGEST_PACKAGE = 3_160
 # Lines of tests for each line of code.
 MOST_TESTS = 1.26

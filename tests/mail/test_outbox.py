@@ -17,7 +17,7 @@ from django.test import Client
 
 from accounts.common import background, crypto
 from accounts.common import clock as site_clock
-from accounts.common.brand import PNG, SVG, File, Link
+from accounts.common.brand.files import PNG, SVG, File, Link
 from accounts.mail import development_views, services
 from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail

@@ -7,12 +7,13 @@ import pytest
 from django.conf import settings
 from django.template.loader import render_to_string
 
-from accounts.common.brand import File, Link, brand_of, png_size
+from accounts.common.brand.files import File, Link, brand_of, png_size
 from accounts.users.services import create_administrator
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_staff, make_user
 
-SVG = File(b'<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>', "image/svg+xml")
+WIDE = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 80 20"><script>1</script></svg>'
+SVG = File(WIDE, "image/svg+xml")
 PNG = File(b"\x89PNG\r\n\x1a\n", "image/png")
 LOGIN, DOCS = "/accounts/login/", "/api/v1/docs/"
 WHAT_NEXT = "/accounts/what-next/"

@@ -8,7 +8,7 @@ from django.contrib.staticfiles import finders
 from django.core.management.base import BaseCommand, CommandParser
 from django.template.loader import render_to_string
 
-from accounts.common.brand import brand_of
+from accounts.common.brand.files import brand_of
 
 # The folder and its URL, which the files of ``deploy/`` name, too.
 NAME = "authsite-away"
