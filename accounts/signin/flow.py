@@ -4,6 +4,7 @@ Pending sign-ins are stored in the session data of the browser. They give access
 that ask for the next requirement. On all other pages, the person is not signed in.
 """
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -27,6 +28,7 @@ from accounts.sessions.current import actor_of, browser_session_of
 from accounts.signin import policy
 from accounts.signin.policy import Requirement
 from accounts.signin.session import CompletedSignIn, establish_session, sign_out
+from accounts.twofactor import services as twofactor
 from accounts.twofactor import trusted_browsers
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
@@ -117,7 +119,7 @@ def find_pending(request: HttpRequest) -> PendingSignIn | None:
     data = request.session.get(PENDING)
     if data is None:
         return None
-    user = users.find_by_id(data["user"])
+    user = twofactor.find_user(uuid.UUID(data["user"]))
     if user is None or not user.is_active or user.credential_version != data["version"]:
         return None
     proofs = tuple(map(Proof.from_json, data["proofs"]))

@@ -120,7 +120,10 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
 
 def _find_passkey(answer: PasskeyResponse) -> Passkey | None:
     rows = Passkey.objects.select_related("user")
-    return rows.filter(credential_id=answer.credential_id).first()
+    row = rows.filter(credential_id=answer.credential_id).first()
+    if row and row.confirmed:
+        setattr(row.user, twofactor.MEMO, True)
+    return row
 
 
 def _hit_sign_in(text: str, client: ClientInfo) -> tuple[list[Budget], Passkey | None]:

@@ -248,8 +248,8 @@ def test_signing_in_and_out_in_a_known_browser_takes_few_statements(clock):
 
     sign_in(browser, user.username)
     code = {"code": unused_code(user)}
-    assert statements(lambda: browser.post(CHALLENGE, code)) <= 17
+    assert statements(lambda: browser.post(CHALLENGE, code)) <= 16
     out()
 
     credential = {"credential": passkey.get(options_of(browser))}
-    assert statements(lambda: browser.post(LOGIN_PASSKEY, credential)) <= 17
+    assert statements(lambda: browser.post(LOGIN_PASSKEY, credential)) <= 16
