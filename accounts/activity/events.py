@@ -89,13 +89,13 @@ TOKEN_EXCHANGED = Event(
     _("A program exchanged an access token for a new one."), group=Group.SIGN_IN
 )
 TOKEN_REUSED = Event(
-    _("A refresh token was used twice, so someone may have copied it. Its session was ended."),
-    mail=_("A session was ended because it may have been copied"),
+    _("A program’s token was used twice, so it may have been copied. The program was signed out."),
+    mail=_("A program was signed out because its token was used twice"),
     group=Group.FAILURE,
     says_more=True,
 )
 SIGNED_OUT = Event(_("Signed out."), group=Group.SIGN_IN)
-PROOF_GIVEN = Event(_("Your identity was confirmed again."), group=Group.SIGN_IN)
+PROOF_GIVEN = Event(_("Confirmed that it’s you."), group=Group.SIGN_IN)
 SESSION_ENDED = Event(_("Another device was signed out."), group=Group.SIGN_IN)
 SESSION_ENDED_BY_LIMIT = Event(
     _("The device that was used least recently was signed out, because there were too many."),
@@ -104,15 +104,15 @@ SESSION_ENDED_BY_LIMIT = Event(
 OTHERS_ENDED = Event(_("All other devices were signed out."), group=Group.SIGN_IN)
 # The detail is a :class:`Failure`.
 SIGN_IN_FAILED = Event(_("A sign-in failed."), group=Group.FAILURE)
-PROOF_FAILED = Event(_("Your identity couldn’t be confirmed."), group=Group.FAILURE)
+PROOF_FAILED = Event(_("An attempt to confirm that it’s you failed."), group=Group.FAILURE)
 PROOF_GUESSED = Event(
-    _("Someone who’s signed in as you failed the identity check five times."),
-    mail=_("Someone failed the identity check five times"),
+    _("Someone who’s signed in to your account failed five times to confirm that it’s you."),
+    mail=_("Someone failed five times to confirm that it’s you"),
     group=Group.FAILURE,
     says_more=True,
 )
 LOCK_ASKED = Event(
-    _("Someone who’s signed in as you asked for a link to lock the account."),
+    _("Someone who’s signed in to your account asked for a link to lock it."),
     mail=_("Your link to lock your account"),
     group=Group.SIGN_IN,
     says_more=True,
@@ -129,16 +129,19 @@ FORMER_GUESSED = Event(
     says_more=True,
 )
 BROWSER_CHANGED = Event(
-    _("Another browser used a session and was asked to confirm that it’s you."), group=Group.FAILURE
+    _("Another browser used your sign-in and was asked to confirm that it’s you."),
+    group=Group.FAILURE,
 )
 BROWSER_PROVED = Event(
-    _("Another browser passed the identity check and is now using a session."),
-    mail=_("Another browser is now using one of your sessions"),
+    _("Another browser confirmed that it’s you and is now using your sign-in."),
+    mail=_("Another browser is now using your sign-in"),
     group=Group.SIGN_IN,
     says_more=True,
 )
 SESSION_STOPPED = Event(
-    _("A session was ended because another browser used it."), mail=True, group=Group.FAILURE
+    _("A device was signed out because another browser used its sign-in."),
+    mail=True,
+    group=Group.FAILURE,
 )
 PASSWORD_CHANGED = Event(_("The password was changed."), mail=_("Your password was changed"))
 PASSWORD_RESET = Event(
@@ -168,7 +171,7 @@ PASSKEY_MADE = Event(
     says_more=True,
 )
 PASSKEY_CONFIRMED = Event(
-    _("A passkey was enabled as a second factor."),
+    _("A passkey was enabled as the second step."),
     mail=_("You can now use your passkey as the second step"),
 )
 PASSKEY_RENAMED = Event(_("A passkey was renamed."))
@@ -224,10 +227,10 @@ EMAILED_CODES_OFF = Event(_("Emailed codes were turned off for the second step."
 # ``accounts.recovery`` sends the emails about this event itself: they go to every address and
 # contain a link to object.
 RECOVERY_ASKED = Event(
-    _("Someone asked to recover the account without the password or second factors.")
+    _("Someone asked to recover the account without its password, passkeys or codes.")
 )
 RECOVERY_CANCELLED = Event(
-    _("The request to recover the account without the password or second factors was cancelled."),
+    _("The request to recover the account without its password, passkeys or codes was cancelled."),
     mail=_("A request to recover your account was cancelled"),
     says_more=True,
 )
@@ -344,7 +347,7 @@ DEVICE_CONNECTED = Event(
     _("A device was connected."), mail=_("A device was connected to your account")
 )
 APP_REFUSED = Event(
-    _("An app refused a sign-in: it’s disabled, or needs a group or a factor that was missing."),
+    _("An app refused a sign-in: it’s disabled, or needs a group or second step that was missing."),
     group=Group.FAILURE,
 )
 APP_DISCONNECTED = Event(

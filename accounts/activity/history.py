@@ -110,7 +110,7 @@ class Entry:
         if self.event in events.SIGN_INS:
             return _("Signed in with %(proof)s") % {"proof": proof} if proof else _("Signed in")
         if proof and self.event is events.PROOF_GIVEN:
-            return _("Your identity was confirmed with %(proof)s") % {"proof": proof}
+            return _("Confirmed with %(proof)s that it’s you") % {"proof": proof}
         if self.event in PROGRAM_SIGNED_IN:
             return _("A program signed in through the API")
         return str(self.event.sentence).removesuffix(".")

@@ -57,7 +57,7 @@ WORDS: dict[str, str | Promise] = {
     Method.PASSWORD: _("password"),
     Method.MAIL: _("email"),
     Method.OPERATOR: _("one-time link"),
-    Method.PROVIDER: _("account at another site"),
+    Method.PROVIDER: _("sign-in provider"),
     Method.TOTP: _("authenticator app"),
     Method.RECOVERY_CODE: _("recovery code"),
     Method.PASSKEY: _("passkey"),

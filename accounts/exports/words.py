@@ -33,7 +33,7 @@ TITLES: dict[str, str | Promise] = {
     "accounts.Activity": _("Activity"),
     "accounts.TermsAcceptance": _("Accepted terms"),
     "accounts.APIKey": _("API keys"),
-    "accounts.LoginSession": _("Sessions"),
+    "accounts.LoginSession": _("Where you’re signed in"),
     "accounts.KnownBrowser": _("Browsers that we recognise"),
     "accounts.FamiliarPlace": _("Networks that we recognise"),
     "accounts.TrustedBrowser": _("Trusted browsers"),
@@ -50,7 +50,7 @@ TITLES: dict[str, str | Promise] = {
     "oauth.Connection": _("Connected apps"),
     "scim.ManagedUser": _("How your organisation names you"),
     "oauth.PairwiseSubject": _("Your IDs at apps"),
-    "oauth.AppSession": _("Sessions of apps"),
+    "oauth.AppSession": _("Where apps are signed in"),
 }
 LABELS: dict[str, str | Promise] = {
     "accounts.Username.key": _("Username"), "id": _("ID"), "username": _("Username"),
@@ -71,12 +71,12 @@ LABELS: dict[str, str | Promise] = {
     "connected_at": _("Connected"), "used_at": _("Last used"), "suspended_at": _("Put aside"),
     "group": _("Group"), "permission": _("Right"), "at": _("Time"), "detail": _("Details"),
     "ip": _("IP address"), "browser": _("Browser"), "system": _("Operating system"),
-    "proof": _("Confirmed with"), "session": _("Session"), "reason": _("Reason"),
+    "proof": _("Confirmed with"), "session": _("Sign-in"), "reason": _("Reason"),
     "version": _("Version"), "accepted_at": _("Accepted"), "name": _("Name"),
     "scope": _("Rights"), "staff_scope": _("Rights in the staff API"), "made_at": _("Created"),
     "told_at": _("Notified"), "agent": _("Client"), "amr": _("Signed in with"),
-    "auth_time": _("Last confirmed"), "factor_at": _("Second factor shown"),
-    "passkey_at": _("Passkey shown"), "stepped_up_at": _("Older second factor shown"),
+    "auth_time": _("Last confirmed"), "factor_at": _("Passkey or code shown"),
+    "passkey_at": _("Passkey shown"), "stepped_up_at": _("Older passkey or code shown"),
     "begun_at": _("Began"), "idle_at": _("Ends without use"), "ends_at": _("Ends"),
     "signed_out_at": _("Signed out"),
     "ended_at": _("Ended"), "is_remembered": _("Stays signed in"), "ended_by": _("Ended by"),
@@ -145,7 +145,7 @@ VALUES: dict[str, Callable[[Any], str]] = {
         {
             "password": _("Password"),
             "email": _("Email address"),
-            "factor": _("Second factor"),
+            "factor": _("Passkey or authenticator app"),
             "recovery_codes": _("Recovery codes"),
         }
     ),

@@ -60,7 +60,7 @@ CONFLICTS = {
     *("change_password", "set_password", "change_username"),
 }
 EXAMPLE = {
-    "detail": "Your account has a second factor. Use it to finish signing in.",
+    "detail": "Use your passkey or a code to finish signing in.",
     "code": "second_factor_required",
     "request_id": "4f2a9c0e6b1d8375",
     "challenge": "9Vd1qK2vT0mXc8RzJ4uYbA",

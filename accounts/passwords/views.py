@@ -272,12 +272,8 @@ def change(request: HttpRequest) -> HttpResponseBase:
         messages.error(request, str(error))
         return redirect("home")
     renew_key(request)
-    messages.success(
-        request,
-        gettext(
-            "Your new password is set. You’re signed out everywhere else: sign in there with it."
-        ),
-    )
+    sentence = gettext("Your new password is set. You’re signed out everywhere else.")
+    messages.success(request, sentence)
     return redirect(flow.next_of(request) or "home")
 
 
@@ -384,9 +380,7 @@ class ResetLinkView(ResetProofView):
                 return redirect("account_login")
             flow.suggest_login(request, user.username)
             return redirect_to_login(reverse("review"))
-        sentence = gettext(
-            "Your new password is set. You’re signed out everywhere else: sign in there with it."
-        )
+        sentence = gettext("Your new password is set. You’re signed out everywhere else.")
         messages.success(request, sentence)
         return flow.start_sign_in(
             request,

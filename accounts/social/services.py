@@ -120,7 +120,7 @@ class NotInvited(NoNewAccounts):
     """The external identity belongs to no account, and its email address is not invited."""
 
     message = _(
-        "You need an invitation to sign up: no account here is connected with that one, and its "
+        "You need an invitation to sign up. That account isn’t connected to one here, and its "
         "email address isn’t invited."
     )
 

@@ -31,7 +31,7 @@ class TokenReused(InvalidToken):
     """A refresh token was used a second time. Its session has been revoked."""
 
     code = "token_reused"
-    message = _("The refresh token had already been used, so its session was ended. Sign in again.")
+    message = _("The refresh token was used before, so you’ve been signed out. Sign in again.")
 
 
 class UnknownService(PublicError):
@@ -61,7 +61,7 @@ class EnrolmentRequired(PublicError):
 
     code = "enrolment_required"
     status = 403
-    message = _("Your account needs a second factor. Add one to finish signing in.")
+    message = _("Your account needs two-step verification. Turn it on to finish signing in.")
 
     def __init__(self, **more: Any) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class SecondFactorRequired(PublicError):
 
     code = "second_factor_required"
     status = 401
-    message = _("Your account has a second factor. Use it to finish signing in.")
+    message = _("Use your passkey or a code to finish signing in.")
 
     def __init__(self, **more: Any) -> None:
         super().__init__()

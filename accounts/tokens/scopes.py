@@ -18,7 +18,7 @@ READ, WRITE, GROUPS, USERS = "read", "write", "groups", "users:read"
 RIGHTS: dict[str, str | Promise] = {READ: _("View"), WRITE: _("View and change")}
 AREAS: dict[str, str | Promise] = {
     "profile": _("Profile"),
-    "sessions": _("Sessions"),
+    "sessions": _("Devices"),
     "activity": _("Activity"),
     # Email addresses, passwords and second factors.
     "credentials": _("Sign-in and email addresses"),
@@ -85,7 +85,7 @@ def is_covered(held: frozenset[str], scope: str) -> bool:
 
 
 def in_words(scope: Iterable[str]) -> str:
-    """Return what ``scope`` allows, as "View: Profile, Activity; View and change: Sessions".
+    """Return what ``scope`` allows, as "View: Profile, Activity; View and change: Devices".
 
     A scope that covers no area stays as it is.
     """

@@ -39,8 +39,8 @@ class UnreadableFactor(WrongFactorCode):
     """The secret with which to check the code cannot be decrypted, so no code can be right."""
 
     message = _(
-        "Your code may be right, but we can’t read what we need to check it. Use another way or "
-        "contact support."
+        "We can’t check your code because of a problem on our side. Use another way or contact "
+        "support."
     )
 
 

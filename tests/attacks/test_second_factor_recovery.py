@@ -484,6 +484,6 @@ def test_a_lost_encryption_key_breaks_no_page_and_no_recovery(settings):
     lost = after_password()
     assert lost.get(CHALLENGE).status_code == 200
     refused = lost.post(CHALLENGE, {"code": "123456"})
-    assert "we can’t read what we need to check it" in refused.text
+    assert "We can’t check your code because of a problem on our side" in refused.text
     assert "clock" not in refused.text
     assert asks_to_wait(Client(), link)

@@ -312,7 +312,7 @@ def in_a_dispute(site):
     assert owner.post(link_for(site, "disputed", "app was added", LOCKDOWN)).status == 200
     owner.post(RESET, {"login": "disputed"})
     link = link_for(site, "disputed", "Set a new password", RESET)
-    yield owner, link, "Prove that it’s you"
+    yield owner, link, "Show that it’s you"
     owner.post(link, {"former": PASSWORD})
     owner.post(link, {"password1": NEW_PASSWORD})
     sign_in(owner, "disputed", NEW_PASSWORD)
