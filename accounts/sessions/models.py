@@ -113,6 +113,8 @@ class LoginSession(models.Model):
 
     # The names of the apps that end with the session, for the page that lists sessions.
     apps: Sequence[str] = ()
+    # The name of the provider with which the person signed in, for the same page; empty if unknown.
+    provider: str = ""
 
     class Meta:
         indexes = (
@@ -155,7 +157,7 @@ class LoginSession(models.Model):
     @property
     def proof_words(self) -> str:
         """The authentication methods in words, for display."""
-        return proofs.in_words(self.amr)
+        return proofs.in_words(self.amr, self.provider)
 
     @property
     def acr(self) -> proofs.Assurance:

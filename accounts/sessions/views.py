@@ -17,6 +17,7 @@ from accounts.activity import services as activity
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.apikeys import services as apikeys
+from accounts.common import proofs
 from accounts.common.pages import form_page, page_of
 from accounts.common.text import row_id as row_id_of
 from accounts.recovery.locks import Access
@@ -50,6 +51,17 @@ def add_apps(browsers: Iterable[LoginSession]) -> None:
     found = connected.apps().ending_with(by_id)
     for pk, session in by_id.items():
         session.apps = found.get(pk, ())
+
+
+def add_providers(user: User, sessions: Iterable[LoginSession]) -> None:
+    """Set ``provider`` of each session of ``user`` that began with a sign-in at a provider."""
+    if found := [session for session in sessions if proofs.Method.PROVIDER in session.amr]:
+        kinds = [event.name for event in events.SIGN_INS]
+        ids = [session.pk for session in found]
+        rows = activity.of(user).filter(session__in=ids, kind__in=kinds)
+        names = dict(rows.values_list("session", "detail"))
+        for session in found:
+            session.provider = names.get(session.pk, "")
 
 
 @transaction.atomic
@@ -96,6 +108,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
     page = page_of(request, others(here))
     browsers = [session for session in page if not session.is_client]
     add_apps([here, *browsers])
+    add_providers(here.user, [here, *page])
     connected.fetch(page)
     access = Access(here.user, here.pk)
     context = {

@@ -36,6 +36,7 @@ def test_after_a_provider_a_mailed_code_is_no_second_step_and_a_trusted_browser_
     assert round_trip(here, op).url == "/"
     assert is_signed_in(here)
     assert "Signed in with Acme and trusted browser" in here.get("/accounts/activity/").text
+    assert "signed in with Acme and trusted browser" in here.get("/accounts/sessions/").text
 
 
 def test_after_a_lockdown_a_provider_signs_in_only_once_the_review_has_kept_it(
