@@ -8,6 +8,7 @@ const DAY = 24 * HOUR
 
 const page = document.documentElement.lang
 const language = page === 'en' ? 'en-GB' : page
+const comma = { ar: '، ', ja: ' ' }[page] ?? ', '
 
 // What wasn't chosen is UTC. A browser may be older than a zone, and then takes its own.
 const { zone } = document.documentElement.dataset
@@ -38,8 +39,8 @@ const near = days => capitalized(ago.format(-days, 'day'))
 
 const moment = when => {
   const days = daysSince(when)
-  const words = days < 0 || days > 6 ? date.format(when) : days > 1 ? weekday.format(when) : near(days)
-  return `${words}, ${time.format(when)}`
+  const words = days < 0 || days > 6 ? date.format(when) : days > 1 ? capitalized(weekday.format(when)) : near(days)
+  return words + comma + time.format(when)
 }
 
 const interval = when => {
@@ -56,7 +57,7 @@ const heading = when => {
   const days = daysSince(when)
   if (days === 0 || days === 1) return near(days)
   const isThisYear = iso.format(when).slice(0, 4) === iso.format(Date.now()).slice(0, 4)
-  return `${weekday.format(when)}, ${(isThisYear ? monthDay : date).format(when)}`
+  return capitalized(weekday.format(when)) + comma + (isThisYear ? monthDay : date).format(when)
 }
 
 const styles = {

@@ -9,6 +9,8 @@ from enum import StrEnum
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts.common.localization import without_full_stop
+
 
 class Group(StrEnum):
     """A group of events by which users can filter their history."""
@@ -48,7 +50,7 @@ class Event:
     @property
     def subject(self) -> str:
         """The subject of the email, without a full stop."""
-        return str(self.sentence if self.mail is True else self.mail).removesuffix(".")
+        return without_full_stop(str(self.sentence if self.mail is True else self.mail))
 
 
 APP_REGISTERED = Event(_("An app was registered."), mail=True)

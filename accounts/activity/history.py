@@ -16,7 +16,7 @@ from accounts.activity import events
 from accounts.activity.events import Event, Group
 from accounts.activity.models import OPERATOR, Activity
 from accounts.common import proofs
-from accounts.common.localization import day_of
+from accounts.common.localization import day_of, listed, without_full_stop
 from accounts.common.text import ACCOUNT_ID
 from accounts.throttle import limits
 
@@ -113,7 +113,7 @@ class Entry:
             return _("Confirmed with %(proof)s that it’s you") % {"proof": proof}
         if self.event in PROGRAM_SIGNED_IN:
             return _("A program signed in through the API")
-        return str(self.event.sentence).removesuffix(".")
+        return without_full_stop(str(self.event.sentence))
 
     @property
     def tags(self) -> list[Tag]:
@@ -159,7 +159,7 @@ class Entry:
             return str(events.WORDS.get(self.row.detail, ""))
         if self.event is events.LIMITS_CLEARED:
             kinds = self.row.detail.split()
-            return ", ".join(str(limits.WORDS[kind]) for kind in kinds if kind in limits.WORDS)
+            return listed(str(limits.WORDS[kind]) for kind in kinds if kind in limits.WORDS)
         if self.event in {events.PAGE_OPENED, events.DETAILS_READ}:
             return str(ROLES.get(self.row.detail, ""))
         if self.event is events.PEOPLE_SHOWN and self.row.detail.isdecimal():

@@ -1,5 +1,6 @@
 """Builds the emails that notify the owner of an account about events."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,9 +78,10 @@ def _sentence(row: Activity, email: str) -> str:
     sentence = str(row.event.sentence)
     if not (name := _named(row, email)):
         return sentence
-    what, _dot, advice = sentence.partition(".")
-    named = f"{what} ({name})" if ":" in what else f"{what}: {name}"
-    return f"{named}.{advice}"
+    what, full_stop, advice = re.split("([.。])", sentence, maxsplit=1)
+    has_colon = not {":", "："}.isdisjoint(what)
+    named = f"{what} ({name})" if has_colon else localization.listed([what, name], ":")
+    return named + full_stop + advice
 
 
 def _named(row: Activity, email: str) -> str:

@@ -22,7 +22,7 @@ from accounts.activity.events import Failure
 from accounts.administration.budgets import REFUSALS, Refusal
 from accounts.administration.person import Facts
 from accounts.common import clock
-from accounts.common.localization import in_words
+from accounts.common.localization import in_words, listed
 from accounts.common.proofs import Method, Proof
 from accounts.emails import services as emails
 from accounts.invitations import services as invitations
@@ -303,7 +303,7 @@ def _of_recovery(facts: Facts) -> Iterator[Block]:
     name, request = {"name": facts.user.username}, facts.recovery
     for shown in facts.recovery_row.shown_to_support if facts.recovery_row else ():
         sentence = _("Someone asked us to decide who owns %(name)s, and showed %(shown)s.")
-        words = ", ".join(str(SHOWN.get(Kind(kind), kind)) for kind in shown)
+        words = listed(str(SHOWN.get(Kind(kind), kind)) for kind in shown)
         advice = _("Decide for one address. Until then, no wait ends.")
         yield Block("recovery_case", sentence % (name | {"shown": words}), advice=advice)
     if request is None:
@@ -321,7 +321,7 @@ def _of_recovery(facts: Facts) -> Iterator[Block]:
 
 def _of_providers(facts: Facts) -> Iterator[Block]:
     """Return the providers with which the user can no longer sign in."""
-    ways = ", ".join(str(WAYS[way]) for way in _ways(facts))
+    ways = listed(str(WAYS[way]) for way in _ways(facts))
     advice = _("They can sign in with: %(ways)s.") % {"ways": ways} if ways else ""
     for row in facts.identities:
         known = {"name": facts.user.username, "site": row.site}
@@ -456,7 +456,7 @@ def _unseen(facts: Facts) -> Iterator[Block]:
     if facts.emails and not facts.receipts:
         unseen.append(_("whether emails reach them"))
     if unseen:
-        sentence = _("We can’t see: %(unseen)s.") % {"unseen": "; ".join(unseen)}
+        sentence = _("We can’t see: %(unseen)s.") % {"unseen": listed(unseen, ";")}
         advice = _("Nothing else stops %(name)s from signing in.") % {"name": facts.user.username}
         yield Block("not_checked", sentence, advice=advice)
 

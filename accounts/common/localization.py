@@ -3,7 +3,7 @@
 If the reader has not chosen a time zone, times are in UTC and end with "UTC".
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from django.conf import settings
 from django.utils import timezone, translation
 from django.utils.formats import date_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -33,6 +34,29 @@ def writing_to(language: str, time_zone: str) -> Iterator[None]:
 def spoken() -> str:
     """Return the active language. During a request, this is the language of the client."""
     return translation.get_language() or settings.LANGUAGE_CODE
+
+
+def tag_of(language: str) -> str:
+    """Return the language tag of a language in ``LANGUAGES``, such as pt-BR (RFC 5646)."""
+    return translation.to_locale(language).replace("_", "-")
+
+
+# The marks of languages that have others than English, with a space where one follows.
+MARKS = {
+    "ar": {",": "، ", ";": "؛ "},
+    "fr": {":": "\N{NO-BREAK SPACE}: ", ";": "\N{NO-BREAK SPACE}; "},
+    "ja": {",": "、", ";": "；", ":": "："},
+}
+
+
+def listed(words: Iterable[str], mark: str = ",") -> str:
+    """Return ``words`` with the active language's form of ``mark`` between them."""
+    return MARKS.get(spoken(), {}).get(mark, f"{mark} ").join(words)
+
+
+def without_full_stop(sentence: str) -> str:
+    """Return ``sentence`` without the full stop at its end, for a heading."""
+    return sentence.rstrip(".。")
 
 
 DEFAULT = "UTC"
@@ -102,7 +126,7 @@ def day_in_words(day: date) -> str:
     if day == today - timedelta(days=1):
         return _("Yesterday")
     date_words = date_format(day, "MONTH_DAY_FORMAT" if day.year == today.year else "DATE_FORMAT")
-    return f"{date_format(day, 'l')}, {date_words}"
+    return _dated(capfirst(date_format(day, "l")), date_words)
 
 
 def date_in_words(at: datetime) -> str:
@@ -132,8 +156,13 @@ def in_words(at: datetime) -> str:
     elif day > today - timedelta(days=2):
         words = day_in_words(day)
     else:
-        words = date_format(day, "l")
-    return f"{words}, {time_in_words(at)}"
+        words = capfirst(date_format(day, "l"))
+    return _dated(words, time_in_words(at))
+
+
+def _dated(*parts: str) -> str:
+    """Return the parts of a date as one text, as ``static/times.js`` does."""
+    return (" " if spoken() == "ja" else MARKS.get(spoken(), {}).get(",", ", ")).join(parts)
 
 
 def days_in_words(count: int) -> str:
@@ -146,7 +175,7 @@ def in_full(at: datetime) -> str:
     day = day_of(at)
     zone = timezone.get_current_timezone_name().rpartition("/")[2].replace("_", " ")
     time = time_in_words(at) if _is_default_zone() else f"{time_in_words(at)} ({zone})"
-    return f"{date_format(day, 'l')}, {date_in_words(at)}, {time}"
+    return _dated(capfirst(date_format(day, "l")), date_in_words(at), time)
 
 
 def interval_in_words(interval: timedelta) -> str:

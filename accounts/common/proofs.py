@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.common import clock
 from accounts.common.enumerations import OpenEnum
+from accounts.common.localization import listed
 
 
 class Method(OpenEnum):
@@ -117,4 +118,4 @@ def in_words(amr: Iterable[str], provider: str = "") -> str:
     *others, last = [str(words.get(value, value)) for value in amr] or [""]
     if not others:
         return last
-    return gettext("%(others)s and %(last)s") % {"others": ", ".join(others), "last": last}
+    return gettext("%(others)s and %(last)s") % {"others": listed(others), "last": last}

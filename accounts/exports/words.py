@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity.events import EVENTS
 from accounts.common import proofs
-from accounts.common.localization import in_full
+from accounts.common.localization import in_full, listed
 from accounts.recovery import checklist
 from accounts.tokens import scopes
 from accounts.twofactor.models import NAMES
@@ -104,7 +104,7 @@ def _provider(issuer: str) -> str:
 
 def _kinds(kinds: Iterable[str]) -> str:
     words = {kind.value: label for kind, (label, _icon) in checklist.WORDS.items()}
-    return ", ".join(map(one_of(words), dict.fromkeys(kinds)))
+    return listed(map(one_of(words), dict.fromkeys(kinds)))
 
 
 def _things(shown: Iterable[Sequence[str]]) -> str:

@@ -14,6 +14,7 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db.models import Model
+from django.utils.translation import get_supported_language_variant
 from django.utils.translation import gettext as _
 
 from accounts.activity import events
@@ -446,9 +447,10 @@ def _display_name(text: str) -> str:
 
 def _language(code: str) -> str:
     """Return the language of this site that ``code`` names, such as ``de`` for ``de_AT``."""
-    whole = code.lower().replace("_", "-")
-    names = dict(settings.LANGUAGES)
-    return next((each for each in (whole, whole.partition("-")[0]) if each in names), "")
+    try:
+        return get_supported_language_variant(code.lower().replace("_", "-"))
+    except LookupError:
+        return ""
 
 
 def _moved(user: User) -> Message:

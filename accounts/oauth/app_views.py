@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from accounts.common import clock
 from accounts.common.client_info import client_of
 from accounts.common.forms import code_input
+from accounts.common.localization import listed
 from accounts.common.pages import absolute, form_page, page_of
 from accounts.oauth import connections, devices, requests
 from accounts.oauth.clients import services as clients
@@ -44,7 +45,7 @@ class Row:
         agreed = sorted(self.app.agreed, key=lambda row: row.audience)
         scope = {name for row in agreed for name in row.scope.split()}
         others = [row for row in agreed if row.audience not in {"", settings.AUTHSITE.origin}]
-        return "; ".join([*in_words(scope), *map(_use_in_words, others)])
+        return listed([*in_words(scope), *map(_use_in_words, others)], ";")
 
     @property
     def is_stale(self) -> bool:
@@ -54,7 +55,7 @@ class Row:
 
 def _use_in_words(agreed: Connection) -> str:
     uses = _("uses %(service)s on your behalf") % {"service": agreed.audience}
-    acts = ", ".join(permissions_at(agreed.audience, agreed.scope.split()))
+    acts = listed(permissions_at(agreed.audience, agreed.scope.split()))
     return f"{uses} ({acts})" if acts else uses
 
 

@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from accounts.common.localization import tag_of
 from accounts.common.pages import absolute
 from accounts.common.proofs import Assurance
 from accounts.oauth import id_tokens
@@ -71,7 +72,7 @@ def provider(_request: HttpRequest) -> HttpResponse:
             "dpop_signing_alg_values_supported": dpop.ALGORITHMS,
             "acr_values_supported": list(Assurance),
             "prompt_values_supported": sorted(PROMPTS),
-            "ui_locales_supported": [code for code, _name in settings.LANGUAGES],
+            "ui_locales_supported": [tag_of(code) for code, _name in settings.LANGUAGES],
             "token_endpoint_auth_methods_supported": list(authentication.METHODS),
             "revocation_endpoint_auth_methods_supported": list(authentication.METHODS),
             "introspection_endpoint_auth_methods_supported": CONFIDENTIAL_METHODS,

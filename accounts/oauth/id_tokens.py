@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from accounts.common import clock
+from accounts.common.localization import tag_of
 from accounts.oauth.clients.models import Client
 from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring, signatures
@@ -38,7 +39,7 @@ def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
         claims["name"] = user.display_name or user.username
         claims["zoneinfo"] = user.time_zone
         held = {"given_name": user.given_name, "family_name": user.family_name}
-        held |= {"locale": user.language}
+        held |= {"locale": tag_of(user.language)}
         claims |= {name: value for name, value in held.items() if value}
         claims["updated_at"] = int(user.updated_at.timestamp())
     if "email" in scope and user.email:

@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.common.localization import spoken
+from accounts.common.localization import listed, spoken
 from accounts.tokens import scopes as api_scopes
 
 DEFAULT = "openid profile email"
@@ -93,7 +93,7 @@ def text_in_words(scope: str) -> str:
     """Return what an app, or a client of the API, with the scopes in ``scope`` may do, in words."""
     held = scope.split()
     is_of_api = api_scopes.SCOPES.issuperset(held)
-    return api_scopes.in_words(held) if is_of_api else "; ".join(in_words(held))
+    return api_scopes.in_words(held) if is_of_api else listed(in_words(held), ";")
 
 
 def audiences() -> tuple[str, ...]:

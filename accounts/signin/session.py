@@ -14,6 +14,7 @@ from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.database import P, PreparedUpdate
+from accounts.common.localization import listed
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.mail import services as mail
 from accounts.sessions import current, known_browsers
@@ -89,7 +90,7 @@ def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
     sessions.make_room(user, session, actor)
     if headings := mail.failed_notices([user.email]):
         sentence = _("We couldn’t email you about this: %(headings)s. Is your email address right?")
-        messages.warning(request, sentence % {"headings": "; ".join(headings)})
+        messages.warning(request, sentence % {"headings": listed(headings, ";")})
 
 
 @transaction.atomic

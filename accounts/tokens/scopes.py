@@ -13,6 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common.errors import PublicError
+from accounts.common.localization import listed
 
 READ, WRITE, GROUPS, USERS = "read", "write", "groups", "users:read"
 RIGHTS: dict[str, str | Promise] = {READ: _("View"), WRITE: _("View and change")}
@@ -95,11 +96,11 @@ def in_words(scope: Iterable[str]) -> str:
         for area in _AREAS_IN_WORDS
     }
     words = [
-        f"{name}: {', '.join(str(label) for area, label in labels if rights[area] == those)}"
+        f"{name}: {listed(str(label) for area, label in labels if rights[area] == those)}"
         for those, name in _IN_WORDS.items()
         if those in rights.values()
     ]
-    return "; ".join([*words, *sorted(held & {GROUPS, USERS})])
+    return listed([*words, *sorted(held & {GROUPS, USERS})], ";")
 
 
 def written(scope: Iterable[str]) -> str:

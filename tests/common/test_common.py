@@ -43,6 +43,23 @@ def test_days_and_times_are_those_of_the_reader():
         assert localization.date_in_words(NOW) == "26. November 2026"
 
 
+def test_lists_and_dates_have_the_marks_of_their_language():
+    marks = {"en": "a, b; c", "ar": "a، b؛ c", "fr": "a, b\xa0; c", "ja": "a、b；c"}
+
+    for language, text in marks.items():
+        with translation.override(language):
+            assert localization.listed([localization.listed("ab"), "c"], ";") == text
+    with translation.override("ar"):
+        assert localization.in_words(NOW - timedelta(hours=48)) == "الاثنين، 20:30 UTC"
+    with translation.override("ja"):
+        assert localization.in_words(NOW - timedelta(hours=48)) == "月曜日 20:30 UTC"
+    assert (
+        localization.without_full_stop("パスワードが変更されました。")
+        == "パスワードが変更されました"
+    )
+    assert localization.tag_of("pt-br") == "pt-BR"
+
+
 @pytest.mark.parametrize(
     "days, words",
     [(1, "1 day"), (13, "13 days"), (14, "2 weeks"), (62, "8 weeks"), (63, "2 months")],
