@@ -133,7 +133,6 @@ CASES = [
 
 
 @pytest.mark.server
-@pytest.mark.django_db
 @pytest.mark.parametrize("how, algorithm", CASES)
 def test_1_1_services_verify_tokens_with_public_keys_only(how, algorithm, published, tmp_path):
     """Each refuses all forged tokens and bound ones, and fetches the keys once."""
@@ -163,7 +162,6 @@ def test_1_1_services_verify_tokens_with_public_keys_only(how, algorithm, publis
     assert published.count == 1
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
 def test_1_1_openssl_verifies_tokens_with_a_public_key_only(algorithm, published, tmp_path):
     mint = mint_at(published, algorithm)

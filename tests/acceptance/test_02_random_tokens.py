@@ -35,7 +35,6 @@ def test_2_2_make_secret_prints_every_form_in_a_bounded_length(capfdbinary):
 
 
 @proves("V11.2.4")
-@pytest.mark.django_db
 def test_2_3_an_api_key_is_not_stored_by_caches_and_compared_in_constant_time(client, monkeypatch):
     """It is shown once: ``tests/attacks/test_api_keys.py``."""
     signed_in(make_user("alice"), client)

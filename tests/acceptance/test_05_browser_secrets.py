@@ -6,7 +6,6 @@ tests/browser/test_sessions.py.
 
 import re
 
-import pytest
 from django.utils.html import escape
 
 from tests.support.browser_steps import newcomer, sees, sign_in
@@ -17,7 +16,6 @@ SCRIPT = "<script>document.title='pwned'</script>"
 
 
 @proves("V1.1.2", "V1.2.1", "V3.2.2")
-@pytest.mark.django_db
 def test_5_2_a_stored_script_is_shown_as_text_on_every_page(configure, client, tmp_path):
     # Of all texts that people can store, only the name of an API key may have angle brackets. The
     # name of the site may have them, too.

@@ -6,8 +6,6 @@ Rows 3 and 4 are in tests/attacks: test_token_rights.py and test_revocation.py.
 import itertools
 import re
 
-import pytest
-
 from accounts.ops.schema import CODES
 from accounts.tokens import scopes
 from tests.support.api import API
@@ -76,7 +74,6 @@ CALLS = [re.sub("<.*>", NOBODY, str(route.pattern)) for route in ROUTES]
 CLOSED = [path for path in CALLS if f"api/v1/{path}" not in OPEN and NOBODY not in path]
 
 
-@pytest.mark.django_db
 def test_9_2_failed_authentication_is_401_with_www_authenticate(client, clock):
     """Invalid bodies are tested in tests/attacks: test_api_input.py and test_api_fuzz.py."""
     signed_in(make_user("alice"), client)

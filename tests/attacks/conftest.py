@@ -12,6 +12,7 @@ from tests.support.disputes import known_browser
 from tests.support.nodes import running
 from tests.support.receiver import PUBLIC
 from tests.support.signin import set_up
+from tests.support.site import Site
 from tests.support.steps import make_user
 
 
@@ -32,6 +33,14 @@ def nodes():
     """
     with running(LIMITS_SCALE="1000") as both:
         yield both
+
+
+@pytest.fixture
+def on_postgresql(postgres, tmp_path):
+    """Return a function that runs a program at a new site, and returns the lines of its output."""
+    site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
+    site.make_database()
+    return lambda code: site.manage("shell", "--no-imports", "-c", code).splitlines()
 
 
 @pytest.fixture

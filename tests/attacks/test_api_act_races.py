@@ -8,6 +8,7 @@ import pytest
 from tests.support import api_jwt
 from tests.support.api import call, get_tokens, second_step
 from tests.support.api_jwt import ME
+from tests.support.api_keys import recent_token
 from tests.support.disputes import NEW
 from tests.support.nodes import AT_ONCE, browser_at
 from tests.support.races import confirmed, live_sessions, times_in_history
@@ -198,6 +199,37 @@ def changes_of_the_password_in_eight_sessions(nodes, name):
     assert live_sessions(nodes, name) == 1
 
 
+def answers_to(nodes, path, body, key, token=None):
+    """Return the answers to equal calls at once that have one ``Idempotency-Key``."""
+    callers = [browser_at(nodes[i % 2], f"192.0.2.{i + 10}") for i in range(AT_ONCE)]
+    more = {"authorization": token and f"Bearer {token}", "Idempotency_Key": f"{key}-in-a-program"}
+    url = f"{api_jwt.API}{path}"
+    answers = together(AT_ONCE, lambda i: api_jwt.call(callers[i], url, body, **more))
+    assert {answer.status for answer in answers} == {201}
+    assert len({answer["id"] for answer in answers}) == 1
+    return answers
+
+
+def repeated_calls_for_an_api_key(nodes, name):
+    """One creates the key and shows it; the others return the same key without its secret."""
+    confirmed(nodes, name)
+    token = recent_token(nodes[0].client(), name)
+
+    answers = answers_to(nodes, "keys/", {"name": "bot"}, name, token)
+
+    assert [answer["key"] is None for answer in answers].count(False) == 1
+
+
+def repeated_sign_ups(nodes, name):
+    """All are told that they have signed up, and none that the name is taken."""
+    body = {"username": name, "email": f"{name}@example.org", "password": PASSWORD}
+
+    answers_to(nodes, "users/", body, name)
+
+    select = "SELECT id FROM accounts_pendingsignup WHERE username = ?"
+    assert len(sql(nodes[0], select, name)) == 1
+
+
 RACES = [
     sign_ins_with_one_emailed_code,
     resets_with_one_emailed_code,
@@ -209,6 +241,8 @@ RACES = [
     enrolments_with_one_challenge,
     calls_with_a_password,
     changes_of_the_password_in_eight_sessions,
+    repeated_calls_for_an_api_key,
+    repeated_sign_ups,
 ]
 
 

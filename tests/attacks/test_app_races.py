@@ -26,7 +26,7 @@ from tests.support.dpop import ME, TOKEN, Key
 from tests.support.nodes import AT_ONCE, browser_at
 from tests.support.races import WAITS, confirmed, times_in_history
 from tests.support.registration import REGISTER, VALID
-from tests.support.site import Site, together
+from tests.support.site import together
 from tests.support.standards import proves
 from tests.support.steps import LOGOUT, sql
 
@@ -321,10 +321,5 @@ def test_races_of_apps_at_two_processes_have_one_outcome(nodes, race):
 
 
 @proves("V15.4.3")
-def test_more_scopes_for_a_first_party_app_do_not_deadlock_with_a_disconnection(tmp_path, postgres):
-    site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
-    site.make_database()
-
-    says = site.manage("shell", "--no-imports", "-c", GROWING)
-
-    assert says.splitlines() == ["True True", "openid email"]
+def test_more_scopes_for_a_first_party_app_do_not_deadlock_with_a_disconnection(on_postgresql):
+    assert on_postgresql(GROWING) == ["True True", "openid email"]

@@ -16,7 +16,7 @@ from tests.support.races import (
     times_in_history,
 )
 from tests.support.recovery_races import mailed
-from tests.support.site import Site, together
+from tests.support.site import together
 from tests.support.steps import sql
 
 DELETE, KEEP, UNDO = "/accounts/delete/", "/accounts/delete/keep/", "/accounts/delete/undo/"
@@ -104,10 +104,5 @@ def test_races_of_deletions_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, f"delete{RACES.index(race)}")
 
 
-def test_an_owner_keeps_the_account_whole_or_the_daily_job_erases_it(postgres, tmp_path):
-    site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
-    site.make_database()
-
-    says = site.manage("shell", "--no-imports", "-c", MEETING)
-
-    assert says.splitlines() == ["True [False] 1", "True [False, False] 0"]
+def test_an_owner_keeps_the_account_whole_or_the_daily_job_erases_it(on_postgresql):
+    assert on_postgresql(MEETING) == ["True [False] 1", "True [False, False] 0"]

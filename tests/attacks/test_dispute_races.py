@@ -42,7 +42,7 @@ from tests.support.recovery_races import (
 )
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.second_factor_races import after_password, enrolled
-from tests.support.site import Client, Response, Site, together
+from tests.support.site import Client, Response, together
 from tests.support.steps import LOGIN, PASSWORD, sql
 
 REVIEW = "/accounts/review/"
@@ -433,12 +433,5 @@ def test_dispute_races_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, race.__name__.replace("_", "")[-18:])
 
 
-def test_the_daily_job_does_not_delete_a_question_to_support_that_is_being_asked(
-    postgres, tmp_path
-):
-    site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
-    site.make_database()
-
-    says = site.manage("shell", "--no-imports", "-c", ASKING)
-
-    assert says.splitlines() == ["True", "[['password']]"] * 2
+def test_the_daily_job_does_not_delete_a_question_to_support_that_is_being_asked(on_postgresql):
+    assert on_postgresql(ASKING) == ["True", "[['password']]"] * 2

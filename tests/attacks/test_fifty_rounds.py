@@ -12,7 +12,6 @@ from tests.attacks import (
     test_passkey_races,
     test_recovery_races,
     test_refresh_races,
-    test_repeated_calls,
     test_second_factor_races,
     test_session_races,
     test_staff_races,
@@ -33,7 +32,6 @@ RACES = [
     *test_staff_races.RACES,
     *test_app_races.RACES,
     *test_deletion_races.RACES,
-    *test_repeated_calls.RACES,
     *test_api_act_races.RACES,
 ]
 

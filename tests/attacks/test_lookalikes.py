@@ -20,7 +20,6 @@ SAYS = {
 }
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("name", SAYS)
 def test_a_username_that_looks_like_another_is_refused_with_the_reason(name):
     make_user("alice")
@@ -35,7 +34,6 @@ def test_a_username_that_looks_like_another_is_refused_with_the_reason(name):
     assert not PendingSignup.objects.exists()
 
 
-@pytest.mark.django_db
 def test_sign_up_does_not_reveal_whether_a_reserved_username_is_used():
     before = [sign_up(Client(), name).status_code for name in ("support", "suPP0rt")]
     make_staff("support")

@@ -333,7 +333,7 @@ def test_guesses_elsewhere_block_no_browser_in_which_the_factor_was_shown(clock,
     assert guess(after_password(browser=browser), code_of(seed)) == status
 
 
-def test_guesses_from_a_known_browser_are_limited_too(clock):
+def test_wrong_codes_from_a_known_browser_are_limited_too(clock):
     browser, _seed = by_a_code()
     browser.post(LOGOUT)
 
@@ -362,7 +362,7 @@ def test_a_patient_attacker_has_thirty_guesses_and_then_one_every_48_minutes(clo
     assert code_signs_in(new_recovery_codes(alice)[0]), "a recovery code cannot be guessed"
 
 
-def test_one_ip_address_cannot_guess_at_many_accounts(clock):
+def test_one_ip_address_cannot_guess_the_codes_of_many_accounts(clock):
     names = [f"person{i}" for i in range(CODE_GUESS.burst // GUESSES + 1)]
     for name in names:
         with_factor(name)

@@ -2,7 +2,6 @@
 
 from uuid import uuid4
 
-import pytest
 from django.apps import apps
 from django.db.models import CASCADE
 
@@ -32,7 +31,6 @@ def test_each_purpose_is_stated():
         assert all([table.purpose, table.kept, *(c.purpose for c in table.columns.values())])
 
 
-@pytest.mark.django_db
 def test_each_table_selects_rows_and_its_paths_to_the_account_cascade():
     for label, table in TABLES.items():
         model = apps.get_model(label)

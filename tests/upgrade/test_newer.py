@@ -202,7 +202,6 @@ def stored(column, pk):
     return apps.get_model(label)._base_manager.values_list(name, flat=True).get(pk=pk)
 
 
-@pytest.mark.django_db
 def test_nothing_fails_because_of_what_a_newer_node_wrote_and_nothing_is_lost(world):
     links = [reset_link(name) for name in ("waiting", "locked")]
     alice, carol = Browser(), signed_in(User.objects.get(username="carol"))
