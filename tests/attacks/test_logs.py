@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import socket
 from urllib.parse import urlsplit
 
 import brotli
@@ -12,6 +13,7 @@ from accounts.common import logs
 from authsite import telemetry
 from authsite.serving.access_log import RequestLog
 from tests.support.api import call, renew, second_step
+from tests.support.process import run
 from tests.support.receiver import Server, say
 from tests.support.second_factor import (
     CHALLENGE,
@@ -220,6 +222,21 @@ def test_in_production_each_log_line_is_json_without_secrets(tmp_path):
     assert not any("?" in line["path"] for line in requests)
     assert "/accounts/lockdown/[secret]" in log
     assert "/accounts/owner/[secret]" in log
+
+
+@proves("V16.4.3")
+def test_the_documented_command_sends_each_line_of_the_log_to_another_machine(tmp_path):
+    with production(tmp_path, "https://authsite.example") as site:
+        site.client().get("/a" * 1000)
+    command = re.search(r"\| (logger [^`]+)`", (ROOT / "docs/operating.md").read_text())
+    with socket.create_server(("127.0.0.1", 0)) as receiver:
+        here = {"logs.example.org": "127.0.0.1", "601": str(receiver.getsockname()[1])}
+        run(*[here.get(word, word) for word in command[1].split()], input=site.log())
+        with receiver.accept()[0] as sender, sender.makefile() as received:
+            text = received.read()
+
+    assert all(f" {line}" in text for line in site.log().splitlines())
+    assert f'"path": "{"/a" * 1000}"' in text
 
 
 def test_a_site_without_the_packages_runs_and_says_that_they_are_missing(monkeypatch, caplog):
