@@ -34,6 +34,7 @@ def mallory(request):
 
 
 def test_an_export_has_nothing_about_the_address_of_another_person(mallory):
+    """Withstands an impostor: the address of another person is added."""
     sign_up(Client(), "alice")
     assert OutgoingMail.objects.exists()
     sink = io.BytesIO()

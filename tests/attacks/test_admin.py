@@ -72,6 +72,7 @@ def opens_the_admin(browser):
 
 @proves("V6.3.3")
 def test_a_password_alone_opens_no_admin_page():
+    """Withstands a thief with the password."""
     carol = make_staff("carol", has_factor=False)
     enrolled(carol)
     browser = after_password("carol")
@@ -93,6 +94,7 @@ ALL = [f"{act}_{what}" for act in EVERYTHING for what in ("user", "group", "perm
 
 @proves("V15.3.3")
 def test_staff_with_every_permission_give_no_rights_and_change_no_staff():
+    """Withstands a member of staff."""
     (carol, browser), group = staff_with(*ALL), Group.objects.create(name="Owners")
     others = [make_user("alice"), member("owner", "Superuser"), member("bob", "Support")]
     wanted = {**RIGHTS, "groups": group.pk, "user_permissions": [1, 2], "password": "!"}
@@ -170,6 +172,7 @@ def test_changing_or_deleting_a_group_revokes_the_sessions_of_its_members(admin,
 def test_the_rights_of_a_group_with_many_members_do_not_change_in_one_long_transaction(
     admin, way, monkeypatch
 ):
+    """Withstands a flood."""
     monkeypatch.setattr(rights, "MOST_MEMBERS", 1)
     paths = {"deleted": "delete", "changed": "change"}
     group, form = helpers(), {"name": "Friends", "permissions": right("view_user")}
@@ -200,6 +203,7 @@ def test_a_group_that_an_app_needs_is_not_deleted(admin):
 
 
 def test_nobody_changes_rights_without_a_reason(admin):
+    """Withstands a member of staff."""
     alice, group = make_user("alice"), helpers()
     alice.groups.add(group)
 
@@ -256,6 +260,7 @@ def test_setting_a_password_on_the_command_line_changes_no_other_field():
 @proves("V1.2.1")
 @pytest.mark.parametrize("query", ["x " * 1500, "a\0b", "\ud800", TOO_LARGE])
 def test_no_search_causes_a_server_error(admin, query):
+    """Withstands a hostile client."""
     text = query.encode("utf-8", "surrogatepass")
     for path in (LIST, INVITATIONS, GROUPS, APPS):
         assert admin.get(path, {"q": text}).status_code == 200, path
@@ -263,7 +268,10 @@ def test_no_search_causes_a_server_error(admin, query):
 
 
 def test_a_condition_in_the_url_of_a_list_is_refused(admin):
-    """Databases fail at a NUL or a broken pattern, and a pattern reveals a password hash."""
+    """Withstands a member of staff: a filter reveals a digest.
+
+    Databases fail at a NUL or a broken pattern, and a pattern reveals a password hash.
+    """
     for path, condition in (
         (LIST, {"password__startswith": "argon2"}),
         (LIST, {"last_login__year": "99999999999"}),
@@ -307,6 +315,7 @@ def deactivated():
 
 
 def test_a_role_that_is_lost_meanwhile_stops_a_bulk_act(monkeypatch):
+    """Withstands a member of staff."""
     carol = member("carol", "Support")
     prepared = started(carol)
     real = bulk.acts.perform
@@ -345,6 +354,7 @@ def test_staff_neither_see_nor_continue_the_bulk_acts_of_others():
 
 
 def test_superusers_hear_of_many_small_bulk_acts_as_of_a_large_one(clock):
+    """Withstands a member of staff."""
     member("erin", "Superuser")
     carol, people = desk("Manager"), [make_user(f"user{n}") for n in range(21)]
     for chosen in (people[:10], people[10:20]):
@@ -373,6 +383,7 @@ def test_staff_who_only_read_prepare_no_bulk_act():
 
 
 def test_a_bulk_act_needs_a_recent_second_factor(clock):
+    """Withstands a thief with a cookie."""
     carol, alice = desk(), make_user("alice")
     page = bulk_page(choose(carol, "deactivate", [alice]))
     clock.advance(minutes=11)
@@ -385,6 +396,7 @@ def test_a_bulk_act_needs_a_recent_second_factor(clock):
 
 @pytest.mark.django_db(transaction=True)
 def test_two_requests_at_once_act_on_nobody_twice(monkeypatch):
+    """Withstands a race."""
     acted: list[str] = []
 
     def slow(_name, _staff, _actor, user, **_more):
@@ -409,6 +421,7 @@ def after_mailed_code(login, browser):
 
 
 def test_a_trusted_browser_and_the_mailbox_cannot_enrol_a_passkey_for_staff(settings):
+    """Withstands a thief with the mailbox."""
     carol = make_user("carol", is_staff=True, is_superuser=True)
     enrolled(carol)
     browser = Client()
@@ -427,6 +440,7 @@ def test_a_trusted_browser_and_the_mailbox_cannot_enrol_a_passkey_for_staff(sett
 
 @pytest.mark.parametrize("promoted", [True, False])
 def test_the_mailbox_or_the_password_alone_cannot_enrol_a_factor_for_staff(promoted):
+    """Withstands a thief with the mailbox."""
     carol = make_user("carol", is_staff=True, is_superuser=True)
     if promoted:
         User.objects.filter(pk=carol.pk).update(credential_version=1)
@@ -464,6 +478,7 @@ def test_an_enrolment_link_works_once_for_staff_without_a_factor(capsys):
 
 @pytest.mark.parametrize("by", [(Method.MAIL,), (Method.PASSWORD,)])
 def test_a_session_with_one_proof_from_before_a_promotion_cannot_add_a_factor(by):
+    """Withstands a thief with the password."""
     carol = make_user("carol")
     session = signed_in(carol, by=by)
     User.objects.update(is_staff=True)

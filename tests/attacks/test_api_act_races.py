@@ -248,4 +248,5 @@ RACES = [
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_of_equal_calls_at_two_processes_one_acts(nodes, race):
+    """Withstands a race."""
     race(nodes, f"racer{RACES.index(race)}")

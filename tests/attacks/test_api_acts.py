@@ -74,6 +74,7 @@ def do(act, token, alice, **credentials):
 def test_a_credential_is_changed_only_within_ten_minutes_of_authentication(
     alice, clock, settings, act
 ):
+    """Withstands a thief with a token."""
     set_up(settings, access_token_seconds=3600)
     token = get_tokens()["access"]
     clock.advance(minutes=10, seconds=1)
@@ -84,6 +85,7 @@ def test_a_credential_is_changed_only_within_ten_minutes_of_authentication(
 
 @pytest.mark.parametrize("act", ACTS)
 def test_no_scope_of_an_app_and_no_weak_proof_changes_a_credential(alice, act):
+    """Withstands a malicious app."""
     for scope in (" ".join(sorted(API_SCOPES)), "read profile:write"):
         token = get_tokens(scope=scope)["access"]
         assert do(act, token, alice).short == (403, "insufficient_scope")
@@ -99,7 +101,10 @@ def test_no_scope_of_an_app_and_no_weak_proof_changes_a_credential(alice, act):
 @proves("63B-5.1.2")
 @pytest.mark.parametrize("act", [act for act in ACTS | QUICK if act != "sign out everywhere else"])
 def test_an_app_a_script_in_a_page_and_a_password_change_no_credential(alice, act):
-    """A script could have taken the access token, and what it changes would outlive the token."""
+    """Withstands a hostile website.
+
+    A script could have taken the access token, and what it changes would outlive the token.
+    """
     scope = "openid profile:write"
     signed_in(alice)
     of_app = new_app(scope=scope).sign_in(LoginSession.objects.get(user=alice), scope)
@@ -169,7 +174,10 @@ def use(path, challenge, code):
 @proves("V6.6.2")
 @pytest.mark.parametrize("path", ASK)
 def test_a_mailed_code_works_only_with_the_challenge_of_its_own_request(alice, path):
-    """A thief who sees the code that the owner has asked for has another challenge."""
+    """Withstands a thief with the mailbox.
+
+    A thief who sees the code that the owner has asked for has another challenge.
+    """
     owners = call(path, {"username": "alice"})["challenge"]
     code = outbox()[-1].code
     elsewhere = Client(REMOTE_ADDR="198.51.100.7")
@@ -185,6 +193,7 @@ def test_a_mailed_code_works_only_with_the_challenge_of_its_own_request(alice, p
 @pytest.mark.parametrize("path", ASK)
 @pytest.mark.parametrize("tries, minutes", [(5, 0), (0, 10)])
 def test_a_mailed_code_allows_five_tries_and_ten_minutes(alice, clock, path, tries, minutes):
+    """Withstands a guesser."""
     challenge = call(path, {"username": "alice"})["challenge"]
     wrong = [use(path, challenge, WRONG_CODE).short for _ in range(tries)]
     clock.advance(minutes=minutes)
@@ -194,7 +203,10 @@ def test_a_mailed_code_allows_five_tries_and_ten_minutes(alice, clock, path, tri
 
 @pytest.mark.parametrize("path", ASK)
 def test_strangers_cannot_keep_codes_from_the_program_with_which_a_person_signs_in(alice, path):
-    """Programs have no cookie of a known browser, whose budgets strangers do not use up."""
+    """Withstands a flood.
+
+    Programs have no cookie of a known browser, whose budgets strangers do not use up.
+    """
 
     def codes_after(**where):
         assert call(path, {"username": "alice"}, client=Client(**where)).status == 202
@@ -209,7 +221,10 @@ def test_strangers_cannot_keep_codes_from_the_program_with_which_a_person_signs_
 
 
 def test_a_program_signs_in_without_the_password_that_strangers_guess_at(alice):
-    """Programs have no cookie, and their network would tell where the account is used."""
+    """Withstands a guesser.
+
+    Programs have no cookie, and their network would tell where the account is used.
+    """
     passkey, here = Passkey(), Client(REMOTE_ADDR="192.0.2.7")
     get_tokens(client=here)
     for line in range(4):
@@ -230,6 +245,7 @@ def token_in_mail():
 
 
 def test_a_locked_account_is_not_opened_by_a_code_or_link_over_the_api(alice):
+    """Withstands a thief with the mailbox."""
     lock(alice)
     proof = mailed_proof(RESET)
 
@@ -269,6 +285,7 @@ def test_a_reset_code_is_void_after_a_change_of_the_email_addresses(alice):
 
 
 def test_an_emailed_code_does_not_keep_an_account_that_will_be_deleted(alice):
+    """Withstands a thief with the mailbox."""
     token = get_tokens()["access"]
     call("me/", {"username": "alice"}, method="DELETE", token=token)
     challenge = call("login/code/", {"username": "alice"})["challenge"]
@@ -287,6 +304,7 @@ def correct(name, email, password=PASSWORD):
 
 
 def test_only_the_password_of_a_sign_up_corrects_its_address(clock):
+    """Withstands an impostor."""
     sign_up("alice", "alcie@example.org")
 
     wrong = correct("alice", "mallory@example.org", WRONG)
@@ -301,7 +319,10 @@ def test_only_the_password_of_a_sign_up_corrects_its_address(clock):
 
 
 def test_a_correction_does_not_tell_whether_the_password_of_an_account_is_right(alice):
-    """Its owner would not hear of it, as of a sign-in."""
+    """Withstands a guesser.
+
+    Its owner would not hear of it, as of a sign-in.
+    """
     right, wrong = (correct("alice", "a@example.net", typed) for typed in (PASSWORD, WRONG))
 
     assert (right.short, right.body) == ((401, "invalid_credentials"), wrong.body)
@@ -325,6 +346,7 @@ def test_the_id_of_a_sign_up_corrects_its_address_only_without_a_password(clock)
 
 
 def test_a_correction_to_a_taken_address_looks_like_one_to_a_free_address(alice, clock):
+    """Withstands a spy."""
     answers = []
     for name, email in (("one", address_of("alice")), ("two", "nobody@example.org")):
         sign_up(name, f"{name}@example.net")

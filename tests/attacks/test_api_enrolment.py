@@ -70,7 +70,10 @@ def test_an_app_or_a_passkey_completes_the_sign_in_and_brings_recovery_codes(ali
 
 
 def test_staff_confirm_their_mailbox_before_they_add_a_factor(settings):
-    """The password alone must not be enough (ASVS 6.4.3)."""
+    """Withstands a thief with the password.
+
+    The password alone must not be enough (ASVS 6.4.3).
+    """
     carol = make_staff("carol", has_factor=False)
     users.void_proofs_and_links(carol)
     challenge = first_step("carol", methods={"email"})
@@ -101,6 +104,7 @@ def test_staff_who_need_a_passkey_add_it_after_a_code_and_nothing_else(settings)
 
 
 def test_whoever_has_shown_only_the_mailbox_adds_a_passkey_and_no_app(settings):
+    """Withstands a thief with the mailbox."""
     set_up(settings, second_factor="all")
     make_user("alice", password=None)
     asked = call("login/code/", {"username": "alice"})["challenge"]
@@ -130,7 +134,10 @@ def test_a_challenge_adds_one_factor_in_its_time(alice, clock):
 
 
 def test_a_stolen_challenge_adds_nothing_to_an_account_that_has_a_factor(alice):
-    """Neither one from before, nor that of a second step."""
+    """Withstands a thief with a token.
+
+    Neither one from before, nor that of a second step.
+    """
     stolen, setup = begun()
     challenge, own = begun()
     token = enrol(challenge, **app_of(own))["access"]
@@ -158,6 +165,7 @@ def test_a_setup_or_a_registration_of_another_challenge_adds_nothing_and_tries_a
 
 
 def test_pages_in_a_browser_and_passwords_get_no_challenge_to_add_a_factor(alice):
+    """Withstands a hostile website."""
     answers = [App().sign_in(), call("me/", basic="alice:vivid otter under glass")]
 
     for answer in answers:

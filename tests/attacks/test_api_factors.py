@@ -20,6 +20,7 @@ NOT_FRESH = (401, "insufficient_user_authentication")
 
 
 def test_another_persons_factors_are_neither_visible_nor_changed():
+    """Withstands another member."""
     alice, passkey = owner()
     enrolled(alice)
     token = signed_in(make_user("mallory"))

@@ -109,6 +109,7 @@ def fuzz(site, examples, token="", *options):
 @pytest.mark.proof
 @pytest.mark.parametrize("caller", [None, person, key, staff])
 def test_five_thousand_requests_of_each_kind_of_caller_cause_no_undocumented_answer(caller):
+    """Withstands a hostile client."""
     with Site(**SITE) as site:
         member(site, "alice")
         token = caller(site) if caller else ""

@@ -52,6 +52,7 @@ def raw_bodies(fields):
 
 @proves("V1.3.12", "V2.2.1", "V15.3.5")
 def test_no_field_value_causes_a_server_error_or_a_partial_change(target):
+    """Withstands a hostile client."""
     for to in CALLS:
         for name in to.fields:
             for value in (*NO_STRINGS, *NO_TEXTS):
@@ -97,6 +98,7 @@ def test_an_unknown_field_is_named_in_the_error(target):
 
 
 def test_a_body_of_more_than_64_kib_is_refused_before_it_is_parsed(target):
+    """Withstands a flood."""
     for to in (*CALLS, Call("nothing/", {})):
         largest = b"[" + b" " * (LIMIT - 2) + b"]"
         check("64 KiB", target.send(to, largest), 400, 404)
@@ -147,6 +149,7 @@ AUTHORIZATIONS = (
 
 
 def test_a_malformed_authorization_header_is_401_in_json(target):
+    """Withstands a hostile client."""
     for value in AUTHORIZATIONS:
         for path in (ME, *LISTS, f"{API}keys/"):
             check(value, call(target.client, path, authorization=value), 401)
@@ -193,6 +196,7 @@ def test_a_malformed_page_group_or_id_causes_no_server_error(target):
 
 
 def test_an_unknown_host_is_400_in_json_at_every_endpoint(target):
+    """Withstands a hostile client."""
     paths = (ME, *LISTS, f"{API}users/{NOBODY}/", NO_CLIENT, f"{API}schema/")
     for host in ("localhost:99999", EVIL, f"localhost.{EVIL}", f"localhost@{EVIL}", "localhost:",
                  f"localhost, {EVIL}", "", "[::1", "0x7f000001"):  # fmt: skip
@@ -204,6 +208,7 @@ def test_an_unknown_host_is_400_in_json_at_every_endpoint(target):
 
 
 def test_a_missing_slash_is_a_404_that_says_so_and_not_a_redirect(target):
+    """Withstands a hostile client."""
     for path in (ME, *LISTS, TOKEN, f"{API}users/{NOBODY}/"):
         for method in ("GET", "POST"):
             answer = target.get(path[:-1], body=b"{}", method=method)

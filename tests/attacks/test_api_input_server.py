@@ -36,13 +36,17 @@ def deep_bodies(name):
 
 @proves("V1.5.2")
 def test_deeply_nested_json_does_not_crash_the_server(server):
-    """Without a limit, two anonymous requests of 54 KB would crash both server processes."""
+    """Withstands a flood.
+
+    Without a limit, two anonymous requests of 54 KB would crash both server processes.
+    """
     for to in CALLS:
         for body in deep_bodies(next(iter(to.fields))):
             check(body, server.send(to, body), 400 if len(body) <= LIMIT else 413)
 
 
 def test_oversized_bodies_and_headers_are_refused_before_they_are_read(server, site):
+    """Withstands a flood."""
     host = "Host: {host}\r\n" + END
     # A body above the API's limit but below the limit of forms is read before it is refused, so
     # that the connection is not reset before the client gets the answer.
@@ -65,7 +69,10 @@ def test_oversized_bodies_and_headers_are_refused_before_they_are_read(server, s
 
 
 def test_no_token_password_or_header_is_in_the_log(server, site):
-    """Some clients put secrets in URLs."""
+    """Withstands a thief with the database.
+
+    Some clients put secrets in URLs.
+    """
     client = server.client
     login = {"username": "parser", "password": PASSWORD}
     tokens = call(client, TOKEN, login).body

@@ -91,5 +91,6 @@ RACES = [
 @proves("V2.3.4")
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_two_processes_never_leave_a_key_behind_or_exceed_the_maximum(nodes, race):
+    """Withstands a race."""
     for i in range(2):
         race(nodes, f"{race.__name__.replace('_', '')[:20]}{'xyz'[i]}")

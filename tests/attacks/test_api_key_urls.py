@@ -23,7 +23,10 @@ def spellings(key):
 @proves("V14.2.1")
 @pytest.mark.parametrize("prefix", ["authsite_", "authsite_client_"])
 def test_a_key_in_a_url_is_refused_without_a_query(django_assert_num_queries, prefix):
-    """A valid key in the header does not help, so that a developer notices at the first try."""
+    """Withstands an accident: a key in a URL reaches logs and histories.
+
+    A valid key in the header does not help, so that a developer notices at the first try.
+    """
     key = key_of(make_user("alice"), "read write")
     addresses = ["/{}", "/?key={}", "/?{}", "/static/app.css?v={}", "/accounts/login/?next=/{}"]
     addresses += ["/api/v1/me/?access_token={}", "/api/v1/{}/", "/api/v1/keys/{}/", "/dev/mail/{}/"]

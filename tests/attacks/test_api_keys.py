@@ -69,6 +69,7 @@ def dump():
 
 
 def test_a_key_is_shown_once_and_never_again_by_any_page_answer_mail_or_log(clock, caplog):
+    """Withstands a thief with the database."""
     browser = signed_in(make_user("alice"))
     page = browser.post(NEW, FORM)
     token = recent_token()
@@ -93,6 +94,7 @@ def test_a_key_is_shown_once_and_never_again_by_any_page_answer_mail_or_log(cloc
 
 
 def test_what_is_stored_of_a_key_cannot_be_used_as_a_key():
+    """Withstands a thief with the database."""
     key = key_of(make_user("alice"), "read write")
     row = row_of(key)
     start = PREFIX + row.pk
@@ -120,6 +122,7 @@ def odd(key):
 
 
 def test_a_malformed_key_is_refused_without_a_query(django_assert_num_queries):
+    """Withstands a hostile client."""
     for text_of_none in odd(key_of(make_user("alice"))):
         with django_assert_num_queries(0):
             answer = call("me/", token=text_of_none)
@@ -130,7 +133,10 @@ def test_a_malformed_key_is_refused_without_a_query(django_assert_num_queries):
 def test_a_secret_works_only_with_its_own_id_and_a_wrong_one_costs_one_query(
     django_assert_num_queries,
 ):
-    """The attacker knows every id and can compute checksums."""
+    """Withstands a guesser: an API key is guessed.
+
+    The attacker knows every id and can compute checksums.
+    """
     alice, mallory = key_of(make_user("alice")), key_of(make_user("mallory"))
     start, end = ID_LENGTH + len(PREFIX), -7
     crossed = alice[:start] + mallory[start:end]
@@ -162,7 +168,10 @@ def elsewhere(key):
 
 @proves("V15.3.7")
 def test_a_key_is_accepted_only_as_a_bearer_token():
-    """No other header and no body carries a key, and a key cannot be exchanged for a token."""
+    """Withstands a thief with a token.
+
+    No other header and no body carries a key, and a key cannot be exchanged for a token.
+    """
     key = key_of(make_user("alice"), "read write")
     for headers in elsewhere(key):
         program = Client(headers=headers)
@@ -186,7 +195,10 @@ def test_a_key_is_accepted_only_as_a_bearer_token():
 
 @pytest.mark.parametrize("form", [False, True])
 def test_anyone_who_finds_a_key_can_revoke_it_and_its_owner_is_notified(form):
-    """Secret scanners have nothing but the key, and programs revoke their own key when done."""
+    """Withstands a thief with a token.
+
+    Secret scanners have nothing but the key, and programs revoke their own key when done.
+    """
     alice = make_user("alice")
     key, other = key_of(alice, name="mine"), key_of(alice)
 
@@ -200,6 +212,7 @@ def test_anyone_who_finds_a_key_can_revoke_it_and_its_owner_is_notified(form):
 
 
 def test_a_request_with_a_key_is_one_query_and_at_most_one_write_in_five_minutes(clock):
+    """Withstands a flood."""
     key = key_of(make_user("alice"))
 
     def cost():
@@ -219,7 +232,10 @@ SCANNER = re.search(r"```python\n(.*?)```", DOCS.read_text().partition("## API k
 
 
 def test_the_documented_pattern_finds_every_key_and_its_checksum_rejects_look_alikes():
-    """Run the code of the documentation, which operators give to their secret scanners."""
+    """Withstands an accident: keys are published.
+
+    Run the code of the documentation, which operators give to their secret scanners.
+    """
     assert SCANNER
     documented: dict[str, Any] = {}
     exec(SCANNER[1], documented)  # noqa: S102 our own documentation
@@ -237,7 +253,10 @@ def test_the_documented_pattern_finds_every_key_and_its_checksum_rejects_look_al
 
 
 def test_changes_of_the_profile_cannot_flood_the_history():
-    """Without a limit, 1,500 changes in five seconds would hide what else a thief did."""
+    """Withstands a flood.
+
+    Without a limit, 1,500 changes in five seconds would hide what else a thief did.
+    """
     make_user("alice")
     patch = {"method": "PATCH", "token": recent_token()}
 
@@ -290,6 +309,7 @@ CHANGES: dict[str, Callable[[User, Client], Any]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_that_revokes_a_session_revokes_the_keys_made_in_it(change):
+    """Withstands a thief in the account."""
     alice = make_user("alice")
     browser, thief, former = signed_in(alice), signed_in(alice), signed_in(alice)
     keys = {
@@ -314,6 +334,7 @@ SESSIONS = "/accounts/sessions/"
 
 
 def test_signing_out_everywhere_else_ends_the_keys_made_there_unless_they_are_unticked():
+    """Withstands a thief in the account."""
     alice = make_user("alice")
     here, there = signed_in(alice), signed_in(alice)
     own = shown_key(here.post(NEW, FORM))
@@ -347,7 +368,10 @@ def test_a_key_whose_session_ends_before_the_form_is_sent_ends_if_it_is_ticked()
 
 
 def test_a_session_that_ends_during_its_request_makes_no_key():
-    """Otherwise a key could be made at the moment at which its owner signs out everywhere else."""
+    """Withstands a race.
+
+    Otherwise a key could be made at the moment at which its owner signs out everywhere else.
+    """
     alice = make_user("alice")
     signed_in(alice)
     session = LoginSession.objects.get()
@@ -372,6 +396,7 @@ def without_a_password(alice):
 
 @pytest.mark.parametrize("way", [from_inside, without_a_password, by_link])
 def test_a_new_password_revokes_the_keys_that_the_owner_selects(way):
+    """Withstands a thief in the account."""
     alice = make_user("alice")
     bobs, backup, unknown = key_of(make_user("bob")), key_of(alice), key_of(alice, name="unknown")
     thiefs = shown_key(signed_in(alice).post(NEW, FORM | {"name": "thief"}))
@@ -397,6 +422,7 @@ def test_a_new_password_revokes_the_keys_that_the_owner_selects(way):
 
 
 def test_a_reset_link_shows_and_revokes_no_key_before_the_second_factor():
+    """Withstands a thief with the mailbox."""
     alice, _seed = with_factor()
     key, browser, link = key_of(alice, name="backup"), Client(), reset_link()
     chosen = {"end_key": row_of(key).pk}
@@ -443,6 +469,7 @@ def test_a_key_expires_within_a_year_unless_it_was_made_without_an_expiry(clock)
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_a_revoked_key_stops_working_at_once(end):
+    """Withstands a thief with a token."""
     alice = make_user("alice")
     browser = signed_in(alice)
     bobs = key_of(make_user("bob"))
@@ -461,6 +488,7 @@ def test_a_revoked_key_stops_working_at_once(end):
 
 
 def test_a_key_keeps_working_after_its_owner_signs_out_or_changes_the_password():
+    """Withstands an accident."""
     alice = make_user("alice")
     browser, other = signed_in(alice), signed_in(alice)
     key = shown_key(browser.post(NEW, FORM))
@@ -474,6 +502,7 @@ def test_a_key_keeps_working_after_its_owner_signs_out_or_changes_the_password()
 
 
 def test_the_lockdown_page_says_how_many_keys_it_revokes():
+    """Withstands a thief in the account."""
     alice = make_user("alice")
     browser = signed_in(alice)
     assert "API key" not in browser.get(LOCKDOWN).text.partition("<main")[2]

@@ -92,6 +92,7 @@ def test_another_persons_passkey_completes_nothing_and_the_tries_are_counted():
 
 
 def test_a_response_for_another_site_or_purpose_is_refused(settings):
+    """Withstands a forger."""
     set_up(settings, limits_scale=1000)
     _alice, passkey = owner()
 

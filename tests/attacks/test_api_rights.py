@@ -45,6 +45,7 @@ def staff(role="Support", username="carol", **options):
 
 @proves("V10.3.4")
 def test_the_staff_api_needs_a_second_factor_of_the_last_ten_minutes(clock, settings):
+    """Withstands a thief with a token."""
     set_up(settings, second_factor="off", access_token_seconds=3600)
     alice = make_user("alice")
     member("dave", "Support")
@@ -71,6 +72,7 @@ def test_each_call_needs_its_scope_and_read_and_write_do_not_include_it():
 
 
 def test_people_without_a_role_and_auditors_cannot_act():
+    """Withstands a member of staff."""
     alice, mallory = make_user("alice"), make_user("mallory")
     enrolled(mallory)
 
@@ -184,12 +186,16 @@ def closed_calls():
 
 @proves("V8.2.1", "V10.3.2")
 def test_the_table_lists_every_endpoint_that_needs_credentials():
+    """Withstands a programmer's mistake: a new endpoint is open to every key."""
     assert set(closed_calls()) == CALLS.keys()
 
 
 @pytest.mark.parametrize("method, route", CALLS)
 def test_a_key_opens_only_the_endpoints_of_its_scope(method, route):
-    """This includes scopes that no key can be made with."""
+    """Withstands a thief with a token.
+
+    This includes scopes that no key can be made with.
+    """
     alice = make_user("alice")
     get_tokens()
     end, key = (
@@ -225,6 +231,7 @@ REFUSED: list[tuple[str, Any]] = [
 
 
 def test_a_key_gets_no_more_scope_than_its_token_has_and_cannot_make_keys():
+    """Withstands a thief with a token."""
     row = row_of(key_of(make_user("alice")))
     for held, wanted in REFUSED:
         answer = make(recent_token(scope=held), scope=wanted)
@@ -264,6 +271,7 @@ def test_keys_can_only_be_removed_more_than_ten_minutes_after_authentication(clo
 
 @proves("V8.2.2")
 def test_another_users_key_is_neither_visible_nor_revocable():
+    """Withstands another member."""
     alice, mallory = make_user("alice"), make_user("mallory")
     key = key_of(alice, name="mine")
     token, browser = recent_token(name="mallory"), signed_in(mallory)
@@ -283,6 +291,7 @@ ODD_NAMES = ("", " ", "a\0b", "a\nb", "a\u202eb", "\ud800", "\ue000", "x" * 61, 
 
 
 def test_an_invalid_name_makes_no_key_and_markup_in_a_name_is_escaped():
+    """Withstands a hostile client."""
     browser = signed_in(make_user("alice"))
     token = recent_token()
     for name in ODD_NAMES:
@@ -303,7 +312,10 @@ def test_an_invalid_name_makes_no_key_and_markup_in_a_name_is_escaped():
 
 
 def test_a_revoked_session_makes_no_key():
-    """A new password revokes the thief's session and the tokens."""
+    """Withstands a thief with a cookie.
+
+    A new password revokes the thief's session and the tokens.
+    """
     alice = make_user("alice")
     token, thief = recent_token(), signed_in(alice)
     sign_in(owner := Client(), "alice")
@@ -328,6 +340,8 @@ def person(settings, clock):
 
 
 def test_more_scope_or_an_unknown_scope_or_audience_is_refused_and_uses_up_no_token(person, clock):
+    """Withstands a thief with a token."""
+
     def requests(**token_request):
         renewed = renew(person["refresh"], **token_request)
         return [renewed, exchange(person["access"], **token_request)]
@@ -373,7 +387,10 @@ def test_groups_are_only_in_tokens_with_the_groups_scope(person):
 
 
 def test_groups_that_would_make_a_token_too_long_are_omitted_and_marked_as_such(person):
-    """Otherwise a user with 200 groups would get a token that the site itself refuses."""
+    """Withstands an accident.
+
+    Otherwise a user with 200 groups would get a token that the site itself refuses.
+    """
     alice, lengths = User.objects.get(), set()
     for number in range(200):
         Group.objects.create(name=f"group of the people on floor {number:03}").user_set.add(alice)
@@ -420,7 +437,10 @@ def test_9_3_an_exchange_keeps_the_session_and_gives_no_refresh_token(person, cl
 
 @pytest.mark.parametrize("given, seconds", [(None, LIFE), (450, 450), (0, 0)])
 def test_a_chain_of_exchanges_ends_after_exchange_seconds(person, settings, clock, given, seconds):
-    """Otherwise a thief could renew a stolen access token for a month without being noticed."""
+    """Withstands a thief with a token.
+
+    Otherwise a thief could renew a stolen access token for a month without being noticed.
+    """
     set_up(settings, exchange_seconds=given)
     first = claims_of(person["access"])["iat"]
     last = person["access"]
@@ -450,7 +470,10 @@ def test_an_exchange_cannot_change_the_audience_and_is_recorded(person):
 
 @pytest.mark.parametrize("ends", ["refresh_idle_days", "refresh_token_days"])
 def test_9_3_no_chain_of_exchanges_outlives_the_session(settings, clock, ends):
-    """Each token is exchanged just before it expires; the session ends after a day."""
+    """Withstands a thief with a token.
+
+    Each token is exchanged just before it expires; the session ends after a day.
+    """
     set_up(settings, access_token_seconds=3600, exchange_seconds=2**20, **{ends: 1})
     make_user("alice")
     last, end = get_tokens(), int((clock.now() + timedelta(days=1)).timestamp())

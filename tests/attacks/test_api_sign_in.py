@@ -84,6 +84,7 @@ def people(db):
 
 @each_way
 def test_every_sign_in_attempt_costs_exactly_one_hash(people, way, hashes):
+    """Withstands a flood."""
     for name in (*NAMES, "dave", "alice@example.org", "bob@example.org", "nobody@example.org"):
         for password in (PASSWORD, WRONG):
             hashes.clear()
@@ -114,6 +115,7 @@ def work(act):
 
 @each_way
 def test_unknown_pending_inactive_and_passwordless_accounts_answer_and_cost_the_same(people, way):
+    """Withstands a spy."""
     keyring.signer()  # load the signing key before statements are counted
     for names in (NAMES, tuple(f"{name}@example.org" for name in NAMES)):
         known, *others = (work(lambda name=name: way(name, WRONG)) for name in names)
@@ -136,6 +138,7 @@ def test_only_the_right_password_learns_what_is_still_required(people, way):
     ids=["name", "address"],
 )
 def test_the_pages_and_the_api_share_their_limits_for_a_login_in_every_spelling(clock, names):
+    """Withstands a guesser."""
     make_user("alice")
     ways = [*WAYS, lambda *login: sign_in(login[2], *login[:2])]
 
@@ -197,6 +200,7 @@ def test_resending_and_wrong_codes_answer_and_cost_the_same_without_a_pending_si
 
 
 def test_a_right_password_alone_gives_a_challenge_and_nothing_else(clock):
+    """Withstands a thief with the password."""
     alice, seed = with_factor()
 
     answer = get_tokens()
@@ -218,6 +222,7 @@ def test_a_right_password_alone_gives_a_challenge_and_nothing_else(clock):
 
 
 def test_a_challenge_is_valid_for_five_minutes_stored_as_a_digest_and_then_pruned(clock):
+    """Withstands a thief with the password."""
     late, seed = first_step_of_alice()
     (row,) = TokenChallenge.objects.values()
     assert late not in str(row)
@@ -237,6 +242,7 @@ def test_a_challenge_is_valid_for_five_minutes_stored_as_a_digest_and_then_prune
 
 @proves("V6.6.3")
 def test_a_challenge_allows_five_codes_and_a_new_one_needs_the_password(clock):
+    """Withstands a guesser."""
     challenge, seed = first_step_of_alice()
     for _ in range(5):
         assert second_step(challenge, WRONG_DIGITS).code == "invalid_code"
@@ -280,6 +286,7 @@ def test_a_challenge_is_invalid_after_a_change_of_the_account(clock, happens):
 
 
 def test_another_users_challenge_or_code_is_useless():
+    """Withstands another member."""
     _alice, alices = with_factor()
     _mallory, mallorys = with_factor("mallory")
     hers, his = first_step(), first_step("mallory")
@@ -292,6 +299,7 @@ def test_another_users_challenge_or_code_is_useless():
 
 @proves("V6.6.2")
 def test_a_mailed_code_completes_only_the_challenge_that_requested_it(clock):
+    """Withstands a thief with the mailbox."""
     with_factor()
     challenge, other = first_step(), first_step()
     page = after_password()
@@ -349,6 +357,7 @@ def test_staff_get_no_mailed_code_over_the_api():
 
 
 def test_staff_with_a_passkey_cannot_use_codes_and_no_code_is_used_up(settings):
+    """Withstands a thief with the mailbox."""
     carol = make_staff("carol", has_factor=False)
     seed = enrolled(carol)
     registered(carol)
@@ -380,7 +389,10 @@ def test_basic_auth_with_a_password_works_only_if_the_setting_allows_it(settings
 
 @proves("V16.3.1")
 def test_calls_with_a_password_leave_one_entry_for_each_network_and_day_and_tell_of_new_ones(clock):
-    """Without them, a thief with the password would read the account and leave no trace."""
+    """Withstands a thief with the password: HTTP Basic.
+
+    Without them, a thief with the password would read the account and leave no trace.
+    """
     clock.set(clock.now().replace(hour=0, minute=0))
     alice = make_user("alice")
     before = len(outbox())
@@ -406,6 +418,7 @@ def test_calls_with_a_password_leave_one_entry_for_each_network_and_day_and_tell
 
 @pytest.mark.parametrize("required", ["all", "staff"])
 def test_cve_2026_94218_starting_over_does_not_skip_enrolment(settings, required):
+    """Withstands a thief with the password."""
     make_staff("carol", has_factor=False)
     make_user("bob")
     set_up(settings, second_factor=required)
@@ -428,6 +441,7 @@ def test_cve_2026_94218_starting_over_does_not_skip_enrolment(settings, required
 
 
 def test_the_api_ignores_the_trusted_browser_cookie():
+    """Withstands a thief with a cookie."""
     alice, _seed = with_factor()
     trusted = trusting_browser(alice)
 
@@ -438,6 +452,7 @@ def test_the_api_ignores_the_trusted_browser_cookie():
 
 
 def test_locked_and_inactive_accounts_get_no_token_and_only_the_owner_learns_why():
+    """Withstands a thief with the password."""
     lock_down(make_user("bob"))
     alice, _seed = with_factor()
     switch_off(alice)

@@ -40,6 +40,7 @@ def apps_sessions():
 
 @proves("RFC9700-2.1.1-c")
 def test_a_second_use_of_a_code_ends_what_it_gave_and_is_told_to_the_person(app, browser):
+    """Withstands an attacker of apps."""
     code = app.code(browser, "openid offline_access")
     first = app.redeem(code)
     assert is_live(first["access_token"])
@@ -56,6 +57,7 @@ def test_a_second_use_of_a_code_ends_what_it_gave_and_is_told_to_the_person(app,
 
 @proves("RFC9700-2.1.1-c")
 def test_only_the_app_that_got_the_code_can_redeem_it_or_end_what_it_gave(app, browser):
+    """Withstands an attacker of apps."""
     wiki, public = new_app("Wiki"), new_app("Cli", is_public=True)
     code = app.code(browser)
 
@@ -109,7 +111,10 @@ def test_a_code_without_a_challenge_cannot_be_redeemed_with_or_without_a_verifie
 
 @proves("RFC9700-2.1.1-b")
 def test_a_challenge_that_was_removed_from_a_request_or_a_verifier_is_noticed(browser):
-    """The attack is known as PKCE downgrade (RFC 9700 section 4.8.2)."""
+    """Withstands an attacker of apps: PKCE downgrade.
+
+    The attack is known as PKCE downgrade (RFC 9700 section 4.8.2).
+    """
     app = new_app(requires_pkce=False)
 
     for challenge, verifiers in ((CHALLENGE, ("", "b" * 43)), ("", (VERIFIER, "b" * 43))):
@@ -139,6 +144,7 @@ def test_a_code_expires_after_code_seconds(app, browser, clock, settings):
 
 
 def test_what_is_stored_of_a_code_cannot_be_used_as_a_code(app, browser):
+    """Withstands a thief with the database."""
     code = app.code(browser)
     stored = AuthorizationCode.objects.get()
 
@@ -168,6 +174,7 @@ CHANGES = {
 def test_a_code_gives_nothing_after_the_account_the_session_or_the_app_has_changed(
     app, browser, change
 ):
+    """Withstands an attacker of apps."""
     code = app.code(browser)
 
     CHANGES[change](browser.user, app)
@@ -193,6 +200,7 @@ def test_an_app_ends_its_session_with_any_of_its_tokens(app, alice, clock):
 
 
 def test_nobody_else_ends_the_session_of_an_app(app, alice):
+    """Withstands an attacker of apps."""
     given, own = app.sign_in(browser_of(alice)), get_tokens("alice")
 
     for stranger in (new_app("Wiki"), new_app("Cli", is_public=True)):
@@ -244,6 +252,7 @@ def test_an_app_introspects_its_own_tokens(app, alice, clock):
 
 @proves("RFC9700-4.9")
 def test_only_the_app_or_the_service_of_a_token_may_introspect_it(alice, settings):
+    """Withstands a spy."""
     set_up(settings, token_audiences=(WIKI, SHOP))
     app = new_app(audiences=[WIKI, SHOP])
     wiki, shop = new_app("Wiki", resource=WIKI), new_app("Shop", resource=SHOP)
@@ -288,6 +297,7 @@ def test_userinfo_tells_what_the_token_grants(app, alice):
 def test_userinfo_refuses_tokens_without_openid_for_others_or_of_another_kind(
     alice, settings, clock
 ):
+    """Withstands a malicious app."""
     set_up(settings, token_audiences=(WIKI,))
     app = new_app(audiences=[WIKI])
     browser = browser_of(alice)
@@ -332,7 +342,10 @@ def test_userinfo_takes_a_token_only_from_the_header_or_a_form(app, alice):
 
 
 def test_no_cookie_counts_at_the_endpoints(app, alice):
-    """The browser is signed in, and has the refresh token of a page in a cookie."""
+    """Withstands a hostile website.
+
+    The browser is signed in, and has the refresh token of a page in a cookie.
+    """
     given = app.sign_in(browser_of(alice))
     signed_in(alice, app.browser)
     app.browser.cookies["refresh"] = given["refresh_token"]
@@ -344,6 +357,7 @@ def test_no_cookie_counts_at_the_endpoints(app, alice):
 @proves("V15.3.7")
 @pytest.mark.parametrize("path", ["token", "revoke", "introspect"])
 def test_endpoints_refuse_other_forms_of_a_request(app, path):
+    """Withstands a hostile client."""
     url, good = f"/oauth/{path}", "grant_type=refresh_token&token=x"
     browser, kind = app.browser, {"content_type": FORM}
     headers = {"Origin": "https://mallory.example"}
@@ -371,6 +385,7 @@ def test_endpoints_refuse_other_forms_of_a_request(app, path):
 
 
 def test_requests_that_are_too_large_are_refused_without_a_traceback_in_the_log(caplog):
+    """Withstands a flood."""
     many, large = "&".join(f"a{i}=" for i in range(300)), f"a={'x' * 70_000}"
     machines = ("token", "par", "revoke", "introspect", "device_authorization")
 
@@ -386,6 +401,7 @@ def test_requests_that_are_too_large_are_refused_without_a_traceback_in_the_log(
 
 @proves("RFC9700-4.2")
 def test_neither_the_codes_nor_the_secrets_of_requests_are_logged(app, alice, capfd, caplog):
+    """Withstands a thief with the database."""
     code = app.code(browser_of(alice), "openid offline_access")
     given = app.redeem(code)
     app.redeem(code, redirect_uri=f"{WEB}?code={code}")

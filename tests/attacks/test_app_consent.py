@@ -38,6 +38,7 @@ BYE = "https://paperless.example.org/bye"
 
 @proves("V7.6.2", "RFC9700-4.16")
 def test_a_double_click_at_the_choice_of_an_account_is_no_consent(alice):
+    """Withstands an accident."""
     browser, app = signed_in(alice), make_app(scope="openid email")
     page = begin(browser, app, prompt="select_account")
 
@@ -51,6 +52,7 @@ def test_a_double_click_at_the_choice_of_an_account_is_no_consent(alice):
 
 @pytest.mark.parametrize("wanted", ["openid offline_access", "openid profile:write"])
 def test_a_cookie_of_forty_minutes_ago_gives_no_app_lasting_or_writing_access(alice, clock, wanted):
+    """Withstands a thief with a cookie."""
     browser, reads = signed_in(alice), "openid email profile:read"
     app = make_app(scope=f"{reads} {wanted}", audiences=[audience()])
     clock.advance(minutes=4)
@@ -70,6 +72,7 @@ def test_a_cookie_of_forty_minutes_ago_gives_no_app_lasting_or_writing_access(al
 
 
 def test_a_disabled_app_gets_nobody_sent_to_it_by_an_error_or_by_cancelling(alice):
+    """Withstands a malicious app."""
     browser, app = signed_in(alice), make_app(scope="openid email")
     page = begin(browser, app)
     clients.set_enabled(app, Actor(), enabled=False)
@@ -98,6 +101,7 @@ def test_an_app_that_may_change_the_profile_does_not_thereby_read_it(alice):
 
 
 def test_people_are_told_what_else_an_app_sees_that_reads_the_profile_or_the_history(alice):
+    """Withstands a malicious app."""
     scope = "openid profile:read activity:read"
     app = make_app(scope=scope, audiences=[audience()])
     profile = "your profile, with your email address and groups"
@@ -123,6 +127,7 @@ def test_a_disconnected_app_signs_nobody_out_without_asking(alice):
 
 
 def test_pages_of_another_site_use_up_no_limit_of_requests(alice, settings):
+    """Withstands a hostile website."""
     set_up(settings, limits_scale=0.02)
     app = make_app(scope="openid email")
     browser = Browser()
@@ -154,6 +159,7 @@ def test_scripts_of_another_site_use_up_no_limit_of_public_apps(settings):
 
 
 def test_an_app_that_was_disconnected_does_not_learn_who_is_signed_in(alice):
+    """Withstands a malicious app."""
     app = new_app(factor="second_factor")
     hint = app.sign_in(browser_of(alice, Method.PASSWORD, Method.TOTP))["id_token"]
     asked = address(app.client, id_token_hint=hint, prompt="none")
@@ -164,6 +170,7 @@ def test_an_app_that_was_disconnected_does_not_learn_who_is_signed_in(alice):
 
 
 def test_a_script_in_a_session_cannot_sign_in_to_apps_without_bound(alice, settings):
+    """Withstands a malicious app."""
     set_up(settings, limits_scale=0.05)
     browser, app = signed_in(alice), make_app(scope="openid email", is_first_party=True)
 
@@ -175,6 +182,7 @@ def test_a_script_in_a_session_cannot_sign_in_to_apps_without_bound(alice, setti
 
 
 def test_an_app_cannot_use_up_the_profile_changes_of_the_person_or_of_another_app(alice, settings):
+    """Withstands a malicious app."""
     set_up(settings, limits_scale=0.1)
     scope, session = "profile:write", browser_of(alice)
     greedy, other = (
@@ -210,6 +218,7 @@ def told(app, browser):
 
 
 def test_apps_of_different_sectors_get_nothing_by_which_they_can_compare_people(alice, receiver):
+    """Withstands a malicious app."""
     browser, bob = browser_of(alice), make_user("bob")
     known: dict[str, list[dict[str, Any]]] = {}
     for name, sector in (("Shop", SECTOR), ("Wiki", "wiki.example.org"), ("Blog", SECTOR)):
@@ -242,6 +251,7 @@ def test_apps_of_different_sectors_get_nothing_by_which_they_can_compare_people(
 
 
 def test_no_app_learns_identifiers_by_an_api_as_a_service_or_in_a_sector_of_others(settings, alice):
+    """Withstands a malicious app."""
     set_up(settings, token_audiences=("https://api.example.org",))
     for wrong in (
         {"scope": "openid profile:read"},
@@ -264,6 +274,7 @@ def test_no_app_learns_identifiers_by_an_api_as_a_service_or_in_a_sector_of_othe
 
 
 def test_an_id_token_hint_names_the_person_by_the_pairwise_identifier(alice):
+    """Withstands a malicious app."""
     app = new_app(scope="openid email", sector=SECTOR, is_first_party=True)
     hint = app.sign_in(browser_of(alice), "openid")["id_token"]
     asked = {"id_token_hint": hint, "prompt": "none"}
@@ -278,6 +289,7 @@ def test_an_id_token_hint_names_the_person_by_the_pairwise_identifier(alice):
 
 
 def test_identifiers_cannot_change_once_people_use_the_app(alice):
+    """Withstands an operator's mistake."""
     carol = superuser()[1]
     register(carol)
     change(carol, sector="www.example.org")
@@ -293,6 +305,7 @@ def test_identifiers_cannot_change_once_people_use_the_app(alice):
 
 
 def test_two_sign_ins_at_the_same_time_get_the_same_identifier(alice, monkeypatch):
+    """Withstands a race."""
     client = new_app(sector=SECTOR).client
     first = connections.make_pairwise(client, alice)
     find, misses = QuerySet.get, [PairwiseSubject.DoesNotExist]
@@ -310,6 +323,7 @@ def test_two_sign_ins_at_the_same_time_get_the_same_identifier(alice, monkeypatc
 
 
 def test_a_code_of_an_account_that_is_deleted_meanwhile_leaves_no_identifier(alice):
+    """Withstands a race."""
     app = new_app(sector=SECTOR)
     code = app.code(browser_of(alice))
     held = codes.get(code, app.client, WEB, codes.code_challenge_of(VERIFIER))
@@ -345,7 +359,10 @@ def test_the_apps_of_another_person_are_neither_listed_nor_disconnected(session,
 
 
 def test_no_token_of_an_app_lists_or_disconnects_apps(session, app):
-    """Even a token with every scope that apps can request."""
+    """Withstands a malicious app.
+
+    Even a token with every scope that apps can request.
+    """
     token = str(AccessToken.issue(session, settings.AUTHSITE.origin, frozenset(SCOPES)))
     assert call("me/", token=token).status == 200
 
@@ -355,6 +372,7 @@ def test_no_token_of_an_app_lists_or_disconnects_apps(session, app):
 
 
 def test_an_app_does_not_learn_of_other_apps(session, app):
+    """Withstands a malicious app."""
     browser = LoginSession.objects.get(kind="browser")
     connect_app(browser, make_app("Wiki"))
     scope = frozenset({"sessions:read"})

@@ -107,7 +107,10 @@ def authorization(dice, sent):
 @pytest.mark.parametrize("count", [60, pytest.param(2000, marks=pytest.mark.proof)])
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_no_request_to_an_endpoint_for_apps_causes_a_server_error(plausible, path, count):
-    """An unexpected exception in a view fails the test, too: the test client raises it."""
+    """Withstands a hostile client.
+
+    An unexpected exception in a view fails the test, too: the test client raises it.
+    """
     dice = random.Random(f"{path} {count}")  # noqa: S311 must be repeatable
     browsers = [Browser(), signed_in(make_user("bob"))]
     statuses, registration = set(), {"Authorization": f"Bearer {new_token(count)}"}

@@ -67,6 +67,7 @@ def test_an_app_with_a_key_uses_every_endpoint_without_a_secret(alice, algorithm
 
 
 def test_an_assertion_works_only_once_and_at_one_endpoint(app, clock):
+    """Withstands an attacker of apps."""
     assertion = app.mint().token()
     assert is_accepted(app, assertion)
 
@@ -117,6 +118,7 @@ def test_an_assertion_is_valid_for_five_minutes_at_most(app):
 
 
 def test_the_key_decides_the_algorithm(app):
+    """Withstands an attacker of apps."""
     mint = app.mint()
     public = public_of(app.key)["keys"][0]
     as_text = app.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -168,6 +170,7 @@ def test_no_token_of_this_site_is_an_assertion(app, alice):
 
 @proves("V2.2.3")
 def test_an_app_authenticates_only_as_it_is_registered(app):
+    """Withstands an attacker of apps."""
     wiki = new_app("Wiki")
     as_wiki = Mint(app.key, "ES256", app.mint().header, app.mint().claims)
     forged = as_wiki.token(iss=wiki.client.pk, sub=wiki.client.pk)
@@ -232,6 +235,7 @@ def forged(app, **header):
 def test_no_private_address_is_reached_unless_the_registration_says_so(
     publisher, receiver, connections, clock
 ):
+    """Withstands a malicious server: SSRF by jwks_uri."""
     for host in WITHIN:
         set_client(publisher, jwks_uri=receiver.url(host=host), jwks_uri_is_private=False)
         assert status(publisher) in {401, 429}
@@ -259,6 +263,7 @@ def test_no_private_address_is_reached_unless_the_registration_says_so(
 def test_an_answer_that_is_slow_endless_or_odd_gives_no_keys_and_no_server_error(
     publisher, receiver, answer, monkeypatch
 ):
+    """Withstands a malicious server."""
     monkeypatch.setattr(authentication, "PATIENCE", PATIENCE / 6)
     receiver.answers["/keys"] = answer
     began = time.monotonic()
@@ -288,6 +293,7 @@ def test_a_slow_name_server_holds_no_request(publisher, receiver, monkeypatch):
 def test_a_flood_of_assertions_fetches_once_in_a_minute_and_stops_neither_app(
     publisher, receiver, clock
 ):
+    """Withstands a flood."""
     wiki, known = keyed_app("Wiki"), {200: 0, 401: 0, 429: 0}
     expired = publisher.mint().token(exp=1)
     assert publisher.post("/oauth/introspect", token="x", client_assertion=expired).status == 401

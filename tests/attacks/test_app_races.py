@@ -317,6 +317,7 @@ RACES = [
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_races_of_apps_at_two_processes_have_one_outcome(nodes, race):
+    """Withstands a race: codes, devices and proofs."""
     race(nodes, f"apps{RACES.index(race)}")
 
 

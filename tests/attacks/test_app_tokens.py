@@ -58,6 +58,7 @@ def test_a_refresh_token_of_an_app_is_useless_to_others(app, alice):
 
 @proves("V10.4.5", "RFC9700-2.2.2")
 def test_a_refresh_token_that_was_replaced_ends_the_session(app, alice, clock):
+    """Withstands an attacker of apps."""
     first = app.sign_in(browser_of(alice))
     second = app.refresh(first["refresh_token"])
     clock.advance(seconds=31)
@@ -90,6 +91,7 @@ def test_signing_out_ends_all_tokens_but_refresh_tokens_with_offline_access_at_o
 
 
 def test_many_sign_ins_of_a_browser_do_not_end_the_session_of_an_app_on_a_phone(app, alice, clock):
+    """Withstands a hostile website."""
     browser = browser_of(alice)
     phone = app.sign_in(browser_of(alice))["refresh_token"]
 
@@ -104,6 +106,7 @@ def test_many_sign_ins_of_a_browser_do_not_end_the_session_of_an_app_on_a_phone(
 
 
 def test_a_refresh_gives_no_more_than_the_app_may_request_now(app, alice):
+    """Withstands a malicious app."""
     token = app.sign_in(browser_of(alice), API)["refresh_token"]
 
     set_client(app, scope="openid email offline_access profile:read")
@@ -176,6 +179,7 @@ def test_the_own_calls_of_the_api_refuse_tokens_of_apps(app, alice):
 def test_no_private_address_is_reached_unless_its_registration_says_so(
     alice, receiver, connections
 ):
+    """Withstands a malicious server: SSRF by a logout URI."""
     browser = browser_of(alice)
     for number, host in enumerate(WITHIN):
         app = make_app(f"App {number}", backchannel_logout_uri=receiver.url(host=host))
@@ -205,6 +209,7 @@ def test_a_slow_or_endless_answer_is_cut_off(alice, receiver, monkeypatch):
 @proves("V12.3.2")
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # without the defence
 def test_a_server_with_a_certificate_of_somebody_else_gets_no_token(alice, receiver, settings):
+    """Withstands a malicious server."""
     ended(alice, told_at(receiver.url(host="localhost")))
     send_all()
     set_up(settings, ca_file="")
@@ -226,6 +231,7 @@ def logout_token(alice, app, receiver):
 
 @proves("V9.2.2")
 def test_a_logout_token_opens_nothing(alice, receiver):
+    """Withstands a forger."""
     app = new_app()
     token = logout_token(alice, app, receiver)
     here = signed_in(alice)
@@ -258,7 +264,10 @@ def test_a_logout_token_is_no_assertion_and_no_proof(alice, receiver, make):
 def test_a_retired_key_verifies_nothing_but_hints_and_a_withdrawn_key_not_even_these(
     app, alice, clock
 ):
-    """The attacker has copied the private keys before they were retired."""
+    """Withstands a forger.
+
+    The attacker has copied the private keys before they were retired.
+    """
     here, given = signed_in(alice), app.sign_in(browser_of(alice))
     stolen = [keyring.signer(), keyring.signer("RS256")]
     keyring.rotate()

@@ -49,6 +49,7 @@ def shown(page):
 
 @proves("V14.2.6")
 def test_no_page_shows_an_auditor_a_whole_address_without_a_reason(alice):
+    """Withstands a member of staff."""
     browser = desk("Auditor")
     sign_up(Client(), "bob")
     bob = PendingSignup.objects.get()
@@ -151,6 +152,7 @@ def shown_to(staff):
 
 
 def test_staff_leave_a_trace_of_all_the_people_whom_lists_show(clock):
+    """Withstands a member of staff."""
     for name in ("alice", "bobby", "bob"):
         make_user(name)
     browser, carol = desk(), User.objects.get(username="carol")

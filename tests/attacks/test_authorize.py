@@ -49,6 +49,7 @@ def app():
 @proves("V3.7.2", "RFC9700-2.1-b")
 @pytest.mark.parametrize("changes", [{"response_type": "token"}, {"scope": "everything"}], ids=str)
 def test_a_wrong_request_of_an_app_that_nobody_has_checked_leads_nowhere(db, changes):
+    """Withstands a malicious app: an open redirector."""
     unchecked = make_app("Shop", is_verified=False)
 
     answer = Browser().get(address(unchecked, **changes))
@@ -87,6 +88,7 @@ def test_no_page_posts_to_a_program_on_a_device(browser, uri):
 
 @proves("RFC9700-2.1-d")
 def test_every_answer_names_the_issuer_against_a_mix_up(settings, app, browser):
+    """Withstands a malicious server."""
     page = begin(browser, app)
     answers = [
         allow(browser, page, "cancel"),
@@ -102,7 +104,10 @@ def test_every_answer_names_the_issuer_against_a_mix_up(settings, app, browser):
 
 
 def test_a_consent_page_of_one_person_does_not_speak_for_the_next(app, browser):
-    """Alice's page is open when bob signs in to the same browser in another tab."""
+    """Withstands another member.
+
+    Alice's page is open when bob signs in to the same browser in another tab.
+    """
     page = begin(browser, app)
     browser.post(LOGOUT)
     make_user("bob")
@@ -117,6 +122,7 @@ def test_a_consent_page_of_one_person_does_not_speak_for_the_next(app, browser):
 
 
 def test_a_pending_request_opens_in_no_other_browser(settings, app, browser):
+    """Withstands a hostile website: it continues the request of an app."""
     settings.SESSION_COOKIE_SECURE = True
     page = begin(browser, app)
     bob = signed_in(make_user("bob"))
@@ -140,6 +146,7 @@ def test_two_tabs_of_a_browser_continue_their_own_requests(app, browser):
 
 
 def test_a_request_that_two_tabs_have_read_is_granted_once(app, browser):
+    """Withstands a race."""
     begin(browser, app)
     asked, session = AuthorizationRequest.objects.get(), LoginSession.objects.get()
     devices.grant(asked, session, Actor(), agrees=True)
@@ -168,6 +175,7 @@ def test_an_account_is_chosen_while_another_tab_cancels_without_a_server_error(
 
 
 def test_a_redirect_uri_that_was_removed_since_gets_neither_a_code_nor_an_error(app, browser):
+    """Withstands a malicious app."""
     page = begin(browser, app)
     Client.objects.update(redirect_uris=["https://paperless.example.org/new"])
 
@@ -178,6 +186,7 @@ def test_a_redirect_uri_that_was_removed_since_gets_neither_a_code_nor_an_error(
 
 
 def test_a_request_uri_works_for_its_app_in_one_browser_and_once(browser):
+    """Withstands an attacker of apps."""
     app, other = (make_app(name, is_public=True, scope="openid email") for name in ("A", "B"))
     uri = push(app).json()["request_uri"]
     mine = {"client_id": app.pk, "request_uri": uri}
@@ -213,6 +222,7 @@ def test_a_request_uri_that_no_browser_opens_ends_after_90_seconds(browser, cloc
 
 
 def test_the_second_step_is_not_skipped_by_prompt_none_or_by_starting_over(app):
+    """Withstands a thief with the password."""
     alice, browser = make_user("alice"), Browser()
     seed = enrolled(alice)
     Client.objects.update(factor="second_factor", is_first_party=True)
@@ -233,6 +243,7 @@ def test_the_second_step_is_not_skipped_by_prompt_none_or_by_starting_over(app):
 
 
 def test_a_factor_that_was_removed_after_it_was_shown_does_not_count(app):
+    """Withstands a thief with a second factor."""
     alice = make_user("alice")
     enrolled(alice)
     Client.objects.update(factor="second_factor", is_first_party=True)
@@ -245,6 +256,7 @@ def test_a_factor_that_was_removed_after_it_was_shown_does_not_count(app):
 
 
 def test_a_passkey_that_a_thief_adds_opens_no_app_that_needs_one_for_seven_days(clock):
+    """Withstands a thief in the account."""
     alice = make_user("alice")
     seed, app = enrolled(alice), trusted(make_app(scope="openid email", factor="passkey"))
     owner = signed_in(User.objects.get(pk=alice.pk))
@@ -304,6 +316,7 @@ def test_tokens_do_not_name_a_second_factor_that_is_new(alice):
 
 @pytest.mark.parametrize("changes", [{"max_age": "0"}, {"prompt": "login"}])
 def test_prompt_and_max_age_cannot_be_stripped_at_a_later_page(app, browser, clock, changes):
+    """Withstands a thief with the password."""
     clock.advance(seconds=1)
     page = begin(browser, trusted(app), **changes)
     here = page_of_request(page)
@@ -320,6 +333,7 @@ def test_prompt_and_max_age_cannot_be_stripped_at_a_later_page(app, browser, clo
 
 
 def test_a_misleading_name_changes_neither_the_page_nor_the_host_on_it(browser):
+    """Withstands a malicious app."""
     name = '<a href="//x">authsite</a> (verified)'
     app = make_app(name, is_verified=False, scope="openid email")
 
@@ -335,6 +349,7 @@ def test_a_misleading_name_changes_neither_the_page_nor_the_host_on_it(browser):
 
 
 def test_a_stranger_cannot_store_requests_without_bound(settings, app):
+    """Withstands a flood."""
     set_up(settings, limits_scale=0.05)
     Client.objects.update(is_public=True)
     stranger = Browser()
@@ -352,7 +367,10 @@ def test_a_stranger_cannot_store_requests_without_bound(settings, app):
 
 
 def test_strangers_in_the_network_of_a_person_cannot_stop_sign_ins_to_apps(app, browser, clock):
-    """They ask for 117 codes of devices, and begin 120 sign-ins, with nothing but a client ID."""
+    """Withstands a flood.
+
+    They ask for 117 codes of devices, and begin 120 sign-ins, with nothing but a client ID.
+    """
     device = new_device()[0]
     device.browser = Browser()
     assert [ask(device).status for _ in range(117)] == [200] * 117
@@ -411,6 +429,7 @@ REFUSED: list[tuple[dict[str, str | None], str]] = [
 
 @proves("RFC9700-2.1-a")
 def test_a_redirect_uri_that_is_not_registered_exactly_gets_a_page_and_no_redirect(app, browser):
+    """Withstands a malicious app."""
     for uri, changes in product(TRICKS, ({}, {"response_type": "token"})):
         answer = browser.get(address(trusted(app), redirect_uri=uri, **changes))
 
@@ -436,7 +455,10 @@ def test_a_client_id_that_names_no_app_gets_a_page_and_no_redirect(app, browser)
 
 
 def test_a_parameter_that_is_there_twice_is_refused(app, browser):
-    """Two programs would otherwise read different values."""
+    """Withstands a hostile client.
+
+    Two programs would otherwise read different values.
+    """
     valid = query(trusted(app))
     for name in (*valid, "request_uri", "prompt", "resource"):
         fields = [*valid.items(), (name, "a"), (name, valid.get(name, "b"))]
@@ -454,6 +476,7 @@ def test_a_parameter_that_is_there_twice_is_refused(app, browser):
 
 @proves("RFC9700-2.1.1-a", "RFC9700-2.1.2")
 def test_requests_without_s256_or_of_another_flow_get_no_code(settings, app, browser):
+    """Withstands a malicious app."""
     public = make_app(is_public=True, scope="openid email")
     for changes, error in REFUSED:
         answer = browser.get(address(trusted(app), **changes))
@@ -466,7 +489,10 @@ def test_requests_without_s256_or_of_another_flow_get_no_code(settings, app, bro
 
 @proves("RFC9700-4.5")
 def test_without_pkce_a_request_needs_a_nonce_that_the_id_token_repeats(browser):
-    """Otherwise the app could not detect a code that an attacker gives it (code injection)."""
+    """Withstands an attacker of apps: code injection.
+
+    Otherwise the app could not detect a code that an attacker gives it (code injection).
+    """
     app = new_app("Shop", "openid email", requires_pkce=False, is_first_party=True)
     client, plain = app.client, {"code_challenge": None, "code_challenge_method": None}
 
@@ -486,6 +512,7 @@ def test_without_pkce_a_request_needs_a_nonce_that_the_id_token_repeats(browser)
 
 
 def test_an_app_that_must_push_its_requests_gets_no_code_by_another(browser):
+    """Withstands an attacker of apps."""
     app = new_app("Shop", "openid email", requires_par=True, is_first_party=True)
     client = app.client
 
@@ -499,6 +526,7 @@ def test_an_app_that_must_push_its_requests_gets_no_code_by_another(browser):
 
 
 def test_a_state_that_no_header_can_hold_is_not_sent_back(app, browser):
+    """Withstands a hostile client."""
     for state in ("s" * 8193, "é" * 4097, "a\r\nSet-Cookie: a=b"):
         answer = result(browser.post(AUTHORIZE, query(app, state=state)))
         assert (answer["error"], answer.get("state")) == ("invalid_request", None)

@@ -61,6 +61,7 @@ def makes_a_passkey(browser, user):
 
 
 def test_it_is_made_once_told_to_the_owner_and_ends_no_session(alice):
+    """Withstands a thief with the password: an automatic passkey."""
     elsewhere = signed_in(alice)
 
     browser, passkey = with_passkey()
@@ -120,6 +121,7 @@ def test_a_passkey_that_the_user_was_asked_for_and_an_automatic_one_are_not_mixe
 
 
 def test_it_is_no_second_factor_before_it_is_confirmed(alice, clock):
+    """Withstands a thief with the password: an automatic passkey."""
     browser, passkey = with_passkey()
 
     assert claims_of(get_tokens()["access"])["acr"] == "aal1", "the password alone still signs in"
@@ -201,6 +203,7 @@ def test_a_session_from_before_a_promotion_does_not_make_it_a_second_factor(alic
 
 
 def test_an_account_gets_only_one_even_from_requests_at_the_same_moment(alice):
+    """Withstands a race."""
     by_password(Client())
     assert policy.may_make_passkey(LoginSession.objects.get()), "both requests pass this check"
     answers = [Passkey().create(options_to_add(alice, is_automatic=True)) for _ in range(2)]

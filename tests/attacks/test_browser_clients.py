@@ -22,6 +22,7 @@ DAY = 24 * 3600
 
 @proves("V10.1.1")
 def test_the_refresh_token_is_in_an_httponly_cookie_and_in_no_body(clock):
+    """Withstands a hostile website: a script reads the refresh token."""
     alice, app = make_user("alice"), App()
     enrolled(alice)
     first = app.sign_in()
@@ -63,6 +64,7 @@ def test_a_refresh_token_from_a_cookie_is_refused_in_a_body():
 
 
 def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it():
+    """Withstands a hostile website: it takes a challenge elsewhere."""
     alice, app = make_user("alice", emailed_codes=True), App()
     enrolled(alice)
     first = app.sign_in(scope="profile:read")
@@ -89,7 +91,10 @@ def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it():
 
 
 def test_a_browser_clients_access_token_gets_no_other_token_and_no_key():
-    """Otherwise a thief could renew a stolen access token for as long as the session lasts."""
+    """Withstands a thief with a token.
+
+    Otherwise a thief could renew a stolen access token for as long as the session lasts.
+    """
     make_user("alice")
     access = App().sign_in()["access"]
 
@@ -119,6 +124,7 @@ def test_signing_in_again_revokes_the_previous_session():
 
 
 def test_signing_out_revokes_the_session_and_is_idempotent():
+    """Withstands a thief with a cookie."""
     alice, app, thief = make_user("alice"), App(), App()
     access, bystander = app.sign_in()["access"], get_tokens()["access"]
     thief.refresh = app.refresh
@@ -193,6 +199,7 @@ def assert_refused(app, act, queries):
 
 
 def test_a_page_of_another_origin_is_refused_without_a_query(app, django_assert_num_queries):
+    """Withstands a hostile website."""
     for act, origin in itertools.product(CALLS, ELSEWHERE):
         # Headers that look as if the request came from the site do not count.
         app.headers = HEADERS | {"Referer": f"{ORIGIN}/", "Sec-Fetch-Site": "same-origin"}

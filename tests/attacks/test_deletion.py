@@ -68,6 +68,7 @@ def undo_link(to="alice@example.org"):
 
 @pytest.mark.parametrize("method", ["get", "head", "options", "put"])
 def test_a_mail_scanner_that_opens_the_link_keeps_no_account(alice, method):
+    """Withstands an accident."""
     asked(alice)
 
     getattr(Client(), method)(undo_link(), follow=True)
@@ -76,7 +77,10 @@ def test_a_mail_scanner_that_opens_the_link_keeps_no_account(alice, method):
 
 
 def test_a_link_of_an_earlier_request_does_not_undo_a_later_one(alice):
-    """Its address may have been removed meanwhile, and belong to a thief."""
+    """Withstands a thief with the mailbox.
+
+    Its address may have been removed meanwhile, and belong to a thief.
+    """
     users.confirm_email(alice, SECOND)
     # The links to a younger address end when it is removed.
     alice.emails.update(confirmed_at=clock.now() - timedelta(days=30))
@@ -105,6 +109,7 @@ def test_an_owner_locks_the_account_whose_deletion_a_thief_has_asked_for(alice):
 
 
 def test_an_owner_whose_address_a_thief_has_removed_gets_a_link_that_keeps_and_locks(alice, clock):
+    """Withstands a thief in the account."""
     clock.advance(days=8)
     for email in ("thief@evil.example", "second@evil.example"):
         users.confirm_email(alice, email)
@@ -134,6 +139,7 @@ def test_the_deletion_of_a_locked_account_is_undone_by_link_and_the_lock_stays(a
 
 
 def test_nobody_keeps_an_account_with_one_step_or_an_earlier_sign_in():
+    """Withstands a thief with the password."""
     alice, _seed = with_factor()
     begun, browser = Client(), Client()
     sign_in(begun, "alice")
@@ -147,6 +153,7 @@ def test_nobody_keeps_an_account_with_one_step_or_an_earlier_sign_in():
 
 
 def test_a_browser_that_was_trusted_before_the_request_shows_both_steps_again():
+    """Withstands a thief with a cookie."""
     alice, _seed = with_factor()
     browser = Client()
     sign_in(browser, "alice")
@@ -171,6 +178,7 @@ def test_every_way_to_sign_in_leads_to_the_same_question(op):
 
 
 def test_strangers_do_not_learn_that_an_account_will_be_deleted(alice):
+    """Withstands a spy."""
     make_user("bob")
     deletion.request(alice, Actor())
 
@@ -186,6 +194,7 @@ def test_strangers_do_not_learn_that_an_account_will_be_deleted(alice):
 
 @proves("V7.4.2")
 def test_apps_lose_the_account_at_once(alice):
+    """Withstands a malicious app: a deletion is asked for and undone."""
     app = new_app()
     signed_in(alice)
     session = LoginSession.objects.get(user=alice)
@@ -199,6 +208,7 @@ def test_apps_lose_the_account_at_once(alice):
 
 
 def test_a_connected_app_or_a_script_in_a_page_cannot_delete_the_account(alice):
+    """Withstands a malicious app."""
     app = new_app(scope="openid profile:write")
     signed_in(alice)
     of_app = app.sign_in(LoginSession.objects.get(user=alice), "openid profile:write")
@@ -214,6 +224,7 @@ def test_a_connected_app_or_a_script_in_a_page_cannot_delete_the_account(alice):
 
 
 def test_a_thief_cannot_ask_so_often_that_the_owner_gets_no_link(alice):
+    """Withstands a thief in the account."""
     for _ in range(4):
         asked(alice)
         assert Client().post(undo_link()).status_code == 200
@@ -224,6 +235,7 @@ def test_a_thief_cannot_ask_so_often_that_the_owner_gets_no_link(alice):
 
 
 def test_the_last_superuser_stays():
+    """Withstands a member of staff."""
     carol = make_staff("carol")
     browser = signed_in(carol, by=(Method.PASSWORD, Method.TOTP))
 
@@ -246,6 +258,7 @@ def test_the_last_superuser_stays():
     ],
 )
 def test_an_erasure_during_a_sign_in_causes_no_server_error(monkeypatch, path, fields, options):
+    """Withstands a race."""
     alice, real = make_user("alice"), signin.record
 
     def record_too_late(*args, **kwargs):

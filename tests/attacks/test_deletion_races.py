@@ -101,8 +101,10 @@ RACES = [deleted_while_people_sign_in_and_renew, undone_and_locked_at_once]
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_races_of_deletions_at_two_processes_have_one_outcome(nodes, race):
+    """Withstands a race: a sign-in meets the request."""
     race(nodes, f"delete{RACES.index(race)}")
 
 
 def test_an_owner_keeps_the_account_whole_or_the_daily_job_erases_it(on_postgresql):
+    """Withstands a race."""
     assert on_postgresql(MEETING) == ["True [False] 1", "True [False, False] 0"]

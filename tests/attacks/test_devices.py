@@ -34,7 +34,10 @@ def is_waiting(device):
 
 
 def test_a_link_allows_nothing_and_leaves_half_of_the_code_to_the_person(device, browser):
-    """Mallory sends alice the link of a device of mallory's."""
+    """Withstands an attacker of apps: phishing by the code of a device.
+
+    Mallory sends alice the link of a device of mallory's.
+    """
     code = device[1]["user_code"]
     link = device[1]["verification_uri_complete"].removeprefix("http://localhost:8000")
     assert link == f"{PAGE}?user_code={code}"
@@ -49,6 +52,7 @@ def test_a_link_allows_nothing_and_leaves_half_of_the_code_to_the_person(device,
 
 
 def test_nobody_allows_a_device_without_having_signed_in_recently(device, browser, clock):
+    """Withstands a thief with a cookie."""
     stranger = Browser().get(PAGE)
     assert stranger["Location"].startswith("/accounts/login/?next=")
     clock.advance(minutes=7)
@@ -65,6 +69,7 @@ def test_nobody_allows_a_device_without_having_signed_in_recently(device, browse
 
 
 def test_codes_cannot_be_guessed_by_a_person_or_a_network(clock, device, browser):
+    """Withstands a guesser."""
     assert {type_code(browser, device[1]["user_code"]).status_code for _ in range(6)} == {200}
     statuses = [type_code(browser, secrets.user_code()).status_code for _ in range(6)]
     assert statuses == [200] * 5 + [429]
@@ -78,6 +83,7 @@ def test_codes_cannot_be_guessed_by_a_person_or_a_network(clock, device, browser
 
 
 def test_the_code_of_a_device_is_useless_to_another_client(device, browser):
+    """Withstands an attacker of apps."""
     app, codes = device
     thief, web = new_device()[0], new_app(is_public=True)
     assert poll(thief, codes).error == "invalid_grant"
@@ -94,6 +100,7 @@ def test_the_code_of_a_device_is_useless_to_another_client(device, browser):
 
 
 def test_a_code_that_two_devices_show_leads_to_neither(device, browser):
+    """Withstands an accident."""
     app, codes = device
     (digest,) = DeviceAuthorization.objects.values_list("user_code", flat=True)
     ask(app)
@@ -111,6 +118,7 @@ def test_an_authorization_code_is_useless_as_a_device_code(browser):
 
 
 def test_what_is_stored_of_the_codes_cannot_be_used(device, browser):
+    """Withstands a thief with the database: codes of devices."""
     app, codes = device
     row = DeviceAuthorization.objects.get()
     assert codes["device_code"] not in str(vars(row))
@@ -120,7 +128,10 @@ def test_what_is_stored_of_the_codes_cannot_be_used(device, browser):
 
 
 def test_an_approval_of_one_person_is_not_redeemed_for_another(device, browser):
-    """Bob signs in where the page of alice is still open, and mallory types the code, too."""
+    """Withstands another member.
+
+    Bob signs in where the page of alice is still open, and mallory types the code, too.
+    """
     app, codes = device
     page = type_code(browser, codes["user_code"])
     browser.post(LOGOUT)
@@ -148,6 +159,7 @@ def test_a_stranger_cannot_store_devices_without_bound(clock, device):
 
 @pytest.mark.parametrize("value", ["\0", "ß" * 64, "x" * 9000, ""])
 def test_no_odd_code_causes_a_server_error(browser, value):
+    """Withstands a hostile client."""
     app = new_device()[0]
 
     assert type_code(browser, value).status_code == 200
@@ -228,6 +240,7 @@ def test_codes_end_after_ten_minutes_and_are_pruned(browser, alice, clock):
 
 
 def test_a_device_that_asks_too_often_must_wait_five_seconds_longer(clock):
+    """Withstands a flood."""
     app, codes = new_device()
     answers = [poll(app, codes).error]
     for seconds in (4, 9, 10, 14, 15):
@@ -255,6 +268,7 @@ def test_the_history_and_an_email_tell_of_each_device(browser, alice):
 
 
 def test_a_device_gets_nothing_of_people_who_lack_what_the_app_requires(browser):
+    """Withstands a malicious app."""
     app, codes = new_device(required_group=Group.objects.create(name="Editors"))
 
     page = type_code(browser, codes["user_code"])
@@ -266,6 +280,7 @@ def test_a_device_gets_nothing_of_people_who_lack_what_the_app_requires(browser)
 
 
 def test_only_apps_that_are_registered_for_devices_get_codes():
+    """Withstands a malicious app."""
     app, codes = new_device()
     web = new_app(is_public=True)
 
@@ -326,6 +341,7 @@ def test_every_app_may_register_web_addresses(uri):
 
 @pytest.mark.parametrize("uri", [LOOPBACK, "http://localhost/callback"])
 def test_only_an_app_in_development_may_use_localhost_or_with_a_secret_a_loopback_address(uri):
+    """Withstands a malicious app."""
     with pytest.raises(ValidationError):
         new_app(redirect_uris=[uri])
 
@@ -358,6 +374,7 @@ def test_only_a_public_app_may_register_an_address_on_a_device(uri):
 @proves("V1.2.2")
 @pytest.mark.parametrize("uri", ["", *HOSTILE, f"https://app.example.org/{'a' * 1000}"])
 def test_an_address_that_others_could_receive_or_that_runs_code_is_refused(uri):
+    """Withstands a malicious app."""
     with pytest.raises(ValidationError):
         uris.check(uri, is_public=True)
 
@@ -386,6 +403,7 @@ def test_control_characters_and_spaces_are_refused_anywhere(uri, control):
     ],
 )
 def test_a_request_may_name_only_an_address_that_is_registered_exactly(given):
+    """Withstands a malicious app."""
     assert not uris.is_registered([WEB, LOOPBACK, OWN_SCHEME], given)
 
 

@@ -430,6 +430,7 @@ RACES = [
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_dispute_races_at_two_processes_have_one_outcome(nodes, race):
+    """Withstands a race: locks, resets, requests, objections and decisions."""
     race(nodes, race.__name__.replace("_", "")[-18:])
 
 

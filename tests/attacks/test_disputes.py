@@ -72,7 +72,10 @@ SETUP = "/accounts/2fa/totp/setup/"
 
 @proves("63B-4.3")
 def test_a_lock_suspends_the_factors_that_a_copied_cookie_added(alice, clock):
-    """The thief adds an app and makes recovery codes; the owner still has her own app."""
+    """Withstands a thief in the account.
+
+    The thief adds an app and makes recovery codes; the owner still has her own app.
+    """
     seed, home = enrolled(alice), known_browser(alice)
     clock.advance(days=8)
     thief = signed_in(alice)
@@ -125,7 +128,10 @@ def test_two_older_proofs_open_an_account_without_a_factor_at_once(alice, clock,
 
 
 def test_a_former_email_can_lock_but_not_open_an_account_and_learns_no_new_email(alice, clock):
-    """Removed less than a week ago, it counts as still there, so it can ask to wait."""
+    """Withstands a thief with the mailbox.
+
+    Removed less than a week ago, it counts as still there, so it can ask to wait.
+    """
     new = "new@example.net"
     clock.advance(days=8)
     users.confirm_email(reloaded(alice), new)
@@ -149,7 +155,10 @@ def test_a_former_email_can_lock_but_not_open_an_account_and_learns_no_new_email
 
 
 def test_the_password_from_before_the_lock_leads_to_recovery_without_a_mailbox(alice, clock):
-    """The thief has the mailbox. The password alone starts no waiting period."""
+    """Withstands a thief with the mailbox.
+
+    The thief has the mailbox. The password alone starts no waiting period.
+    """
     seed = enrolled(alice)
     clock.advance(days=8)
     lock(alice)
@@ -170,7 +179,10 @@ def test_the_password_from_before_the_lock_leads_to_recovery_without_a_mailbox(a
 
 @pytest.mark.parametrize("by_itself", [True, False])
 def test_a_removed_factor_counts_whatever_was_shown_to_remove_it(alice, clock, by_itself):
-    """A thief in a fresh session adds a factor first, and removes the owner's with it."""
+    """Withstands a thief in the account.
+
+    A thief in a fresh session adds a factor first, and removes the owner's with it.
+    """
     seed = enrolled(alice)
     clock.advance(days=8)
     home = signed_in(alice)
@@ -238,7 +250,10 @@ def test_a_lock_names_the_first_wrong_change_and_can_later_only_reach_further_ba
 
 
 def test_a_mailbox_locks_alone_once_in_thirty_days(home, clock):
-    """Even if the mailbox alone has opened the account, so that it has as much as that."""
+    """Withstands a thief with the mailbox.
+
+    Even if the mailbox alone has opened the account, so that it has as much as that.
+    """
     clock.advance(days=8)
     signed_in(alice()).post("/accounts/password/change/", {"password1": NEW})
     assert Client().post(lock_link("password was changed")).status_code == 200
@@ -257,6 +272,7 @@ def test_a_mailbox_locks_alone_once_in_thirty_days(home, clock):
 
 
 def test_the_notice_of_an_opening_locks_the_account_with_as_much_as_opened_it(home, clock):
+    """Withstands a thief in the account."""
     lock_down(alice(), Actor())
     assert asks_to_wait(Client(), reset_link())
     clock.advance(hours=73)
@@ -267,6 +283,7 @@ def test_the_notice_of_an_opening_locks_the_account_with_as_much_as_opened_it(ho
 
 
 def test_a_thief_with_the_password_cannot_request_recovery_by_an_added_email(home):
+    """Withstands a thief with the password."""
     users.confirm_email(alice(), THIEFS)
     lock_down(alice(), Actor())
     thief, link = Client(), reset_link(to=THIEFS)
@@ -295,7 +312,10 @@ def test_an_email_that_its_owner_added_and_removed_cannot_lock_the_account(home,
 
 
 def test_a_removed_factor_is_not_accepted_without_a_lock_and_guesses_are_limited(home, clock):
-    """The attacker has found the replaced phone and reads the mailbox."""
+    """Withstands a guesser.
+
+    The attacker has found the replaced phone and reads the mailbox.
+    """
     old = enrolled(alice())
     clock.advance(days=8)
     browser = signed_in(alice())
@@ -371,6 +391,7 @@ def test_a_passkey_removed_by_a_thief_is_accepted_once_at_the_reset_of_a_locked_
 
 
 def test_recovery_codes_count_as_older_proof_if_a_thief_replaced_them(home, clock):
+    """Withstands a thief in the account."""
     enrolled(alice())
     clock.advance(minutes=1)
     browser = signed_in(alice())
@@ -391,6 +412,7 @@ def test_recovery_codes_count_as_older_proof_if_a_thief_replaced_them(home, cloc
 
 
 def test_a_factor_that_a_thief_removed_is_still_required(home, clock):
+    """Withstands a thief in the account."""
     seed = enrolled(alice())
     clock.advance(days=8)
     thief = signed_in(alice())
@@ -410,6 +432,7 @@ def test_a_factor_that_a_thief_removed_is_still_required(home, clock):
 
 
 def test_a_thief_with_another_mailbox_cannot_finish_or_replace_the_owners_request(home, clock):
+    """Withstands a thief with the mailbox."""
     second = "alice@work.example"
     EmailAddress.objects.create(user=alice(), email=second, key=second, confirmed_at=clock.now())
     enrolled(alice())
@@ -452,6 +475,7 @@ def test_a_request_with_a_mailbox_that_a_later_lock_puts_aside_does_not_count(ho
 
 
 def test_locking_again_does_not_end_the_owners_waiting_period(home, clock):
+    """Withstands a thief in the account."""
     enrolled(alice())
     clock.advance(days=8)
     lock_down(alice(), Actor())
@@ -502,7 +526,10 @@ def test_the_mailbox_alone_must_wait_and_whoever_can_open_the_account_can_object
 
 
 def test_the_wait_begins_when_a_mail_server_accepts_a_notice_and_is_told_daily(alice, clock):
-    """A server that refuses the notice for good leaves a receipt, too."""
+    """Withstands a thief with the mailbox.
+
+    A server that refuses the notice for good leaves a receipt, too.
+    """
     clock.advance(days=8)
     lock(alice)
     browser, link = Client(), reset_link()

@@ -62,6 +62,7 @@ def connections(monkeypatch):
 def test_a_document_in_the_private_network_is_not_read(
     host, browser, connections, settings, monkeypatch
 ):
+    """Withstands a malicious server: SSRF."""
     set_up(settings, limits_scale=1000)
     for ip in ("127.0.0.2", "169.254.169.254", "::1", "::ffff:127.0.0.2", "64:ff9b::7f00:2"):
         resolve(monkeypatch, [ip])
@@ -86,6 +87,7 @@ def test_a_document_in_the_private_network_is_not_read(
     ],
 )
 def test_only_exact_urls_at_the_hosts_of_the_setting_are_read(host, browser, connections, wrong):
+    """Withstands a malicious app."""
     client_id = wrong.format(f"{HOST}:{host.port}")
 
     answer = browser.get(AUTHORIZE, {"client_id": client_id.encode("utf-8", "replace")})
@@ -95,6 +97,7 @@ def test_only_exact_urls_at_the_hosts_of_the_setting_are_read(host, browser, con
 
 
 def test_strangers_cause_no_request_at_any_endpoint(host):
+    """Withstands a hostile website: the site is made to read documents of apps."""
     stranger, app = Browser(), host.app
     page = begin(stranger, app, **ASK)
     stranger.get(page_of_request(page))
@@ -134,6 +137,7 @@ def test_a_stranger_stores_no_huge_waiting_request(host):
 def test_the_limit_of_a_network_stops_nobody_there_who_uses_a_known_app(
     host, browser, clock, settings
 ):
+    """Withstands a flood."""
     bob = signed_in(make_user("bob"))
     set_up(settings, limits_scale=1 / METADATA_NETWORK.burst)
     assert begin(browser, host.app, **ASK).status_code == 200
@@ -146,7 +150,10 @@ def test_the_limit_of_a_network_stops_nobody_there_who_uses_a_known_app(
 
 
 def test_a_page_of_another_site_cannot_break_the_open_requests_of_a_browser(host, browser, clock):
-    """Browsers send no cookies with its POST, but would store a cookie of the answer."""
+    """Withstands a hostile website.
+
+    Browsers send no cookies with its POST, but would store a cookie of the answer.
+    """
     page = begin(browser, host.app, **ASK)
     Client.objects.update(document_due_at=clock.now())
 
@@ -174,6 +181,7 @@ def test_images_and_frames_of_other_sites_cause_no_request(host, browser):
 
 
 def test_a_person_causes_few_requests(host, browser, clock):
+    """Withstands a flood: the site reads many documents of apps."""
     host.answers["/client.json"] = say(404)
 
     statuses = [browser.get(address(host.app, **ASK)).status_code for _ in range(12)]
@@ -219,6 +227,7 @@ def test_a_document_that_takes_more_than_it_may_is_refused(host, browser, member
 
 
 def test_a_document_cannot_give_its_app_more_rights(host, browser):
+    """Withstands a malicious app."""
     host.members |= {
         "scope": "openid groups profile:write activity:read",
         "is_first_party": True,
@@ -240,6 +249,7 @@ def test_a_document_cannot_give_its_app_more_rights(host, browser):
 
 
 def test_an_app_cannot_hide_its_host_behind_the_name_of_another_one(host, browser):
+    """Withstands a malicious app."""
     host.members["client_name"] = "<b>My bank</b> (verified)"
 
     page = begin(browser, host.app, **ASK)
@@ -264,6 +274,7 @@ def test_an_app_that_changes_its_name_is_not_verified_any_more(host, alice, cloc
 
 
 def test_a_host_that_the_operator_does_not_name_any_more_gets_nothing(host, browser, settings):
+    """Withstands a malicious app."""
     page = begin(browser, host.app, **ASK, scope="openid offline_access")
     code = result(allow(browser, page))["code"]
     page = begin(browser, host.app, **ASK)
@@ -297,6 +308,7 @@ def test_an_app_of_a_removed_host_signs_nobody_out_and_is_not_told_of_sessions_t
 
 
 def test_a_document_cannot_take_the_identifiers_of_another_host(host, alice, clock):
+    """Withstands a malicious app."""
     mine, others = [REDIRECT], ["https://shop.example.org/callback"]
 
     def changed(kind, uris):
@@ -315,6 +327,7 @@ def test_a_document_cannot_take_the_identifiers_of_another_host(host, alice, clo
 
 
 def test_a_redirect_uri_that_the_document_has_lost_gets_no_code(host, browser, clock):
+    """Withstands a malicious app."""
     page = begin(browser, host.app, **ASK)
     host.members["redirect_uris"] = ["http://127.0.0.1/callback"]
     Client.objects.update(document_due_at=clock.now())
@@ -340,6 +353,7 @@ def test_a_document_that_turns_wrong_is_refused_though_it_was_read_before(host, 
 def test_a_refused_or_too_old_document_is_not_used_while_another_request_reads_it(
     host, browser, clock, status
 ):
+    """Withstands a race."""
     page, now = begin(browser, host.app, **ASK), clock.now()
     age = documents.LAST * (status == 503)
     Client.objects.update(document_due_at=now, document_read_at=now - age)

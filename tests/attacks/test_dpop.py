@@ -48,6 +48,7 @@ def sign_in(app, browser, key):
 
 @proves("V10.3.5", "RFC9700-2.2.1")
 def test_a_stolen_access_token_is_useless_without_its_key(app, browser, key):
+    """Withstands an attacker of apps."""
     token = sign_in(app, browser, key)["access_token"]
     other = sign_in(app, browser, key)["access_token"]
 
@@ -67,6 +68,7 @@ def test_a_stolen_access_token_is_useless_without_its_key(app, browser, key):
 
 
 def test_a_token_that_is_bound_to_no_key_is_refused_as_dpop(app, browser, key):
+    """Withstands an attacker of apps."""
     token = app.sign_in(browser, SCOPE)["access_token"]
 
     for path in (ME, USERINFO):
@@ -96,6 +98,7 @@ def test_the_short_path_refuses_bound_tokens_and_repeats_no_nonce(app, browser, 
 @proves("RFC9700-2.2.2", "V10.4.5")
 @pytest.mark.parametrize("is_public", [True, False])
 def test_a_stolen_refresh_token_is_useless_without_its_key(browser, key, clock, is_public):
+    """Withstands an attacker of apps."""
     app = new_app(scope=SCOPE, audiences=[audience()], is_public=is_public)
     old = sign_in(app, browser, key)["refresh_token"]
     new = app.refresh(old, dpop=key.proof())["refresh_token"]
@@ -125,6 +128,7 @@ def test_an_app_that_keeps_its_refresh_token_uses_it_with_its_key_only(browser, 
 
 
 def test_a_bound_token_of_a_public_app_is_revoked_with_its_key_only(app, browser, key):
+    """Withstands an attacker of apps."""
     revoke = "/oauth/revoke"
     given = sign_in(app, browser, key)
     tokens = [given[kind] for kind in ("access_token", "refresh_token")]
@@ -148,6 +152,7 @@ def test_a_refresh_token_that_is_bound_to_no_key_stays_so(app, browser, key):
 
 
 def test_a_proof_works_once(app, browser, key):
+    """Withstands an attacker of apps."""
     proof = key.proof()
     given = app.redeem(app.code(browser, SCOPE), dpop=proof)
     assert app.redeem(app.code(browser, SCOPE), dpop=proof).error == "invalid_dpop_proof"
@@ -163,7 +168,10 @@ def test_a_proof_works_once(app, browser, key):
 
 
 def test_only_a_request_that_succeeds_stores_a_proof(app, browser, key):
-    """Otherwise a stranger could fill the database."""
+    """Withstands a flood.
+
+    Otherwise a stranger could fill the database.
+    """
     token = app.sign_in(browser, SCOPE)["access_token"]
 
     app.redeem("a" * 43, dpop=key.proof())
@@ -175,7 +183,10 @@ def test_only_a_request_that_succeeds_stores_a_proof(app, browser, key):
 
 
 def test_a_proof_needs_the_nonce_of_the_last_answers(app, browser, key, clock):
-    """Whoever could use the key for a moment has made no proofs for later."""
+    """Withstands an attacker of apps.
+
+    Whoever could use the key for a moment has made no proofs for later.
+    """
     code, made_before = app.code(browser, SCOPE), dpop.nonce()
     clock.advance(seconds=600)
 
@@ -195,6 +206,7 @@ def test_a_proof_needs_the_nonce_of_the_last_answers(app, browser, key, clock):
 
 
 def test_a_pushed_request_needs_a_new_proof_of_the_key_that_it_names(app, browser, key):
+    """Withstands an attacker of apps."""
     form = {name: value or "" for name, value in query(app.client, scope="openid").items()}
     proof = key.proof(path=PAR)
 
@@ -207,6 +219,7 @@ def test_a_pushed_request_needs_a_new_proof_of_the_key_that_it_names(app, browse
 
 @proves("RFC9700-2.2.1")
 def test_an_app_that_must_use_dpop_gets_nothing_without_it(app, browser, key):
+    """Withstands an attacker of apps."""
     before = app.sign_in(browser, SCOPE)["refresh_token"]
     set_client(app, requires_dpop=True)
     code = app.code(browser)
@@ -273,6 +286,7 @@ WRONG = {
 
 
 def test_a_proof_that_was_not_made_for_the_request_is_refused(clock):
+    """Withstands an attacker of apps."""
     app = new_app(is_public=True)
     code = app.code(browser_of(make_user("alice")))
 
