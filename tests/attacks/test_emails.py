@@ -133,6 +133,7 @@ def test_a_code_alone_adds_an_address_but_replaces_none_without_recent_authentic
 
 
 def test_adding_a_taken_email_looks_like_a_free_one_and_its_owner_is_notified(alice):
+    """Withstands a spy."""
     browser = signed_in(make_user("mallory"))
 
     pages = []
@@ -164,6 +165,7 @@ def test_a_confirmation_link_works_only_for_its_user_and_only_by_post(alice):
 
 
 def test_another_users_email_cannot_be_made_primary_or_removed(alice):
+    """Withstands another member."""
     browser = signed_in(alice)
     add(browser, "alice@example.net")
     number = button(browser, "remove", "alice@example.net")
@@ -178,6 +180,7 @@ def test_another_users_email_cannot_be_made_primary_or_removed(alice):
 
 
 def test_an_account_keeps_its_primary_email_and_has_at_most_ten(alice):
+    """Withstands an accident."""
     browser = signed_in(alice)
 
     browser.post(EMAIL, {"remove": str(alice.emails.get().pk)})
@@ -203,6 +206,7 @@ def steal(alice):
 def test_a_link_mailed_to_the_former_email_locks_a_stolen_account_and_its_owner_gets_it_back(
     alice, words
 ):
+    """Withstands a thief in the account."""
     thief = steal(alice)
     link = path_of(newest_mail(MINE, words).action_url)
 
@@ -267,7 +271,10 @@ def test_thirty_sign_ups_from_one_wide_network_send_a_mailbox_two_mails(written)
 
 
 def test_a_mailbox_gets_six_mails_a_day_and_the_answers_do_not_reveal_it(clock):
-    """The requests are resets, codes and sign-ups, by username and by email, known and unknown."""
+    """Withstands a flood.
+
+    The requests are resets, codes and sign-ups, by username and by email, known and unknown.
+    """
     make_user("alice")
     logins = {"alice": ["alice", "alice@example.org"], "nobody": ["nobody", "nobody@example.org"]}
     seen: dict[str, set[Any]] = {}
@@ -283,6 +290,7 @@ def test_a_mailbox_gets_six_mails_a_day_and_the_answers_do_not_reveal_it(clock):
 
 
 def test_the_work_is_the_same_when_a_mailbox_has_reached_its_limit(clock):
+    """Withstands a spy."""
     make_user("alice")
     works = {}
     for login in ("alice@example.org", "nobody@example.org"):
@@ -356,7 +364,10 @@ def code_of_a_new_email(browser):
 
 @pytest.mark.parametrize("begin", [sign_in_code, sign_up_code, code_of_a_new_email])
 def test_requests_beyond_the_limit_of_a_mailbox_give_no_further_guesses(begin):
-    """Eight digits are safe only because a mailbox gets few codes, with five tries each."""
+    """Withstands a guesser.
+
+    Eight digits are safe only because a mailbox gets few codes, with five tries each.
+    """
     for line in range(MAIL_BOX.burst):
         ask(at(line), "alice@example.org", CODE)
 
@@ -369,7 +380,10 @@ def test_requests_beyond_the_limit_of_a_mailbox_give_no_further_guesses(begin):
 
 
 def test_a_sign_up_with_a_taken_username_does_not_reveal_which_mailbox_is_full(clock):
-    """Mails requested by username use up what its mailbox may get from the same wide network."""
+    """Withstands a spy.
+
+    Mails requested by username use up what its mailbox may get from the same wide network.
+    """
     seen = []
     for login in ("alice", "bob"):
         make_user(login)
@@ -407,7 +421,10 @@ def test_a_mail_that_is_not_sent_does_not_invalidate_an_earlier_code(clock):
 
 
 def test_three_requests_a_day_from_new_networks_keep_no_mailbox_silent_for_its_owner(clock):
-    """A new browser waits as long as they go on, until staff reset the limits."""
+    """Withstands a flood.
+
+    A new browser waits as long as they go on, until staff reset the limits.
+    """
     alice, hers, new = make_user("alice"), at(0), "new@example.org"
     sign_in(hers, "alice")
     hers.post(LOGOUT)

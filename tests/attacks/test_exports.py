@@ -26,6 +26,7 @@ def made(alice):
 
 
 def test_the_file_is_for_the_account_that_asked_for_it_and_a_wrong_id_says_nothing(alice, made):
+    """Withstands another member: an export is fetched by its id."""
     mallory = make_user("mallory")
     browser, token = signed_in(mallory), get_tokens("mallory")["access"]
 
@@ -39,6 +40,7 @@ def test_the_file_is_for_the_account_that_asked_for_it_and_a_wrong_id_says_nothi
 
 
 def test_a_stale_session_a_narrow_token_and_an_api_key_get_no_file(alice, made, clock):
+    """Withstands a thief with a token: an export."""
     browser, token = signed_in(alice), get_tokens()["access"]
     narrow = get_tokens(scope="profile:read profile:write activity:read")["access"]
     key, path = key_of(alice, "read write"), f"me/exports/{made.pk}/"
@@ -66,6 +68,7 @@ def test_of_two_requests_for_the_file_at_once_one_gets_it(alice, made):
 
 @proves("V11.3.3")
 def test_the_stored_file_is_encrypted(made):
+    """Withstands a thief with the database: an export."""
     (part,) = ExportPart.objects.all()
 
     assert part.sealed.startswith("gAAAA")

@@ -46,5 +46,6 @@ def nodes(postgres):
 @pytest.mark.proof
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_fifty_rounds_of_each_race_on_postgresql(race, nodes):
+    """Withstands a race: each of them fifty times."""
     for name in round_names(RACES.index(race)):
         race(nodes, name)

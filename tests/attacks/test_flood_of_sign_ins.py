@@ -34,6 +34,7 @@ def flooded(alice, clock):
 
 @pytest.mark.parametrize("more", [{}, GERMAN], ids=["English", "German"])
 def test_the_short_path_refuses_a_flood_as_django_does(flooded, more):
+    """Withstands a flood."""
     found = answer(flooded.short, sign_in(**more))
 
     assert flooded.passed_on == 0

@@ -70,6 +70,7 @@ ENDS: dict[str, Callable[[Visitor], object]] = {
 def test_everything_that_ends_access_ends_it_at_once_and_on_the_short_path_in_half_a_second(
     visitor, end, settings, monkeypatch
 ):
+    """Withstands a thief in the account."""
     apps, now = Applications(), [100.0]
     monkeypatch.setattr(forward, "monotonic", lambda: now[0])
     for _ in range(2):
@@ -120,6 +121,7 @@ HOSTS = {
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("path", [CHECK, CALLBACK])
 def test_only_a_registered_host_in_its_one_spelling_is_answered(visitor, client, host, path):
+    """Withstands an attacker of apps."""
     found = client.get(path, **visitor.meta() | {"HTTP_X_FORWARDED_HOST": HOSTS[host] or ""})
 
     assert found.status_code == 403
@@ -129,7 +131,10 @@ def test_only_a_registered_host_in_its_one_spelling_is_answered(visitor, client,
 
 @proves("V4.1.3", "RFC9700-4.13")
 def test_headers_of_peers_that_are_no_proxies_say_nothing(visitor):
-    """Neither does a proxy's own address that mallory claims."""
+    """Withstands a hostile client.
+
+    Neither does a proxy's own address that mallory claims.
+    """
     for more in ({"REMOTE_ADDR": MALLORY}, {"REMOTE_ADDR": MALLORY, "HTTP_X_FORWARDED_FOR": PEER}):
         assert visitor.ask(**more).status_code == 403
         assert answer(Applications().short, visitor.environ(**more)).status.startswith("403")
@@ -145,6 +150,7 @@ def test_headers_of_peers_that_are_no_proxies_say_nothing(visitor):
     ],
 )
 def test_an_app_that_no_operator_has_registered_for_that_is_no_host(visitor, fields):
+    """Withstands a malicious app."""
     Client.objects.create(
         **{"pk": SHOP, "is_first_party": True, "redirect_uris": [forward_callback(SHOP)]} | fields
     )
@@ -167,12 +173,14 @@ COOKIES: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("kind", COOKIES)
 def test_only_one_genuine_cookie_counts(visitor, kind):
+    """Withstands a forger."""
     sent = COOKIES[kind](visitor.cookies[WIKI])
 
     assert visitor.ask(HTTP_COOKIE=sent).status_code == 401
 
 
 def test_the_app_sees_no_cookie_of_this_site_however_it_is_written(visitor):
+    """Withstands a malicious app."""
     held = visitor.cookies[WIKI]
     for sent, others in (
         (f"{COOKIE}={held}", ""),
@@ -193,6 +201,7 @@ def test_the_cookie_of_one_host_opens_no_other_and_no_page_of_this_site(visitor,
 
 
 def test_a_stolen_cookie_is_useless_in_another_kind_of_browser(visitor, settings):
+    """Withstands a thief with a cookie."""
     other = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
     assert visitor.ask(HTTP_USER_AGENT=other).status_code == 401
     assert visitor.ask().status_code == 200
@@ -202,7 +211,10 @@ def test_a_stolen_cookie_is_useless_in_another_kind_of_browser(visitor, settings
 
 
 def test_a_code_that_another_browser_began_signs_nobody_in(wiki, alice):
-    """Otherwise alice would write into the wiki as mallory (login CSRF)."""
+    """Withstands a hostile website: login CSRF at an app.
+
+    Otherwise alice would write into the wiki as mallory (login CSRF).
+    """
     mallory, victim = Visitor(make_user("mallory")), Visitor(alice)
     victim.open(victim.ask()["Location"])
 
@@ -216,6 +228,7 @@ def test_a_code_that_another_browser_began_signs_nobody_in(wiki, alice):
 
 
 def test_a_code_works_once_and_only_at_its_host(wiki, alice):
+    """Withstands an attacker of apps."""
     protect(SHOP)
     visitor = Visitor(alice)
     code = visitor.code()
@@ -246,6 +259,7 @@ def test_a_cookie_that_somebody_planted_is_worth_nothing_after_the_sign_in(wiki,
 def test_nobody_else_gets_tokens_for_a_host_even_with_the_verifier_or_as_a_device(
     wiki, alice, client
 ):
+    """Withstands an attacker of apps."""
     visitor = Visitor(alice)
     visitor.cookies[WIKI] = VERIFIER
     code = visitor.code().partition("code=")[2].partition("&")[0]
@@ -291,6 +305,7 @@ PATHS = (
 
 @pytest.mark.parametrize("path", PATHS, ids=range(len(PATHS)))
 def test_a_sign_in_never_leads_to_another_host(alice, wiki, path):
+    """Withstands a hostile website."""
     visitor = Visitor(alice)
     forwarded = visitor.ask(HTTP_X_FORWARDED_URI=path)["Location"]
     typed = f"{forward_callback(WIKI)}?state={quote(path)}"
@@ -304,7 +319,10 @@ def test_a_sign_in_never_leads_to_another_host(alice, wiki, path):
 
 
 def test_a_form_that_is_sent_too_late_and_what_a_page_loads_are_refused_without_a_redirect(wiki):
-    """A redirect would lose the form, or repeat it as a GET; a picture would begin a sign-in."""
+    """Withstands an accident.
+
+    A redirect would lose the form, or repeat it as a GET; a picture would begin a sign-in.
+    """
     for more in (
         *({"HTTP_X_FORWARDED_METHOD": method} for method in ("POST", "DELETE", "get", "")),
         *({"HTTP_SEC_FETCH_MODE": mode} for mode in ("no-cors", "cors", "websocket")),
@@ -317,6 +335,7 @@ def test_a_form_that_is_sent_too_late_and_what_a_page_loads_are_refused_without_
 
 
 def test_a_person_hides_no_group_by_asking_for_fewer_scopes(alice, wiki):
+    """Withstands another member."""
     alice.groups.add(Group.objects.create(name="Banned"))
     visitor = Visitor(alice)
     begun = visitor.open(visitor.ask()["Location"])["Location"].replace("+groups", "")
@@ -326,6 +345,7 @@ def test_a_person_hides_no_group_by_asking_for_fewer_scopes(alice, wiki):
 
 
 def test_the_short_path_gives_each_person_their_own_headers_and_djangos_answer(visitor):
+    """Withstands another member."""
     bob = Visitor(make_user("bob"))
     bob.visit()
     apps = Applications()
@@ -339,7 +359,10 @@ def test_the_short_path_gives_each_person_their_own_headers_and_djangos_answer(v
 
 
 def test_conditions_and_other_headers_of_browsers_do_not_change_the_answer(visitor):
-    """nginx answers 500 if this site answers 304 or 206."""
+    """Withstands a hostile client.
+
+    nginx answers 500 if this site answers 304 or 206.
+    """
     for more in (
         {"HTTP_IF_NONE_MATCH": "*"},
         {"HTTP_IF_MATCH": '"x"'},

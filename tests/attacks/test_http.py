@@ -19,6 +19,7 @@ from tests.support.steps import CONFIRM, LOGIN, sign_up
 
 
 def test_poisoned_host_headers_do_not_reach_the_links_in_mails(site):
+    """Withstands a hostile client."""
     host = f"127.0.0.1:{site.port}"
     browser = site.client(Host=host, X_Forwarded_Host=EVIL, Forwarded=f"host={EVIL}")
     browser.origin = f"http://{host}"
@@ -34,6 +35,7 @@ def test_poisoned_host_headers_do_not_reach_the_links_in_mails(site):
 @proves("V4.1.2", "V12.2.1")
 @pytest.mark.django_db
 def test_4_2_plain_http_redirects_whatever_headers_an_untrusted_client_sends(settings):
+    """Withstands a hostile client."""
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_SSL_HOST = "authsite.example"
     set_up(settings, trusted_proxies=(ip_network("192.0.2.1"),))
@@ -49,6 +51,7 @@ def test_4_2_plain_http_redirects_whatever_headers_an_untrusted_client_sends(set
 
 @proves("V4.1.4", "V13.4.4")
 def test_unsupported_methods_are_405(site):
+    """Withstands a hostile client."""
     for method in ("TRACE", "TRACK", "CONNECT", "PROPFIND", "FOO"):
         answer = raw(site, f"{method} / HTTP/1.1\r\nHost: {{host}}\r\n{END}X-Secret: echo\r\n\r\n")
         assert answer.startswith(("HTTP/1.1 405", "HTTP/1.1 400")), method
@@ -76,7 +79,10 @@ def test_request_smuggling_conflicting_lengths_give_at_most_one_answer(site, fra
 
 
 def test_a_body_without_a_length_is_refused_and_not_ignored(site):
-    """If the body were ignored, a request for a token with little scope would get a full one."""
+    """Withstands a hostile client.
+
+    If the body were ignored, a request for a token with little scope would get a full one.
+    """
     answer = raw(
         site,
         f"POST /api/v1/token/ HTTP/1.1\r\nHost: {{host}}\r\n{END}Transfer-Encoding: chunked\r\n"
@@ -97,7 +103,10 @@ def test_a_body_without_a_length_is_refused_over_http_2_too():
 
 @pytest.mark.parametrize("path", ["/nowhere/", "/static/app.css", "/api/v1/me/"])
 def test_the_server_reads_a_body_that_no_view_reads_before_it_answers(site, path):
-    """Closing a connection with unread data resets it, and a proxy answers that with 502."""
+    """Withstands an accident.
+
+    Closing a connection with unread data resets it, and a proxy answers that with 502.
+    """
     head = f"POST {path} HTTP/1.1\r\nHost: localhost:{site.port}\r\nContent-Length: 9\r\n\r\n"
     with socket.create_connection(("127.0.0.1", site.port), timeout=0.3) as connection:
         connection.sendall(head.encode())
@@ -109,6 +118,7 @@ def test_the_server_reads_a_body_that_no_view_reads_before_it_answers(site, path
 
 
 def test_a_malformed_content_type_causes_no_server_error_and_no_missing_header(site):
+    """Withstands a hostile client."""
     for content_type in (
         *(f"text/plain; charset={charset}" for charset in ("hex", "undefined", "idna", "utf-8")),
         *("text/plain; a*=no-such''x", "text/plain; a*=undefined''x", "x;" + " a=b;" * 3000),
@@ -123,6 +133,7 @@ def test_a_malformed_content_type_causes_no_server_error_and_no_missing_header(s
     "V3.2.1", "V3.4.4", "V3.4.5", "V3.4.6", "V3.4.8", "V3.5.8", "V4.1.1", "V13.4.6", "RFC9700-4.2"
 )
 def test_every_answer_has_the_security_headers(site):
+    """Withstands a hostile website."""
     for path, status in {
         **{"/": 302, LOGIN: 200, "/nowhere/": 404, "/static/app.css": 200, "/static/no": 404},
         **{"/static/../manage.py": 404, "/admin/": 302, "/accounts/signup": 301},
@@ -137,6 +148,7 @@ def test_every_answer_has_the_security_headers(site):
 @proves("V16.3.4", "V16.5.1", "V16.5.4")
 @pytest.mark.django_db
 def test_a_500_has_the_security_headers_its_request_id_and_no_details(monkeypatch):
+    """Withstands a hostile client."""
     from accounts.ops import public_views
 
     seen: list[str] = []
@@ -159,6 +171,7 @@ def test_a_500_has_the_security_headers_its_request_id_and_no_details(monkeypatc
 @proves("V13.4.2")
 @pytest.mark.django_db
 def test_dev_mail_is_shown_only_to_this_machine_without_a_proxy_in_development(settings):
+    """Withstands a spy."""
     assert Browser().get("/dev/mail/").status_code == 200
     assert Browser(REMOTE_ADDR="192.0.2.1").get("/dev/mail/").status_code == 404
     for name in ("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-IP"):
@@ -171,6 +184,7 @@ def test_dev_mail_is_shown_only_to_this_machine_without_a_proxy_in_development(s
 
 @pytest.mark.django_db
 def test_a_body_larger_than_any_form_is_refused_with_413():
+    """Withstands a flood."""
     answer = Browser().post(LOGIN, {"file": SimpleUploadedFile("x", b"x" * 3_000_000)})
 
     assert answer.status_code == 413
@@ -181,6 +195,7 @@ def test_a_body_larger_than_any_form_is_refused_with_413():
 
 @proves("V13.3.2", "V16.4.2")
 def test_files_that_the_site_writes_are_unreadable_to_other_users_of_the_machine(site):
+    """Withstands a thief with the database."""
     sign_up(site.client(), "closed")
     site.wait_for_mail(to="closed@")
     written = [path for path in site.data_dir.rglob("*") if path.suffix != ".log"]

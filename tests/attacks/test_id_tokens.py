@@ -144,6 +144,7 @@ CLAIMS: dict[str, Json] = {
 @proves("V6.8.4", "V10.1.2", "V10.5.1", "V10.5.4")
 @pytest.mark.parametrize("case", CLAIMS)
 def test_10_2_an_id_token_with_a_wrong_claim_is_refused(op, case):
+    """Withstands a malicious server."""
     op.metadata = {"userinfo_endpoint": None}
     forge(op, {}, CLAIMS[case], signed_by())
 
@@ -269,6 +270,7 @@ def test_email_verified_applies_only_to_the_email_beside_it(op):
 
 
 def test_cve_2026_53516_an_earlier_pending_sign_up_gets_no_access(op):
+    """Withstands a malicious server: its address finds a pending sign-up."""
     mallory = Client()
     sign_up(mallory, "mallory", email="alice@example.org")
     mail = mail_to("alice").body
@@ -290,7 +292,10 @@ def test_cve_2026_53516_an_earlier_pending_sign_up_gets_no_access(op):
 
 
 def test_a_lockdown_removes_the_email_that_a_thief_added_to_an_account_without_one(op, clock):
-    """Without an email, the provider counts as older proof beside the owner's known browser."""
+    """Withstands a thief in the account.
+
+    Without an email, the provider counts as older proof beside the owner's known browser.
+    """
     owner, thief, frank = Client(), Client(), Person("frank-1", username="frank")
     round_trip(owner, op, frank)
     clock.advance(days=30)
@@ -397,6 +402,7 @@ def test_only_a_users_own_identity_reauthenticates_them(op, clock):
 
 
 def test_an_identity_is_not_connected_if_the_session_is_revoked_meanwhile(op, monkeypatch):
+    """Withstands a race."""
     alice = make_user("alice")
     thief, owner = signed_in(alice), signed_in(alice)
     round_trip(thief, op, Person("mallory-1"), act="connect")
@@ -461,6 +467,7 @@ ODD_KEYS: dict[str, tuple[Json, Json, Sign]] = {
 @proves("V6.8.2")
 @pytest.mark.parametrize("case", SIGNATURES)
 def test_an_id_token_that_the_published_key_did_not_sign_is_refused(op, case):
+    """Withstands a malicious server."""
     head, sign = SIGNATURES[case]
     filled = {k: v.format(origin=op.origin) if isinstance(v, str) else v for k, v in head.items()}
     forge(op, filled, {}, sign)
@@ -491,7 +498,10 @@ def test_an_unfit_key_of_the_provider_is_refused_quickly(op, case):
 @proves("V11.6.1")
 @pytest.mark.parametrize("bits, good", [(1024, False), (2048, True)])
 def test_an_rsa_key_needs_at_least_2048_bits(op, bits, good):
-    """RFC 7518 section 3.3."""
+    """Withstands a malicious server: a provider publishes weak keys.
+
+    RFC 7518 section 3.3.
+    """
     op.published, op.key = rsa(bits), OTHER_KEY
     forge(op, {"alg": "RS256"}, {}, signed_by(algorithm="RS256"))
 

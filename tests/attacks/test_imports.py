@@ -76,6 +76,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_hostile_row_is_refused_with_its_number_and_the_rows_beside_it_are_not(name, tmp_path):
+    """Withstands a hostile file."""
     result, notes = imported_text(tmp_path, hostile(REFUSED[name]), "auth0")
 
     assert result == {"already_imported": 0, "imported": 2, "refused": 1}
@@ -101,6 +102,7 @@ LEFT_OUT = {
 
 @pytest.mark.parametrize("name", LEFT_OUT)
 def test_a_password_that_costs_too_much_or_that_nobody_can_verify_is_left_out(name, tmp_path):
+    """Withstands a hostile file."""
     line = row(passwordHash=LEFT_OUT[name][:1_000_000], otp_secret="1")
     result, notes = imported_text(tmp_path, hostile(line), "auth0")
 
@@ -165,6 +167,7 @@ def test_a_damaged_line_of_csv_costs_no_other_line(name, tmp_path):
 
 
 def test_nobody_becomes_staff_by_an_import(tmp_path):
+    """Withstands a hostile file."""
     make_staff("carol")
     rows = [row(groups=["/Support", "/Managers"], realmRoles=["admin"], is_superuser=True)]
     fields = {"username": "eve", "password": "!", "last_login": None, "is_active": True}
@@ -215,6 +218,7 @@ def own(*accounts):
 
 
 def test_a_profile_that_its_owner_writes_claims_no_account_at_a_provider(tmp_path):
+    """Withstands a hostile file."""
     head = "email,raw_app_meta_data,raw_user_meta_data\n"
     profile = '"{""provider"": ""github""}","{""provider_id"": ""4711"", ""sub"": ""4711""}"'
 
@@ -261,6 +265,7 @@ RIGHT = "81464817"
 
 
 def test_an_older_export_brings_no_deleted_account_back(tmp_path):
+    """Withstands a hostile file."""
     erased = "6f4f1a52-0000-4000-8000-000000000001"
     append_to_log([UUID(erased)])
 
@@ -299,6 +304,7 @@ def test_a_label_of_any_length_names_an_authenticator_app(tmp_path):
 
 
 def test_an_import_lets_others_write_after_each_portion(monkeypatch):
+    """Withstands a flood."""
     pauses = []
     monkeypatch.setattr(services, "PORTION", 2)
     monkeypatch.setattr(services, "sleep", pauses.append)

@@ -44,6 +44,7 @@ def mint():
 
 @proves("V9.1.2")
 def test_1_3_an_unsigned_token_is_refused_in_every_spelling_of_none(mint):
+    """Withstands a forger."""
     signature = decoded(mint.token().split(".")[2])
     tokens = {"bare": join({"alg": "none"}, mint.claims, unsigned)}
     for alg in ("none", "nOnE", "none ", "", None, 0, False, [], {}, ["none", "ES256"], "HS256"):
@@ -75,7 +76,10 @@ def public_texts(mint):
 
 
 def test_1_2_cve_2017_11424_cve_2022_29217_public_keys_cannot_sign_tokens(any_mint, settings):
-    """Not even somebody who knows ``SECRET_KEY`` can sign tokens."""
+    """Withstands a forger.
+
+    Not even somebody who knows ``SECRET_KEY`` can sign tokens.
+    """
     secret_key = settings.SECRET_KEY.encode()
     secrets = [*public_texts(any_mint), secret_key, hashlib.sha256(secret_key).digest()]
     tokens = {}
@@ -92,6 +96,7 @@ def test_1_2_cve_2017_11424_cve_2022_29217_public_keys_cannot_sign_tokens(any_mi
 
 @proves("V9.1.3")
 def test_keys_in_or_linked_from_a_token_are_neither_used_nor_fetched(mint):
+    """Withstands a forger."""
     own = keys.generate("ES256")
     jwk, sign = keys.public_jwk(own), by_key(own, "ES256")
     der = own.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -123,6 +128,7 @@ def test_keys_in_or_linked_from_a_token_are_neither_used_nor_fetched(mint):
 
 @proves("V9.1.1")
 def test_1_3_a_token_that_was_changed_anywhere_is_refused(any_mint):
+    """Withstands a forger."""
     token = any_mint.token()
     statuses = [answer.status for answer in answers_to(Program(), token)]
     assert statuses == [200, 200, 200, 200, 401], "a good access token, and no refresh token"
@@ -160,7 +166,10 @@ def test_1_3_a_token_that_was_changed_anywhere_is_refused(any_mint):
 
 @proves("V11.2.5")
 def test_cve_2022_21449_malformed_ecdsa_signatures_are_refused_and_a_twin_is_revoked_too(mint):
-    """Anybody can turn the signature (r, s) into its twin (r, -s), so both must be one token."""
+    """Withstands a forger.
+
+    Anybody can turn the signature (r, s) into its twin (r, -s), so both must be one token.
+    """
     signed, _, signature = (token := mint.token()).rpartition(".")
     r, s = (int.from_bytes(decoded(signature)[i : i + 32]) for i in (0, 32))
 
@@ -181,6 +190,7 @@ def test_cve_2022_21449_malformed_ecdsa_signatures_are_refused_and_a_twin_is_rev
 
 
 def test_a_signing_key_cannot_sign_under_the_id_of_another_key():
+    """Withstands a forger."""
     mint = mint_with("ES256")
     others = [key_of("RS256"), key_of("EdDSA"), keys.generate("ES256")]
     for key in others:
@@ -203,6 +213,7 @@ def test_a_signing_key_cannot_sign_under_the_id_of_another_key():
 
 @proves("V9.1.2")
 def test_another_algorithm_of_the_same_key_is_refused():
+    """Withstands a forger."""
     mint = mint_with("RS256")
     tokens = {}
     for alg in ("RS384", "PS256"):

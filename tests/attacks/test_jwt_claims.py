@@ -50,6 +50,7 @@ HEADERS: list[Json] = [
 
 
 def test_cve_2026_32597_a_signed_token_with_an_unexpected_header_is_refused(mint):
+    """Withstands a forger."""
     tokens = {f"{header!r:.60}": mint.token(header) for header in HEADERS}
     header = json.dumps(mint.header)
     odd = ["[]", "null", "1", '""', "{}", "", "\0", header[:-1], f"{header}x", f"[{header}]",
@@ -61,6 +62,7 @@ def test_cve_2026_32597_a_signed_token_with_an_unexpected_header_is_refused(mint
 
 @proves("V15.3.5")
 def test_a_missing_claim_or_one_of_another_type_is_refused(mint):
+    """Withstands a forger."""
     tokens = {}
     for claim in ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "scope", "auth_time",
                   "client_id", "token_type"):  # fmt: skip
@@ -84,6 +86,7 @@ def test_a_missing_claim_or_one_of_another_type_is_refused(mint):
 
 @proves("V9.2.3")
 def test_cve_2024_53861_issuer_and_audience_are_compared_as_a_whole(mint, settings):
+    """Withstands a forger."""
     origin = settings.AUTHSITE.origin
     assert mint.claims["iss"] == mint.claims["aud"] == origin
     others = [
@@ -117,6 +120,7 @@ def test_a_token_for_another_service_is_refused_here_but_can_be_verified(setting
 
 @proves("V9.2.1")
 def test_1_4_a_token_is_valid_for_exactly_300_seconds(mint, clock):
+    """Withstands a thief with a token."""
     now, token = mint.claims["iat"], mint.token()
     assert mint.claims["exp"] == now + get_tokens()["expires_in"] == now + 300
     clock.advance(seconds=now + 300 - clock.now().timestamp() - 0.001)
@@ -134,7 +138,10 @@ def test_1_4_a_token_is_valid_for_exactly_300_seconds(mint, clock):
 
 
 def test_only_a_genuine_expired_token_gets_the_answer_to_refresh(mint, clock, settings):
-    """The sender of a forged token does not learn that it has expired, too."""
+    """Withstands an accident.
+
+    The sender of a forged token does not learn that it has expired, too.
+    """
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, token_audiences=(OTHER,))
     clock.advance(seconds=300)
     token = mint.token()
@@ -148,6 +155,7 @@ def test_only_a_genuine_expired_token_gets_the_answer_to_refresh(mint, clock, se
 
 
 def test_no_token_may_outlive_its_signing_key(mint):
+    """Withstands a forger."""
     now = mint.claims["iat"]
     ends = (0, 1, -1, -(10**300), now + 3601, 10**10, 2**63, 10**300)
 
@@ -157,6 +165,7 @@ def test_no_token_may_outlive_its_signing_key(mint):
 
 @proves("V9.2.2")
 def test_a_token_signed_for_another_purpose_is_no_access_token(mint):
+    """Withstands a forger."""
     kinds = ("refresh", "id", "sliding", "Access", "access ", "challenge", "bearer")
     person = {name: mint.claims[name] for name in ("iss", "sub", "aud", "exp", "iat")}
     id_token = join(mint.header, person | {"nonce": "n", "at_hash": "a"}, mint.sign)
@@ -211,7 +220,10 @@ def ids(good):
 
 @proves("V10.3.3")
 def test_a_malformed_subject_or_session_id_is_refused_without_a_query(mint):
-    """Without a query, no database can fail on the value."""
+    """Withstands a forger.
+
+    Without a query, no database can fail on the value.
+    """
     for claim in ("sub", "sid"):
         tokens = {
             f"{value!r:.50} {i}": join(mint.header, mint.claims | {claim: value}, mint.sign)

@@ -56,6 +56,7 @@ def mails_of(client, login="alice", password=PASSWORD):
 
 
 def test_signing_out_elsewhere_makes_copies_of_the_browser_unknown_and_keeps_its_age(clock):
+    """Withstands a thief with a cookie."""
     alice = make_user("alice")
     here, begun = signed_in(alice), clock.now()
     phone, thief = signed_in(alice), copy_of(here)
@@ -78,6 +79,7 @@ def test_signing_out_elsewhere_makes_copies_of_the_browser_unknown_and_keeps_its
 
 
 def test_signing_out_elsewhere_ends_the_trust_in_every_browser():
+    """Withstands a thief with a cookie."""
     alice = make_user("alice")
     enrolled(alice)
     here, there = trusting_browser(alice), trusting_browser(alice)
@@ -95,6 +97,7 @@ def test_signing_out_elsewhere_ends_the_trust_in_every_browser():
 
 
 def test_a_copied_cookie_does_not_change_the_age_of_another_users_browser():
+    """Withstands a thief with a cookie."""
     bob = make_user("bob")
     his = signed_in(bob)
     begun = since(his, bob)
@@ -121,6 +124,7 @@ def test_a_stolen_session_does_not_make_its_browser_known():
 
 @proves("V6.3.5")
 def test_a_copy_of_a_known_browser_in_a_new_network_is_reported_once(clock):
+    """Withstands a thief with the password."""
     make_user("alice")
     here = browser()
     assert mails_of(here) == [NEW_BROWSER]
@@ -137,6 +141,7 @@ def test_a_copy_of_a_known_browser_in_a_new_network_is_reported_once(clock):
 
 
 def test_a_copy_that_reauthenticates_in_a_new_network_is_reported_too(settings):
+    """Withstands a thief with a cookie."""
     set_up(settings, session_protection_network="on")
     here = browser()
     make_user("alice")
@@ -150,6 +155,7 @@ def test_a_copy_that_reauthenticates_in_a_new_network_is_reported_too(settings):
 
 
 def test_a_thief_who_comes_back_after_a_lock_is_reported_as_a_new_browser():
+    """Withstands a thief in the account."""
     alice = make_user("alice")
     thief = browser()
     assert mails_of(thief) == [NEW_BROWSER]
@@ -173,7 +179,10 @@ def forget(client, row):
 def test_a_thief_with_a_stale_cookie_who_forgets_the_owners_browser_cannot_keep_the_owner_out(
     clock,
 ):
-    """The browser is mailed like a new one, but guesses elsewhere do not use up its guesses."""
+    """Withstands a thief with a cookie.
+
+    The browser is mailed like a new one, but guesses elsewhere do not use up its guesses.
+    """
     alice = make_user("alice")
     here = signed_in(alice)
     here.defaults["REMOTE_ADDR"] = "10.1.0.1"
@@ -190,6 +199,7 @@ def test_a_thief_with_a_stale_cookie_who_forgets_the_owners_browser_cannot_keep_
 
 
 def test_nobody_forgets_anothers_browser_or_one_twice():
+    """Withstands another member."""
     alice = make_user("alice")
     here, mallory = signed_in(alice), signed_in(make_user("mallory"))
     row = alice.known_browsers.get()
@@ -223,6 +233,7 @@ def test_a_browser_that_was_signed_out_elsewhere_is_told_why_once(event):
 
 
 def test_another_browser_with_the_cookie_and_a_browser_without_it_learn_nothing():
+    """Withstands a spy."""
     alice = make_user("alice")
     browser = signed_in(alice)
     thief = Client(headers={"user-agent": FIREFOX})

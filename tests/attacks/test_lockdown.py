@@ -63,6 +63,7 @@ def is_locked(username="alice"):
 @proves("V3.5.3")
 @pytest.mark.parametrize("method", ["get", "head", "options", "put"])
 def test_a_mail_scanner_that_opens_the_lock_link_does_not_lock_the_account(method):
+    """Withstands an accident."""
     browser, link = signed_in_with_notice()
 
     for path in (link, f"{link}?yes=1", link.rstrip("/")):
@@ -75,6 +76,7 @@ def test_a_mail_scanner_that_opens_the_lock_link_does_not_lock_the_account(metho
 
 
 def test_a_lock_link_works_once_and_is_stored_as_a_digest():
+    """Withstands a thief in the account."""
     _, older = signed_in_with_notice()
     browser, newer = sign_in_from_a_new_browser()
 
@@ -99,6 +101,7 @@ def test_a_lock_link_is_valid_for_thirty_days(clock, days, good):
 
 
 def test_a_user_cannot_lock_another_users_account():
+    """Withstands another member."""
     browser, link = signed_in_with_notice()
     bob = signed_in(make_user("bob"), by=SIGNED_UP)
     his = LoginSession.objects.get(user__username="bob").pk
@@ -143,6 +146,7 @@ def mailed_codes_and_links(username):
 
 @pytest.mark.parametrize("what", ["code to sign in", "link of an address", "link of a reset"])
 def test_a_lockdown_invalidates_only_the_codes_and_links_mailed_to_its_user(what):
+    """Withstands a thief in the account."""
     alice, _bob = make_user("alice"), make_user("bob")
     hers, his = mailed_codes_and_links("alice"), mailed_codes_and_links("bob")
 
@@ -153,6 +157,7 @@ def test_a_lockdown_invalidates_only_the_codes_and_links_mailed_to_its_user(what
 
 
 def test_no_password_opens_a_locked_account_and_a_later_sign_in_is_noticed_again():
+    """Withstands a thief with the password."""
     signed_in(make_user("alice"))
     thief = Client()
     sign_in(thief, "alice")
@@ -264,6 +269,7 @@ def works(password, login="alice"):
 
 @proves("63B-4.2.2")
 def test_a_reset_link_works_once_and_revokes_every_session():
+    """Withstands a thief with the mailbox."""
     alice = make_user("alice")
     elsewhere, browser = signed_in(alice), Client()
     link = ask_reset("alice")
@@ -284,6 +290,7 @@ def test_a_reset_link_works_once_and_revokes_every_session():
      "pbkdf2_sha256$many$abc$def", "pbkdf2_sha256$1$a", "scrypt$1", "", "x" * 32],
 )  # fmt: skip
 def test_an_unverifiable_hash_is_a_wrong_password_that_its_owner_can_reset(hashed):
+    """Withstands an operator's mistake: a hash is damaged."""
     make_user("alice", password=None)
     User.objects.update(password=hashed)
 
@@ -298,7 +305,10 @@ def test_an_unverifiable_hash_is_a_wrong_password_that_its_owner_can_reset(hashe
 
 
 def test_a_mail_scanner_that_opens_the_reset_link_changes_nothing(clock):
-    """Opening a link does not use it up; it is valid for thirty minutes."""
+    """Withstands an accident.
+
+    Opening a link does not use it up; it is valid for thirty minutes.
+    """
     make_user("alice")
     link = ask_reset("alice")
 
@@ -352,6 +362,7 @@ def test_using_one_reset_link_invalidates_the_others_of_the_account():
 
 
 def test_a_cut_blank_or_padded_reset_link_is_not_found():
+    """Withstands a hostile client."""
     make_user("alice")
     link = ask_reset("alice").rstrip("/")
 
@@ -361,6 +372,7 @@ def test_a_cut_blank_or_padded_reset_link_is_not_found():
 
 
 def test_mailed_links_and_codes_work_only_for_their_own_purpose():
+    """Withstands a thief with the mailbox."""
     browser, asking = signed_in(make_user("alice")), Client()
     browser.post(EMAIL, {"email": "alice@example.net"})
     confirm = outbox()[-1].action_url
@@ -381,7 +393,10 @@ def secret_of(link):
 
 @proves("V6.5.1")
 def test_a_mailed_code_works_once_and_only_in_the_browser_that_requested_it():
-    """Requests by others do not invalidate the code."""
+    """Withstands a thief with the mailbox.
+
+    Requests by others do not invalidate the code.
+    """
     make_user("alice")
     hers, thiefs = Client(), Client()
     code = ask_code("alice", hers)
@@ -398,6 +413,7 @@ def test_a_mailed_code_works_once_and_only_in_the_browser_that_requested_it():
 
 @proves("V6.5.5")
 def test_a_mailed_code_is_invalid_after_five_tries_ten_minutes_or_a_change(clock):
+    """Withstands a guesser."""
     alice = make_user("alice")
     guessed, late, changed = Client(), Client(), Client()
     codes = [ask_code("alice", guessed), ask_code("ALICE@example.org", late)]
@@ -419,6 +435,7 @@ def test_a_mailed_code_is_invalid_after_five_tries_ten_minutes_or_a_change(clock
 
 @proves("V1.3.11")
 def test_cve_2019_19844_mails_go_to_the_stored_email_and_not_to_the_typed_one():
+    """Withstands an impostor."""
     make_user("alice", email="alice@example.org")
     make_user("mallory", is_active=False)
     sign_up(Client(), "bob")

@@ -29,6 +29,7 @@ def locks(browser, **fields):
 
 
 def test_a_thief_with_the_password_cannot_lock_the_owner_out(user, client):
+    """Withstands a thief in the account."""
     sign_in(client, "alice")
 
     assert "Open it to lock your account" in client.get(LOCK).text
@@ -57,7 +58,10 @@ def test_the_password_and_the_factor_of_a_new_session_lock_at_once(user, client)
 
 
 def test_an_older_session_shows_the_factor_only_and_asks_for_the_password(user, client, clock):
-    """A thief who has found an unlocked computer and the phone does not know the password."""
+    """Withstands a thief with a cookie.
+
+    A thief who has found an unlocked computer and the phone does not know the password.
+    """
     enrolled(user)
     user.authenticator_set.update(made_at=user.date_joined)
     sign_in_twice(client, user)
@@ -102,6 +106,7 @@ def test_a_code_from_the_only_mailbox_counts(user, clock):
 
 
 def test_two_things_lock_an_account_that_support_has_opened(user, client):
+    """Withstands a thief in the account."""
     now = site_clock.now()
     Recovery.objects.create(user=user, opened_at=now, opened_with=3)
 

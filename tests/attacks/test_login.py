@@ -52,6 +52,7 @@ def guess(n, login="alice", *, first=1, line=0):
     ids=["no header", "forged", "forged left of what a trusted proxy saw"],
 )
 def test_one_ip_address_cannot_guess_at_many_accounts(clock, settings, trusted, forwarded):
+    """Withstands a guesser: X-Forwarded-For is forged."""
     set_up(settings, trusted_proxies=trusted)
     make_user("mallory")
 
@@ -72,6 +73,7 @@ def test_one_ip_address_cannot_guess_at_many_accounts(clock, settings, trusted, 
 
 
 def test_a_successful_sign_in_resets_no_limit(clock):
+    """Withstands a guesser: an own account resets the counter."""
     make_user("alice")
     make_user("bob")
 
@@ -98,6 +100,7 @@ def test_a_wide_network_has_five_guesses_and_all_networks_together_twenty(clock)
 
 
 def test_guesses_elsewhere_and_by_neighbours_do_not_block_a_known_browser(clock):
+    """Withstands a guesser: the owner is to be locked out."""
     make_user("alice")
     hers = at("10.1.0.1")
     sign_in(hers, "alice")
@@ -115,6 +118,7 @@ def test_guesses_elsewhere_and_by_neighbours_do_not_block_a_known_browser(clock)
 
 
 def test_guesses_from_a_known_browser_are_limited_too(clock):
+    """Withstands a guesser."""
     for name in ("alice", "bob"):
         make_user(name)
     hers = at("10.1.0.1")
@@ -130,7 +134,10 @@ def test_guesses_from_a_known_browser_are_limited_too(clock):
 
 @pytest.mark.parametrize("login", ["alice", "alice@example.org", "nobody", "nobody@example.org"])
 def test_a_used_up_limit_does_not_reveal_where_an_account_is_used(clock, login):
-    """The answer reveals neither that the account is used in a network nor that it exists."""
+    """Withstands a spy.
+
+    The answer reveals neither that the account is used in a network nor that it exists.
+    """
     make_user("alice")
     sign_in(at("10.8.0.1"), "alice")
     for line in range(1, 5):
@@ -166,7 +173,10 @@ def test_the_username_and_emails_of_an_account_share_five_guesses(clock, hashes)
 
 
 def test_successful_sign_ins_are_limited_and_do_not_block_neighbours(clock):
-    """Each IP address has a limit, and each wide network one that is four times as high."""
+    """Withstands a flood.
+
+    Each IP address has a limit, and each wide network one that is four times as high.
+    """
     make_user("alice")
     make_user("bob")
     networks = [at(f"2001:db8:1:{n:x}00::1") for n in range(5)]
@@ -204,7 +214,10 @@ def test_neighbours_cannot_block_the_sign_in_or_reauthentication_of_a_known_brow
 
 
 def test_a_900_kb_password_is_not_hashed(monkeypatch):
-    """This includes the algorithms of imported accounts."""
+    """Withstands a flood.
+
+    This includes the algorithms of imported accounts.
+    """
     make_user("alice")
     imported = foreign.accept(BCRYPT)
     monkeypatch.delattr(Argon2PasswordHasher, "verify")
@@ -216,6 +229,7 @@ def test_a_900_kb_password_is_not_hashed(monkeypatch):
 
 
 def test_a_password_is_kept_neither_in_the_session_nor_in_a_page():
+    """Withstands a thief with the database."""
     browser = Client()
     pages = [
         sign_up(browser, "alice", "not an address"),
@@ -251,6 +265,7 @@ def secrets_of(page):
 
 
 def test_no_two_visitors_get_a_secret_in_common():
+    """Withstands another member."""
     pages = [visit() for _ in range(3)]
 
     for page in pages:
@@ -273,6 +288,7 @@ def test_the_kept_page_is_the_page_that_django_renders(language):
 
 
 def test_a_visitor_cannot_put_their_url_into_the_page_of_others(settings):
+    """Withstands another member."""
     set_up(settings)  # so that no page is kept yet
 
     visit(query="&" * 99)
@@ -289,7 +305,10 @@ def test_a_page_kept_under_other_settings_is_not_shown(settings):
 
 
 def test_the_last_method_depends_on_a_right_proof_and_never_on_the_typed_login():
-    """Otherwise, a stranger could learn whether an account exists and how its owner signs in."""
+    """Withstands another member: how an account signs in.
+
+    Otherwise, a stranger could learn whether an account exists and how its owner signs in.
+    """
     make_user("alice")
     for login, password in (("alice", WRONG), ("nobody", WRONG), ("nobody", PASSWORD)):
         client = Client()

@@ -64,6 +64,7 @@ def late(request):
 
 
 def test_the_process_that_sends_completes_what_it_sends_and_ends_with_its_server(nodes):
+    """Withstands a failure: notices go on after a server has ended."""
     site, _second, receiver = nodes
     receiver.answers["/late"] = late
     browser = signed_in_to(site, receiver, ["/late"])

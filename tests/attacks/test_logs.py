@@ -226,6 +226,7 @@ def test_in_production_each_log_line_is_json_without_secrets(tmp_path):
 
 @proves("V16.4.3")
 def test_the_documented_command_sends_each_line_of_the_log_to_another_machine(tmp_path):
+    """Withstands a thief with the database: it changes the log of the machine."""
     with production(tmp_path, "https://authsite.example") as site:
         site.client().get("/a" * 1000)
     command = re.search(r"\| (logger [^`]+)`", (ROOT / "docs/operating.md").read_text())
@@ -261,6 +262,7 @@ def test_a_site_without_the_packages_runs_and_says_that_they_are_missing(monkeyp
     ],
 )
 def test_an_invalid_traceparent_is_not_logged(wrong):
+    """Withstands a hostile client."""
     with RequestLog().identify({"HTTP_TRACEPARENT": wrong}):
         assert logs.TRACE_ID.get() == ""
 
@@ -294,6 +296,7 @@ Argon2id.verify = verify
 
 
 def test_traces_and_errors_have_no_secrets_and_no_email(tmp_path):
+    """Withstands a thief with the database."""
     lock = ROOT / "tests/support/telemetry/requirements.txt"
     (packages,) = environment(lock).parent.glob("lib/python*/site-packages")
     (tmp_path / "sitecustomize.py").write_text(CRASH)

@@ -22,6 +22,7 @@ SAYS = {
 
 @pytest.mark.parametrize("name", SAYS)
 def test_a_username_that_looks_like_another_is_refused_with_the_reason(name):
+    """Withstands an impostor."""
     make_user("alice")
 
     assert SAYS[name] in sign_up(Client(), name, "mallory@example.org").text
@@ -35,6 +36,7 @@ def test_a_username_that_looks_like_another_is_refused_with_the_reason(name):
 
 
 def test_sign_up_does_not_reveal_whether_a_reserved_username_is_used():
+    """Withstands a spy."""
     before = [sign_up(Client(), name).status_code for name in ("support", "suPP0rt")]
     make_staff("support")
 
@@ -59,4 +61,5 @@ RACES = [eight_sign_ups_of_names_that_look_alike]
 
 
 def test_two_processes_give_out_only_one_of_several_similar_usernames(nodes):
+    """Withstands a race."""
     RACES[0](nodes, "race")

@@ -34,6 +34,7 @@ for _ in range({COUNT} // {AT_ONCE}):
 
 @pytest.mark.django_db
 def test_beyond_the_maximum_sessions_of_programs_are_revoked_before_browsers(clock, settings):
+    """Withstands a thief in the account."""
     set_up(settings, max_sessions=3)
     alice = make_user("alice")
     browsers = []

@@ -89,7 +89,10 @@ def test_an_error_answer_uses_up_the_state(op):
 
 @proves("V10.1.2", "RFC9700-2.1-c")
 def test_the_state_of_another_browser_signs_nobody_in(op):
-    """Login CSRF: alice's browser opens the callback URL of mallory's sign-in."""
+    """Withstands a hostile website: login CSRF at a provider.
+
+    Login CSRF: alice's browser opens the callback URL of mallory's sign-in.
+    """
     mallory, alice = Client(), Client()
     answer = op.answer(go(mallory), Person("mallory-1"))
 
@@ -103,6 +106,7 @@ def test_the_state_of_another_browser_signs_nobody_in(op):
 
 @proves("V10.2.2")
 def test_mix_up_the_state_of_one_provider_is_refused_from_another(op):
+    """Withstands a malicious server."""
     browser = Client()
 
     assert_refused(come_back(browser, op.answer(go(browser)), OTHER), op)

@@ -67,6 +67,7 @@ def remove(browser, row):
 
 
 def test_the_last_passkey_of_an_account_without_a_password_cannot_be_removed():
+    """Withstands an accident."""
     alice, passkey = owner()
     registered(alice)
     enrolled(alice)
@@ -186,6 +187,7 @@ def accepted(check, answers):
 
 
 def test_malformed_passkey_answers_are_refused_without_a_server_error(settings):
+    """Withstands a hostile client."""
     set_up(settings, limits_scale=100_000)
     _alice, passkey = owner()
 

@@ -90,4 +90,5 @@ RACES = [
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_passkey_races_at_two_processes_have_one_outcome(nodes, race):
+    """Withstands a race: one challenge."""
     race(nodes, race.__name__.replace("_", "")[-18:])

@@ -74,6 +74,7 @@ def test_a_passkey_signs_in_without_a_second_step():
 def test_viewing_or_failing_the_passkey_sign_in_creates_no_row_and_no_session(
     django_assert_num_queries,
 ):
+    """Withstands a flood."""
     _alice, passkey = owner()
     browser = Client()
     with django_assert_num_queries(0):
@@ -91,6 +92,7 @@ def test_viewing_or_failing_the_passkey_sign_in_creates_no_row_and_no_session(
 
 @proves("V6.7.2", "63B-3.2.7")
 def test_cve_2022_42731_a_passkey_challenge_works_once(clock):
+    """Withstands a forger."""
     alice, passkey = owner()
     browser = Client()
     answer = passkey.get(options_of(browser))
@@ -146,6 +148,7 @@ def test_a_passkey_challenge_is_invalid_after_a_change_of_the_account():
 
 @proves("63B-3.2.5")
 def test_an_answer_signed_for_another_site_or_purpose_is_refused(settings):
+    """Withstands a hostile website."""
     set_up(settings, limits_scale=1000)
     _alice, passkey = owner()
     browser = after_password()
@@ -162,6 +165,7 @@ def test_an_answer_signed_for_another_site_or_purpose_is_refused(settings):
 
 
 def test_a_passkey_works_at_the_listed_origins_and_the_site_names_them(settings):
+    """Withstands a hostile website."""
     further = "https://shop.example.org"
     _alice, passkey = owner()
     assert not signs_in(passkey, origin=further)
@@ -179,6 +183,7 @@ DIGEST = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
 
 
 def test_a_passkey_works_in_the_listed_apps_and_the_site_names_them(settings):
+    """Withstands a malicious app."""
     _alice, passkey = owner()
     android = f"android:apk-key-hash:{DIGEST}"
     assert not signs_in(passkey, origin=android)
@@ -214,6 +219,7 @@ def test_a_passkey_made_for_another_site_or_purpose_is_refused():
 @proves("63B-3.1.7.4")
 @pytest.mark.parametrize("counts", [False, True], ids=["synced", "security key"])
 def test_a_passkey_whose_eligibility_for_backup_changes_is_refused(counts):
+    """Withstands a thief with a second factor: WebAuthn section 7.2."""
     alice, passkey = person(), Passkey(counts=counts)
     browser = signed_in(alice)
     add_passkey(browser, passkey)
@@ -226,6 +232,7 @@ def test_a_passkey_whose_eligibility_for_backup_changes_is_refused(counts):
 
 @proves("63B-2.2.1", "63B-3.1.7.4", "63B-3.2.8")
 def test_a_passkey_without_user_verification_is_only_a_second_step():
+    """Withstands a thief with a second factor: a security key is stolen."""
     alice, passkey = owner()
     unverified = PRESENT | ELIGIBLE
 
@@ -236,6 +243,7 @@ def test_a_passkey_without_user_verification_is_only_a_second_step():
 
 
 def test_another_users_passkey_is_neither_a_second_step_nor_a_reauthentication(clock):
+    """Withstands another member."""
     alice, _passkey = owner()
     _mallory, hers = owner("mallory")
     browser = after_password()
@@ -260,6 +268,7 @@ def test_a_user_handle_does_not_change_which_account_a_passkey_opens():
 
 
 def test_a_counter_that_does_not_increase_is_refused_recorded_and_mailed():
+    """Withstands a thief with a second factor."""
     alice, passkey = owner(counts=True)
     for _ in range(2):
         assert signs_in(passkey)
@@ -274,6 +283,7 @@ def test_a_counter_that_does_not_increase_is_refused_recorded_and_mailed():
 
 
 def test_the_same_answer_sent_twice_is_not_reported_as_a_copied_passkey():
+    """Withstands an accident."""
     alice, passkey = owner(counts=True)
     browser = Client()
     answer = passkey.get(options_of(browser))
@@ -287,6 +297,7 @@ def test_the_same_answer_sent_twice_is_not_reported_as_a_copied_passkey():
 
 @proves("V6.5.6", "63B-4.3")
 def test_a_removed_passkey_is_refused_and_the_browser_is_told_to_delete_it():
+    """Withstands a thief with a second factor."""
     _alice, passkey = owner()
     browser = Client()
     answer = passkey.get(options_of(browser))
@@ -300,6 +311,7 @@ def test_a_removed_passkey_is_refused_and_the_browser_is_told_to_delete_it():
 
 
 def test_a_passkey_checked_before_a_change_of_the_account_gives_no_session_after_it(monkeypatch):
+    """Withstands a race."""
     alice, passkey = owner()
     check = view.passkeys.sign_in
 
@@ -315,6 +327,7 @@ def test_a_passkey_checked_before_a_change_of_the_account_gives_no_session_after
 
 
 def test_a_lockdown_and_reset_remove_a_thiefs_passkey_and_keep_the_owners(clock):
+    """Withstands a thief in the account."""
     alice, passkey = owner()
     enrolled(alice)
     clock.advance(days=8)
@@ -336,6 +349,7 @@ def test_a_lockdown_and_reset_remove_a_thiefs_passkey_and_keep_the_owners(clock)
 
 
 def test_passkey_answers_are_limited_by_network_and_separately_for_known_browsers(clock):
+    """Withstands a flood."""
     _alice, passkey = owner()
     hers, browser = Client(), Client()
     assert signs_in(passkey, hers)
@@ -366,6 +380,7 @@ def confirm_by_mail(browser):
 
 @pytest.mark.parametrize("has_app", [True, False])
 def test_staff_who_need_a_passkey_add_it_after_the_steps_they_can_take(settings, has_app):
+    """Withstands a hostile website: phishing."""
     set_up(settings, staff_factor="passkey")
     carol = person("carol", **STAFF)
     browser = Client()
@@ -388,6 +403,7 @@ def test_staff_who_need_a_passkey_add_it_after_the_steps_they_can_take(settings,
 
 
 def test_staff_with_a_passkey_sign_in_by_no_authenticator_app_and_no_trusted_browser(settings):
+    """Withstands a hostile website: phishing."""
     carol, passkey = owner("carol", **STAFF)
     enrolled(carol)
     browser = trusting_browser(carol)
@@ -403,6 +419,7 @@ def test_staff_with_a_passkey_sign_in_by_no_authenticator_app_and_no_trusted_bro
 
 
 def test_a_session_from_before_the_setting_does_not_open_the_admin(settings, clock):
+    """Withstands a thief with a cookie."""
     carol, passkey = owner("carol", **STAFF)
     enrolled(carol)
     browser = signed_in(carol)
@@ -425,6 +442,7 @@ def sign_up_by_passkey(browser, username="alice"):
 
 
 def test_the_link_of_a_passwordless_sign_up_works_only_in_its_own_browser():
+    """Withstands an impostor."""
     browser = Client()
     sign_up_by_passkey(browser)
     link = path_of(outbox()[-1].action_url)
@@ -439,6 +457,7 @@ def test_the_link_of_a_passwordless_sign_up_works_only_in_its_own_browser():
 
 @pytest.mark.parametrize("is_confirmed", [False, True])
 def test_no_password_signs_in_to_an_account_without_a_password(is_confirmed):
+    """Withstands a thief with the password."""
     browser = Client()
     sign_up_by_passkey(browser)
     stored = PendingSignup.objects.get().password
@@ -471,6 +490,7 @@ def test_the_passkey_of_a_passwordless_sign_up_counts_as_the_required_second_fac
 
 
 def test_the_owner_link_creates_no_owner_without_a_password():
+    """Withstands an operator's mistake."""
     link = path_of(str(owners.new_link()))
     fields = {"username": "carol", "email": "carol@example.org", "passkey": "1"}
 

@@ -122,6 +122,7 @@ RACES = [
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_provider_races_at_two_processes_have_one_outcome(nodes, op, race):
+    """Withstands a race: one state or identity."""
     race(nodes, op, race.__name__.replace("_", "")[-18:])
 
 

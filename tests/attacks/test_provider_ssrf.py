@@ -39,6 +39,7 @@ def use_dns(monkeypatch, settings, op, *answers):
 def test_10_4_endpoints_of_a_public_issuer_cannot_be_in_the_private_network(
     op, connections, endpoint
 ):
+    """Withstands a malicious server: SSRF."""
     port = op.origin.rpartition(":")[2]
     assert round_trip(Client(), op).url == "/"
     User.objects.all().delete()
@@ -115,7 +116,10 @@ def test_no_redirect_is_followed(op, path, status):
 
 @proves("V1.3.6")
 def test_dns_rebinding_does_not_reach_the_private_network(op, settings, connections, monkeypatch):
-    """The name gets another IP address between discovery and the token request."""
+    """Withstands a malicious server.
+
+    The name gets another IP address between discovery and the token request.
+    """
     use_dns(monkeypatch, settings, op, [PUBLIC], ["127.0.0.2"])
     browser = Client()
 

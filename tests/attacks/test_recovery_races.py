@@ -137,4 +137,5 @@ RACES = [
 @proves("V15.4.2")
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_account_change_races_at_two_processes_have_one_outcome(nodes, race):
+    """Withstands a race: one link many times; a reset meets a sign-in."""
     race(nodes, race.__name__.replace("_", "")[:18])

@@ -61,6 +61,7 @@ def reuses():
 
 
 def test_a_retry_gets_the_same_refresh_token_and_a_valid_access_token(clock):
+    """Withstands an accident: an answer was lost."""
     first = person()
     renewed = renew(first["refresh"])
 
@@ -78,6 +79,7 @@ def test_a_retry_gets_the_same_refresh_token_and_a_valid_access_token(clock):
 
 @proves("V10.4.5")
 def test_reuse_after_the_grace_period_revokes_the_session_and_notifies_the_user(clock):
+    """Withstands a thief with a token: a refresh token is stolen."""
     first = person()
     renewed = renew(first["refresh"])
     clock.advance(seconds=29)
@@ -93,6 +95,7 @@ def test_reuse_after_the_grace_period_revokes_the_session_and_notifies_the_user(
 
 
 def test_a_clock_that_is_set_back_does_not_extend_the_grace_period(clock):
+    """Withstands a failure."""
     first = person()
     renew(first["refresh"])
     clock.advance(hours=-2)
@@ -131,7 +134,10 @@ def test_reuse_of_a_much_older_token_revokes_the_session_and_is_recorded_once(cl
 
 @proves("V11.4.3")
 def test_every_character_of_a_refresh_token_is_verified():
-    """This includes the spare bits of Base64. No two tokens are the same."""
+    """Withstands a forger.
+
+    This includes the spare bits of Base64. No two tokens are the same.
+    """
     family = uuid.uuid4()
     token = families.first_token(family)
     assert families.family_of(token) == family
@@ -168,6 +174,7 @@ def test_knowing_a_session_id_is_not_enough_to_revoke_it(clock):
 
 @proves("V6.5.2")
 def test_a_copy_of_the_database_reveals_no_token_and_computes_no_successor():
+    """Withstands a thief with the database."""
     first = person()
     second = renew(first["refresh"])
     third = renew(second["refresh"])
@@ -187,6 +194,7 @@ def test_a_copy_of_the_database_reveals_no_token_and_computes_no_successor():
 
 
 def test_rotating_the_secret_key_node_by_node_revokes_no_session(settings, clock):
+    """Withstands an operator's mistake."""
     former, newest = "former " * 8, "newest " * 8
 
     def know(newest_first, *fallbacks):
@@ -295,6 +303,7 @@ ONE = [*ENDS][:5]
 @proves("V7.4.1")
 @pytest.mark.parametrize("name", ENDS)
 def test_9_4_all_tokens_of_a_session_are_invalid_once_it_is_revoked(scene, name):
+    """Withstands a thief with a token."""
     renewed = renew(scene.program["refresh"])
     bought = exchange(renewed["access"])
     assert is_good(bought["access"])
@@ -314,7 +323,10 @@ def test_9_4_all_tokens_of_a_session_are_invalid_once_it_is_revoked(scene, name)
 
 
 def test_an_expired_access_token_can_revoke_its_session(scene, clock):
-    """Otherwise a program that signs out late would leave a valid refresh token behind."""
+    """Withstands an accident.
+
+    Otherwise a program that signs out late would leave a valid refresh token behind.
+    """
     clock.advance(days=6)
 
     assert revoked("access")(scene).status == 200
@@ -324,7 +336,10 @@ def test_an_expired_access_token_can_revoke_its_session(scene, clock):
 
 
 def test_a_token_for_another_service_cannot_revoke_the_session(scene, settings):
-    """Otherwise that service could sign its users out here."""
+    """Withstands another member.
+
+    Otherwise that service could sign its users out here.
+    """
     set_up(settings, token_audiences=("https://shop.example",))
     tokens = renew(scene.program["refresh"], audience="https://shop.example")
 
@@ -334,7 +349,10 @@ def test_a_token_for_another_service_cannot_revoke_the_session(scene, settings):
 
 
 def test_revoking_an_unknown_token_or_by_another_method_reveals_and_revokes_nothing(scene):
-    """RFC 7009 section 2.2. The answer does not reveal which tokens are valid."""
+    """Withstands a spy.
+
+    RFC 7009 section 2.2. The answer does not reveal which tokens are valid.
+    """
     call("token/revoke/", {"token": scene.other["refresh"]})
     head, claims, _signature = scene.program["access"].split(".")
     rubbish = (scene.sid, scene.program["refresh"][:-1], f"{head}.{claims}.", "a.b.c",

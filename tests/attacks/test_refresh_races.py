@@ -17,6 +17,7 @@ IP = "192.0.2.1"
 
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
 def test_two_processes_that_create_the_first_signing_key_agree_on_one(request, kind):
+    """Withstands a race."""
     with running(**database(request, kind)) as nodes:
         answers = together(AT_ONCE, lambda i: nodes[i % 2].client().get(JWKS))
         stored = sql(nodes[0], "SELECT number, kid FROM accounts_signingkey")
@@ -143,4 +144,5 @@ RACES = [
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_refresh_races_at_two_processes_have_one_outcome(nodes, race):
+    """Withstands a race: one refresh token."""
     race(nodes, race.__name__.replace("_", "")[-20:])

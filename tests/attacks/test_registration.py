@@ -45,6 +45,7 @@ JUNK = (
 
 
 def test_only_the_whole_text_of_a_token_registers_an_app():
+    """Withstands a malicious app."""
     first, second = new_token(), new_token()
     row = RegistrationToken.objects.get(pk=TEXT.id_of(first))
     body = first[:34] + first[34:66][::-1]
@@ -58,6 +59,7 @@ def test_only_the_whole_text_of_a_token_registers_an_app():
 
 
 def test_an_app_gets_no_more_than_its_token_grants_whatever_it_says():
+    """Withstands a malicious app."""
     wanted = {"client_id": "chosen", "client_secret": "chosen", "is_first_party": True}
 
     given = self_register(new_token(scope="email"), scope="openid email groups", **wanted).json()
@@ -69,6 +71,7 @@ def test_an_app_gets_no_more_than_its_token_grants_whatever_it_says():
 
 
 def test_no_body_causes_a_server_error_or_uses_the_token_up():
+    """Withstands a hostile client."""
     text = new_token()
 
     answers = [self_register(text, body) for body in (*JUNK, b"{}")]
@@ -95,6 +98,7 @@ def test_an_app_with_pairwise_identifiers_gets_no_audience_of_its_token(settings
 
 
 def test_a_flood_of_wrong_tokens_is_limited_and_never_stops_a_right_one():
+    """Withstands a flood."""
     wrong = TEXT.make().text
 
     statuses = {self_register(wrong).status_code for _ in range(70)}
@@ -114,6 +118,7 @@ def test_a_token_counts_only_in_the_header_and_no_cookie_replaces_it():
 
 
 def test_only_superusers_see_and_revoke_tokens(clock):
+    """Withstands a member of staff."""
     text = new_token()
     form = f"{TOKENS}{TEXT.id_of(text)}/delete/"
     root = superuser("dave")[1]
@@ -157,6 +162,7 @@ def posts_refused(browser):
 
 @pytest.mark.parametrize("role", ["Auditor", "Support", "Manager"])
 def test_no_role_below_superuser_sees_or_changes_apps(role):
+    """Withstands a member of staff."""
     new_app()
     browser = desk(role)
 
@@ -188,6 +194,7 @@ def test_staff_who_may_register_apps_cannot_change_those_of_others():
 
 
 def test_in_a_browser_left_open_nobody_gets_a_secret_or_changes_an_app(clock):
+    """Withstands a thief with a cookie."""
     new_app()
     browser = superuser()[1]
     clock.advance(minutes=11)
@@ -201,6 +208,7 @@ def test_in_a_browser_left_open_nobody_gets_a_secret_or_changes_an_app(clock):
 
 
 def test_a_link_makes_no_secret_and_disables_nothing():
+    """Withstands a hostile website."""
     new_app()
     browser = superuser()[1]
     before = everything()
@@ -212,6 +220,7 @@ def test_a_link_makes_no_secret_and_disables_nothing():
 
 
 def test_an_old_page_cannot_bring_back_a_removed_redirect_uri():
+    """Withstands a member of staff."""
     new_app()
     browser, other = superuser()[1], superuser("dave")[1]
     old = browser.get(page_of(the_app())).context["adminform"].form
@@ -235,6 +244,7 @@ def test_a_change_does_not_enable_an_app_that_is_disabled_at_the_same_moment():
 
 
 def test_admin_filters_do_not_reveal_the_digest_of_a_secret():
+    """Withstands a thief with the database."""
     new_app()
     browser = superuser()[1]
 
@@ -261,6 +271,7 @@ def test_malformed_ids_and_texts_in_the_admin_cause_no_server_error():
 
 
 def test_only_the_whole_text_of_its_own_secret_authenticates_an_app(django_assert_num_queries):
+    """Withstands a guesser."""
     app, other_secret = new_app(), new_app("Wiki").secret
     client, secret = app.client, app.secret
     digest, body = client.client_secrets.get().digest, secret[:32] + secret[32:64][::-1]

@@ -28,6 +28,7 @@ def answered_id(client, given):
 
 
 def test_a_request_id_is_accepted_only_from_a_trusted_proxy_and_only_if_well_formed(settings):
+    """Withstands a hostile client."""
     proxies = (ip_network(f"{PROXY}/32"),)
     set_up(settings, trusted_proxies=proxies)
     proxy, stranger = Client(REMOTE_ADDR=PROXY), Client(REMOTE_ADDR=STRANGER)
@@ -63,7 +64,10 @@ class Full(io.StringIO):
 
 
 def test_requests_are_answered_even_if_the_log_cannot_be_written(monkeypatch):
-    """The disk is full, or the reader of the log is gone."""
+    """Withstands a failure.
+
+    The disk is full, or the reader of the log is gone.
+    """
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", Full())
         paths = ("/help/", "/nowhere/", "/api/v1/me/")

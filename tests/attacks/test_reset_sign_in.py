@@ -29,7 +29,10 @@ def test_a_reset_signs_in_the_browser_that_asked_for_it_and_keeps_next(client):
 
 
 def test_the_link_of_an_attackers_account_signs_no_victim_in():
-    """Otherwise, the victim would enter personal data into the account of the attacker."""
+    """Withstands a hostile website: login CSRF by a reset.
+
+    Otherwise, the victim would enter personal data into the account of the attacker.
+    """
     make_user("mallory")
     alice = Client()
     ask(alice, "alice@example.org")
@@ -41,6 +44,7 @@ def test_the_link_of_an_attackers_account_signs_no_victim_in():
 
 
 def test_a_reset_signs_in_with_a_second_factor_only_if_it_was_shown_there(clock):
+    """Withstands a thief with the mailbox."""
     alice, _seed = with_factor()
     client = Client()
     link = ask(client)

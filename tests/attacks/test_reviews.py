@@ -72,6 +72,7 @@ def test_the_review_restores_an_email_that_a_thief_removed(alice, clock):
 
 
 def test_an_email_that_another_user_has_now_is_not_restored(alice, clock):
+    """Withstands an impostor."""
     home = known_browser(alice)
     clock.advance(days=8)
     users.confirm_email(alice, "shared@example.org")
@@ -226,7 +227,10 @@ def test_a_reset_link_from_during_the_lock_is_invalid_once_the_review_has_begun(
 
 
 def test_mails_to_suspended_emails_report_changes_but_no_username_and_no_ip_address(home, clock):
-    """A thief's mailbox must learn neither the owner's IP address nor a new username."""
+    """Withstands a thief with the mailbox.
+
+    A thief's mailbox must learn neither the owner's IP address nor a new username.
+    """
     users.confirm_email(alice(), THIEFS)
     here = {"REMOTE_ADDR": "192.0.2.77"}
     lock_down(alice(), Actor(ClientInfo("192.0.2.77", "Firefox")))
