@@ -40,6 +40,7 @@ def with_token(text, path="Users"):
 
 
 def test_only_the_whole_valid_token_of_a_directory_is_accepted(okta, clock):
+    """Withstands a malicious directory."""
     bob = make_user("bob")
     token, digest = okta.token, Directory.objects.get().digest
     others = (key_of(bob), get_tokens("bob")["access"], new_token(), SCIM_TOKEN.make().text)
@@ -53,6 +54,7 @@ def test_only_the_whole_valid_token_of_a_directory_is_accepted(okta, clock):
 
 
 def test_a_former_token_ends_after_a_week_or_at_once_and_every_token_when_disabled(okta, clock):
+    """Withstands a malicious directory."""
     first, second = okta.token, services.rotate(okta.directory, ACTOR)
     assert [with_token(text).status_code for text in (first, second)] == [200, 200]
     clock.advance(days=7)
@@ -69,6 +71,7 @@ def test_a_former_token_ends_after_a_week_or_at_once_and_every_token_when_disabl
 
 
 def test_a_directory_sends_a_limited_number_of_requests(okta, monkeypatch):
+    """Withstands a malicious directory."""
     monkeypatch.setattr(views, "OF_DIRECTORIES", 1)
     for _ in range(STAFF.burst):
         hit(STAFF.times(1).of("directory", okta.directory.pk))
@@ -93,6 +96,7 @@ def give_rights(user, how):
 
 @pytest.mark.parametrize("how", ["staff", "superuser", "right", "group"])
 def test_whoever_has_rights_is_out_of_reach_and_looks_like_nobody(okta, how):
+    """Withstands a malicious directory."""
     id = okta.add("alice")
     group = okta.call("POST", "Groups", {"displayName": "Wiki", "members": [{"value": id}]})["id"]
     give_rights(User.objects.get(pk=id), how)
@@ -113,6 +117,7 @@ def test_whoever_has_rights_is_out_of_reach_and_looks_like_nobody(okta, how):
 
 
 def test_people_whom_it_does_not_manage_cannot_be_seen_adopted_or_changed(okta):
+    """Withstands a malicious directory."""
     bob, erin = make_user("bob"), Scim("Entra").add("erin")
     before = serializers.serialize("json", [*User.objects.all(), *EmailAddress.objects.all()])
 
@@ -132,6 +137,7 @@ def test_people_whom_it_does_not_manage_cannot_be_seen_adopted_or_changed(okta):
 
 
 def test_a_changed_address_leads_into_no_account_of_others(okta):
+    """Withstands a malicious directory."""
     id, bob = okta.add("alice"), make_user("bob")
 
     taken = okta.set(id, emails=[{"value": address_of("bob")}], displayName="Boss")
@@ -148,6 +154,7 @@ def test_a_changed_address_leads_into_no_account_of_others(okta):
 
 
 def test_a_mailbox_that_has_refused_the_account_is_not_asked_again(okta):
+    """Withstands a malicious directory."""
     id = okta.add("alice")
     okta.set(id, emails=[{"value": "alice@example.com"}])
     link = next(mail.action_url for mail in outbox() if "refuse" in mail.action_url)
@@ -163,6 +170,7 @@ def test_a_mailbox_that_has_refused_the_account_is_not_asked_again(okta):
 
 
 def test_an_address_is_unproven_even_if_its_mailbox_gets_no_more_emails(okta):
+    """Withstands a malicious directory."""
     id, address = okta.add("alice"), "carol@example.com"
     while hit(silent=of_person(id, key(address))[1:]):
         pass
@@ -174,6 +182,7 @@ def test_an_address_is_unproven_even_if_its_mailbox_gets_no_more_emails(okta):
 
 
 def test_nobody_gets_more_than_an_account_by_what_a_directory_sends(okta):
+    """Withstands a malicious directory."""
     more = {"is_staff": True, "isStaff": True, "is_superuser": True, "roles": [{"value": "admin"}]}
     more |= {"groups": [{"value": "1"}], "password": "hunter2", "id": "x", "user_permissions": [1]}
     more |= {"credential_version": 7, "directory": "x", "username": "root"}
@@ -198,6 +207,7 @@ def test_reserved_names_and_look_alikes_become_other_usernames_or_are_refused(ok
 
 
 def test_a_group_with_rights_is_never_reached_not_even_by_its_name(okta):
+    """Withstands a malicious directory."""
     managers = Group.objects.get(name="Manager")
     id = okta.call("POST", "Groups", {"displayName": "Wiki"})["id"]
     # A proxy cuts off the spaces of a header, and some apps ignore case.
@@ -217,6 +227,7 @@ def test_a_group_with_rights_is_never_reached_not_even_by_its_name(okta):
 
 
 def test_a_deactivated_person_cannot_come_back_by_the_mailbox(okta):
+    """Withstands a malicious directory."""
     id = okta.add("alice")
     okta.call("DELETE", f"Users/{id}")
 
@@ -276,7 +287,10 @@ PATHS = (
 
 
 def test_no_filter_path_value_or_body_causes_a_server_error(okta):
-    """The client of Django's tests raises whatever a view does not handle."""
+    """Withstands a malicious directory.
+
+    The client of Django's tests raises whatever a view does not handle.
+    """
     id, rng = okta.add("alice"), random.Random(7)  # noqa: S311 the same sequence each time
     group = okta.call("POST", "Groups", {"displayName": "Wiki"})["id"]
     items = (f"Users/{id}", f"Groups/{group}")
@@ -314,6 +328,7 @@ def test_nobody_is_created_without_an_address_or_with_a_name_that_no_column_hold
 
 
 def test_an_event_names_the_directory_and_never_a_member_of_staff(okta):
+    """Withstands a malicious directory."""
     make_staff("okta")
     okta.set(okta.add("alice"), active=False)
 

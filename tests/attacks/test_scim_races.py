@@ -19,6 +19,7 @@ def nodes(request):
 
 
 def test_simultaneous_requests_of_a_directory_lose_and_repeat_nothing(nodes):
+    """Withstands a race."""
     token = json.loads(nodes[0].manage("scim_token", "Okta", "--json"))["scim_token"]
     headers = {"Authorization": f"Bearer {token}", "Content-Type": MEDIA_TYPE}
 

@@ -78,6 +78,7 @@ WRITINGS = {
 @proves("63B-2.2.2", "63B-3.1.4.2-a", "V6.5.1")
 @pytest.mark.parametrize("written", WRITINGS.values(), ids=WRITINGS)
 def test_7_4_a_used_code_is_refused_in_every_spelling(written):
+    """Withstands a guesser."""
     _alice, seed = with_factor()
     first, second = code_of(seed), code_of(seed, 1)
 
@@ -118,6 +119,7 @@ def test_no_earlier_code_is_accepted_once_a_later_one_was_used(clock):
 
 
 def test_a_code_of_another_user_is_refused():
+    """Withstands another member."""
     alice, _seed = with_factor()
     bob, seed = with_factor("bob")
     theirs = new_recovery_codes(bob)
@@ -129,6 +131,7 @@ def test_a_code_of_another_user_is_refused():
 
 
 def test_codes_of_a_removed_authenticator_or_of_a_former_set_are_refused():
+    """Withstands a thief with a second factor."""
     alice, seed = with_factor()
     other = enrolled(alice)
     former, latter = new_recovery_codes(alice), new_recovery_codes(alice)
@@ -169,6 +172,7 @@ def test_another_users_factor_cannot_be_seen_renamed_or_removed(kind, give):
     ids=["as it was", "capitals", "spaces"],
 )
 def test_a_recovery_code_works_once_in_every_spelling(written):
+    """Withstands a thief with a second factor."""
     alice, _seed = with_factor()
     codes = new_recovery_codes(alice)
     for _ in range(3):
@@ -189,6 +193,7 @@ def mailed_code(browser):
 
 
 def test_a_mailed_second_step_code_works_once_and_only_in_its_own_browser(clock):
+    """Withstands a thief with the mailbox."""
     with_factor()
     asked = after_password()
     code = mailed_code(asked)
@@ -246,6 +251,7 @@ def guesses(n, *, first=1, line=0):
 
 
 def test_7_5_cve_2025_64102_signing_in_again_gives_no_new_guesses(clock):
+    """Withstands a guesser."""
     _alice, seed = with_factor()
     make_user("mallory")
     asked, gone = after_password(), after_password()
@@ -322,6 +328,7 @@ def by_adding_it():
     ids=["code", "adding", "mailed code"],
 )
 def test_guesses_elsewhere_block_no_browser_in_which_the_factor_was_shown(clock, known, status):
+    """Withstands a guesser."""
     browser, seed = known()
     assert is_signed_in(browser)
     browser.post(LOGOUT)
@@ -344,7 +351,10 @@ def test_wrong_codes_from_a_known_browser_are_limited_too(clock):
 
 @proves("63B-3.1.4.2-b", "63B-3.2.2")
 def test_a_patient_attacker_has_thirty_guesses_and_then_one_every_48_minutes(clock):
-    """One wide network has only twelve of them, so that it cannot block the owner."""
+    """Withstands a guesser.
+
+    One wide network has only twelve of them, so that it cannot block the owner.
+    """
     alice, _seed = with_factor()
     statuses = []
     for i in range(FACTOR_SUBSCRIBER_DAY.burst):
@@ -395,6 +405,7 @@ def test_the_owner_is_mailed_at_most_once_an_hour_about_guesses(clock):
 
 
 def test_a_few_wrong_codes_in_a_session_send_no_mail(clock):
+    """Withstands an accident."""
     alice, _seed = with_factor()
     browser = signed_in(alice)
     before = len(outbox())
@@ -407,6 +418,7 @@ def test_a_few_wrong_codes_in_a_session_send_no_mail(clock):
 
 
 def test_a_thief_with_the_password_cannot_use_up_the_mailed_codes_of_a_known_browser(clock):
+    """Withstands a thief with the password."""
     hers, _seed = by_a_code()
     hers.post(LOGOUT)
     for line in range(4):
@@ -433,6 +445,7 @@ def salted_digests(user):
 
 @proves("63B-3.1.4.2-b", "V6.5.2")
 def test_no_database_row_contains_a_seed_a_recovery_code_or_its_digest():
+    """Withstands a thief with the database."""
     carol = make_staff("carol", has_factor=False)
     browser = after_password("carol")
     seed = seed_on(browser.get(SETUP).text)
@@ -451,6 +464,7 @@ def test_no_database_row_contains_a_seed_a_recovery_code_or_its_digest():
 
 
 def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code():
+    """Withstands a member of staff."""
     tables = {model.__name__ for site in admin.sites.all_sites for model in site._registry}
     assert tables == {
         *("User", "Group", "Invitation", "DailyCount"),
@@ -488,6 +502,7 @@ def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code():
 
 
 def test_recovery_codes_are_shown_once_and_to_no_other_user(clock):
+    """Withstands a spy."""
     alice, _seed = with_factor()
     browser = signed_in(alice)
     browser.post(RECOVERY_CODES, {"new": "1"})

@@ -101,4 +101,5 @@ RACES = [
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_second_factor_races_at_two_processes_have_one_outcome(nodes, race):
+    """Withstands a race: one code, or a removal."""
     race(nodes, race.__name__.replace("_", "")[:18])

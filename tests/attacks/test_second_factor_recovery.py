@@ -38,6 +38,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_the_waiting_period_ends_exactly_when_it_is_due(clock):
+    """Withstands a thief with the mailbox: the wait for a lost factor."""
     alice, _seed = with_factor()
     with_factor("bob")
     request_recovery("bob")
@@ -93,6 +94,7 @@ def test_no_waiting_period_starts_or_ends_when_the_setting_is_off(clock, setting
 
 
 def test_a_request_that_was_stopped_cannot_be_made_again_for_thirty_days(clock):
+    """Withstands a thief with the mailbox."""
     alice, _seed = with_factor()
     request_recovery()
     assert request_recovery() == [], "a request is already waiting"
@@ -120,6 +122,7 @@ def test_the_end_of_the_waiting_period_sets_no_password(clock):
 
 
 def test_nothing_but_the_wait_removes_a_factor_that_was_not_shown(clock):
+    """Withstands a thief with a second factor."""
     alice, _seed = with_factor()
     clock.advance(days=8)
     browser, link = Client(), reset_link()
@@ -166,6 +169,7 @@ def test_every_email_is_notified_and_each_link_cancels_the_request(clock, which)
 
 
 def test_a_mail_scanner_that_opens_the_link_does_not_cancel_the_request(clock):
+    """Withstands an accident."""
     with_factor()
     (link,) = request_recovery()
     of_reset = reset_link().rstrip("/").rpartition("/")[2]
@@ -181,6 +185,7 @@ def test_a_mail_scanner_that_opens_the_link_does_not_cancel_the_request(clock):
 
 
 def test_the_link_cancels_the_request_once_and_does_nothing_else(clock):
+    """Withstands a thief with the mailbox: the link that stops a wait."""
     alice, _seed = with_factor()
     home, (link,), browser = signed_in(alice), request_recovery(), Client()
     token = link.rstrip("/").rpartition("/")[2]
@@ -214,6 +219,7 @@ SIGNS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("stops", ["the thief’s factor", "the owner’s factor", "Support"])
 def test_a_stop_by_a_factor_that_a_lock_puts_aside_does_not_hold(clock, stops):
+    """Withstands a thief in the account."""
     alice = make_user("alice")
     enrolled(alice)
     clock.advance(days=30)
@@ -260,6 +266,7 @@ def test_actions_that_need_no_second_factor_do_not_cancel_the_request(clock):
 
 @proves("V6.4.3", "63B-4.2.1")
 def test_a_reset_accepts_no_password_before_the_second_factor():
+    """Withstands a thief with the mailbox."""
     _alice, seed = with_factor()
     link, browser = reset_link(), Client()
 
@@ -358,6 +365,7 @@ def protect(settings, kind):
 
 
 def test_a_copied_cookie_and_the_password_do_not_bypass_the_second_step(settings):
+    """Withstands a thief with a cookie."""
     protect(settings, "basic")
     _alice, seed = with_factor()
     owner = Client(headers={"user-agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0"})
@@ -421,6 +429,7 @@ def change(browser, user, **fields):
 
 
 def test_a_password_does_not_reauthenticate_for_a_change_of_factors(clock):
+    """Withstands a thief with the password."""
     alice, _seed = with_factor()
     browser = signed_in(alice)
     clock.advance(minutes=20)
@@ -438,6 +447,7 @@ def test_a_password_does_not_reauthenticate_for_a_change_of_factors(clock):
 
 
 def test_a_sign_up_link_opened_in_another_users_session_enrols_the_new_account(clock, settings):
+    """Withstands another member."""
     from accounts.users.models import User
 
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, second_factor="all")
@@ -471,6 +481,7 @@ def test_an_abandoned_sign_in_cannot_be_completed():
 
 @proves("V11.3.3")
 def test_a_lost_encryption_key_breaks_no_page_and_no_recovery(settings):
+    """Withstands an operator's mistake."""
     from accounts.common.secrets import encryption_key
 
     alice, _seed = with_factor()

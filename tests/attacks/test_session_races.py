@@ -99,6 +99,7 @@ RACES = [eight_guesses_inside_a_stolen_session, signing_in_during_a_lockdown]
 @proves("V2.3.4", "V15.4.2")
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_session_races_at_two_processes_have_one_outcome(nodes, race):
+    """Withstands a race: a sign-in meets a revocation."""
     race(nodes, race.__name__.replace("_", "")[:20])
 
 

@@ -86,6 +86,7 @@ ENDS: dict[str, Callable[[Any, Client, Client], Any]] = {
 @proves("V7.2.1", "V7.4.1", "63B-5.1")
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_a_copied_cookie_stops_working_once_the_session_is_revoked(end):
+    """Withstands a thief with a cookie."""
     alice = make_user("alice")
     here, there = signed_in(alice), signed_in(User.objects.get(pk=alice.pk))
     thief, session = copy_of(here), sid(here)
@@ -116,6 +117,7 @@ def test_signing_in_as_another_user_revokes_the_previous_session():
 
 @proves("V7.5.2", "V8.2.2", "V10.4.9")
 def test_another_users_session_is_neither_visible_nor_revocable():
+    """Withstands another member."""
     alice, mallory = signed_in(make_user("alice")), signed_in(make_user("mallory"))
 
     for guess in (str(sid(alice)), str(uuid.uuid4()), "", "1", "\0", "x" * 5000):
@@ -128,6 +130,7 @@ def test_another_users_session_is_neither_visible_nor_revocable():
 
 @pytest.mark.parametrize("with_login_of_another", [False, True])
 def test_djangos_session_keys_planted_in_a_session_sign_nobody_in(with_login_of_another):
+    """Withstands a thief with the database."""
     carol = make_user("carol", is_staff=True, is_superuser=True)
     mallory = signed_in(make_user("mallory"))
     session = SessionStore(mallory.cookies["sessionid"].value if with_login_of_another else None)
@@ -147,6 +150,7 @@ def test_djangos_session_keys_planted_in_a_session_sign_nobody_in(with_login_of_
 
 @proves("V7.2.3")
 def test_session_rows_of_the_database_cannot_be_used_as_cookies():
+    """Withstands a thief with the database."""
     browser = signed_in(make_user("alice"))
     login = LoginSession.objects.get()
     row = BrowserSession.objects.get()
@@ -160,6 +164,7 @@ def test_session_rows_of_the_database_cannot_be_used_as_cookies():
 
 @proves("V6.3.5", "V16.3.1", "V16.3.3")
 def test_failed_reauthentications_are_limited_recorded_and_mailed(clock):
+    """Withstands a thief with a cookie."""
     alice = make_user("alice")
     thief = copy_of(signed_in(alice))
 
@@ -174,6 +179,7 @@ def test_failed_reauthentications_are_limited_recorded_and_mailed(clock):
 
 
 def test_reauthentication_needs_the_own_password_and_redirects_to_no_other_site():
+    """Withstands a hostile website."""
     make_user("mallory", password=WRONG)
     thief = copy_of(signed_in(make_user("alice")))
     before = LoginSession.objects.get().auth_time
@@ -192,6 +198,7 @@ NEWS = events.PROOF_GUESSED.subject
 def test_the_fifth_failed_reauthentication_of_a_session_is_mailed_whatever_the_methods(
     alice, clock
 ):
+    """Withstands a thief with a cookie."""
     signed_in(alice)
     login, passkey = LoginSession.objects.get(), registered(alice)
     place = ClientInfo("192.0.2.7", "")
@@ -250,6 +257,7 @@ def signed_in_at(client, username="alice"):
 
 def test_a_session_in_another_browser_reaches_nothing_before_reauthentication():
     # The API reference, which is public, has a carol in its examples.
+    """Withstands a thief with a cookie."""
     alice, carol, owner = make_user("alice"), make_staff("carol-of-staff"), browser()
     assert sign_in_twice(owner, carol).url == "/"
     signed_in(carol)
@@ -291,6 +299,7 @@ AGENTS = {
 @proves("V1.3.3")
 @pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)
 def test_an_odd_user_agent_causes_no_server_error_and_is_stored_short_and_printable(agent):
+    """Withstands a hostile client."""
     make_user("alice")
     client = browser(agent)
 
@@ -329,6 +338,7 @@ REWRITES: dict[str, Callable[[Activity], object]] = {
 @proves("V16.4.2")
 @pytest.mark.parametrize("rewrite", REWRITES.values(), ids=REWRITES)
 def test_history_entries_cannot_be_rewritten(rewrite):
+    """Withstands a thief in the account."""
     record(make_user("alice"), events.PROOF_FAILED, Actor())
     row = Activity.objects.get()
 
@@ -339,6 +349,7 @@ def test_history_entries_cannot_be_rewritten(rewrite):
 
 
 def test_a_password_typed_as_username_is_not_stored_in_the_history():
+    """Withstands a thief with the database."""
     browser = signed_in(make_user("alice"))
 
     for typed in (WRONG, f"{WRONG}@example.org", "alice"):
@@ -351,6 +362,7 @@ def test_a_password_typed_as_username_is_not_stored_in_the_history():
 
 
 def test_a_history_shows_only_the_users_own_entries():
+    """Withstands another member."""
     make_user("alice")
     sign_in(Client(REMOTE_ADDR="192.0.2.77"), "alice", WRONG)
     sign_in(Client(REMOTE_ADDR="192.0.2.77"), "nobody", WRONG)
@@ -361,6 +373,7 @@ def test_a_history_shows_only_the_users_own_entries():
 
 
 def test_guesses_beyond_the_limit_are_neither_recorded_nor_mailed():
+    """Withstands a flood."""
     alice = make_user("alice")
 
     for i in range(LOGIN_SUBSCRIBER.burst + 3):
@@ -373,7 +386,10 @@ def test_guesses_beyond_the_limit_are_neither_recorded_nor_mailed():
 @proves("V1.2.10")
 @pytest.mark.parametrize("cell", [f"{mark}1" for mark in "=+-@\t\r\n\uff1d"])
 def test_no_cell_of_the_csv_file_is_a_formula(cell):
-    """Spreadsheets would run it (CWE-1236)."""
+    """Withstands a hostile client: CWE-1236.
+
+    Spreadsheets would run it (CWE-1236).
+    """
     alice = make_user("alice")
     record(alice, events.SESSION_ENDED, Actor(key=cell, reason=cell), detail=cell)
 

@@ -52,6 +52,7 @@ def state():
 
 
 def test_prune_removes_nothing_that_staff_have_made():
+    """Withstands an operator's mistake."""
     Group.objects.create(name="Editors")
     clients.create(Client(pk="wiki", name="W", redirect_uris=["https://w.example/"]), STAFF)
     new_token()
@@ -70,6 +71,7 @@ def test_prune_removes_nothing_that_staff_have_made():
 
 
 def test_a_webhook_for_people_of_a_deleted_group_does_not_hear_of_everybody():
+    """Withstands an operator's mistake."""
     apply(f"{GROUP}{HOOK}groups = ['Editors']")
     Group.objects.get(name="Editors").delete()
     hook = Endpoint.objects.get()
@@ -93,6 +95,7 @@ def test_prune_keeps_a_group_that_an_app_needs():
 
 
 def test_what_staff_have_ended_stays_ended(referred):
+    """Withstands an operator's mistake."""
     text = f'{APP}secret = "env:SECRET"\n{TOKEN}{HOOK}secret = "env:HOOK"'
     apply(text)
     app = Client.objects.get()
@@ -158,6 +161,7 @@ WRONG = [
 
 @pytest.mark.parametrize("wrong, message", WRONG)
 def test_a_wrong_file_changes_nothing_and_says_what_is_wrong(wrong, message, referred):
+    """Withstands an operator's mistake."""
     before = state()
 
     with pytest.raises(WrongFile) as refused:
@@ -170,6 +174,7 @@ def test_a_wrong_file_changes_nothing_and_says_what_is_wrong(wrong, message, ref
 
 @pytest.mark.parametrize("right", ["auth.change_group", "accounts.change_user", "accounts.manage"])
 def test_a_group_gets_no_right_that_the_admin_does_not_offer(right):
+    """Withstands an operator's mistake: a settings file."""
     make_user("carol", is_superuser=True)
     before = state()
 
@@ -188,6 +193,7 @@ def test_a_check_changes_nothing(referred):
 
 
 def test_a_file_takes_over_no_app_that_describes_itself_and_makes_none_public():
+    """Withstands an operator's mistake."""
     app = self_register(new_token()).json()["client_id"]
     make_app(id="wiki")
 
@@ -197,6 +203,7 @@ def test_a_file_takes_over_no_app_that_describes_itself_and_makes_none_public():
 
 
 def test_a_token_that_exists_does_not_change():
+    """Withstands an operator's mistake: a registration token grows by a settings file."""
     apply(TOKEN)
     with pytest.raises(WrongFile, match=r"registration_tokens\.ci\.scope: A token never changes"):
         apply(f"{TOKEN}scope = ['openid', 'groups']")
@@ -205,6 +212,7 @@ def test_a_token_that_exists_does_not_change():
 
 @pytest.mark.parametrize("engine", POSTGRES_PROVED)
 def test_nodes_that_apply_a_file_at_once_take_turns(request, engine, tmp_path):
+    """Withstands a race."""
     (tmp_path / "settings.toml").write_text(f"{GROUP}{APP}")
     site = Site(data_dir=tmp_path, migrate=False, **database(request, engine))
     site.manage("migrate", "--verbosity", "0")

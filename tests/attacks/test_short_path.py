@@ -69,6 +69,7 @@ def test_a_plain_request_gets_djangos_answer_from_the_short_path(asked, world):
 
 @pytest.mark.parametrize("asked", ODD.values(), ids=ODD)
 def test_any_other_request_is_answered_by_django(asked, world):
+    """Withstands a hostile client: the short path answers what the site refuses."""
     before = world.apps.passed_on
     short = undone(world.apps.short, lambda: asked(world))
 
@@ -78,6 +79,7 @@ def test_any_other_request_is_answered_by_django(asked, world):
 
 @proves("V15.3.4")
 def test_the_client_behind_a_trusted_proxy_is_the_same_on_both_paths(world, settings):
+    """Withstands a hostile client."""
     set_up(settings, trusted_proxies=(ip_network("127.0.0.1"),))
     forwarded = {"HTTP_X_FORWARDED_FOR": "198.51.100.7, 203.0.113.9"}
     forwarded |= {"HTTP_X_FORWARDED_PROTO": "https", "HTTP_HOST": "127.0.0.1"}
@@ -105,6 +107,7 @@ def test_a_response_with_a_cookie_is_not_taken_as_a_model(world):
 
 
 def test_what_is_left_of_the_limits_of_one_caller_is_not_told_to_the_next_one(world):
+    """Withstands a spy."""
     limits = {"ratelimit": '"exchange.session";r=0;t=9', "ratelimit-policy": '"exchange.session"'}
 
     def limited(_environ, start):
@@ -120,6 +123,7 @@ def test_what_is_left_of_the_limits_of_one_caller_is_not_told_to_the_next_one(wo
 
 
 def test_a_client_that_sends_many_hosts_does_not_keep_others_off_the_short_path(world):
+    """Withstands a flood."""
     apps = Applications()
     for port in range(1, MOST_KINDS + 1):
         answer(apps.short, jwks(HTTP_HOST=f"localhost:{port}"))
@@ -138,6 +142,7 @@ def test_a_client_that_sends_many_hosts_does_not_keep_others_off_the_short_path(
     "attack", [ended, lambda _w: keyring.rotate(now=True)], ids=["session revoked", "key withdrawn"]
 )
 def test_a_token_that_was_accepted_before_is_looked_up_again_each_time(attack, world):
+    """Withstands a thief with a token."""
     assert answer(world.apps.short, world.me()).status == "200 OK"
 
     attack(world)

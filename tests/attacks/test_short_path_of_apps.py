@@ -103,6 +103,7 @@ CHANGES: dict[str, Callable[[World], object]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_django_answers_after_a_change_that_the_short_path_notices_at_once(world, change):
+    """Withstands a thief with a token."""
     CHANGES[change](world)
 
     found = both(world, world.asked, passed_on=1)

@@ -156,6 +156,7 @@ def pages_that_lead_to(goal):
 @proves("V6.3.4")
 @pytest.mark.parametrize("maker", GUARDED)
 def test_only_the_listed_views_reach_each_function_that_changes_authentication(maker):
+    """Withstands a programmer's mistake."""
     assert pages_that_lead_to(import_string(f"accounts.{maker}")) == routes(GUARDED[maker])
 
 
@@ -201,6 +202,7 @@ def test_each_step_to_a_session_is_called_only_where_it_belongs():
 
 
 def test_no_view_of_allauth_or_of_django_contrib_auth_is_routed():
+    """Withstands a programmer's mistake."""
     homes = {entry.callback.__module__ for entry in ROUTES.values()}
 
     # The admin adds a translation catalogue, a redirect and "view on site".
@@ -232,7 +234,10 @@ def test_right_credentials_sent_to_any_other_view_sign_nobody_in():
 
 @proves("V8.3.1")
 def test_every_endpoint_is_public_or_uses_the_sites_own_authentication_and_scopes():
-    """No endpoint is a stock view or has authentication or permission classes of its own."""
+    """Withstands a programmer's mistake.
+
+    No endpoint is a stock view or has authentication or permission classes of its own.
+    """
     # The OpenAPI description and its pages are plain Django views.
     for route in CALLS - {"api/v1/schema/", "api/v1/docs/"}:
         view = ROUTES[route].callback.cls
@@ -253,6 +258,7 @@ def test_every_endpoint_is_public_or_uses_the_sites_own_authentication_and_scope
 
 
 def test_djangos_authenticate_never_accepts_a_password():
+    """Withstands a programmer's mistake."""
     make_user("alice")
 
     assert auth.authenticate(username="alice", password=PASSWORD) is None
@@ -260,7 +266,10 @@ def test_djangos_authenticate_never_accepts_a_password():
 
 
 def test_establishing_a_session_always_checks_the_authentication_policy():
-    """This holds for sessions of browsers and of API clients."""
+    """Withstands a programmer's mistake: a view creates a session by itself.
+
+    This holds for sessions of browsers and of API clients.
+    """
     client, proofs = ClientInfo("192.0.2.1", "curl/8"), (Proof.now(Method.PASSWORD),)
     alice, bob, mallory = (make_user(name) for name in ("alice", "bob", "mallory"))
     enrolled(bob)

@@ -98,6 +98,7 @@ def test_a_closed_sign_up_creates_nothing_on_the_page_and_over_the_api(settings)
 
 
 def test_a_taken_and_a_free_email_look_the_same_at_sign_up_and_later(clock):
+    """Withstands a spy."""
     make_user("taken")
     stories = []
     for case in ("free", "taken"):
@@ -164,6 +165,7 @@ def test_only_the_same_browser_can_replace_its_pending_sign_up():
 
 
 def test_sign_ups_with_a_taken_username_do_not_use_up_the_mail_budget():
+    """Withstands a flood."""
     make_user("taken")
     for _ in range(MAIL_SUBSCRIBER.burst + 1):
         assert "username is taken" in sign_up(Client(), "taken", "alice@example.org").text
@@ -173,6 +175,7 @@ def test_sign_ups_with_a_taken_username_do_not_use_up_the_mail_budget():
 
 
 def test_squatter_the_owners_click_confirms_no_account_without_its_password():
+    """Withstands an impostor."""
     mallory, mail = signed_up("mallory", "alice@example.org")
     phone, link = Client(), path_of(mail.action_url)
 
@@ -225,7 +228,10 @@ def test_the_first_to_confirm_an_email_wins_and_other_sign_ups_end():
 
 @proves("V6.4.1", "V6.5.4")
 def test_a_confirmation_code_works_only_for_its_sign_up_and_for_ten_minutes(clock):
-    """A code allows five wrong tries and is valid for ten minutes, the link for three days."""
+    """Withstands an impostor.
+
+    A code allows five wrong tries and is valid for ten minutes, the link for three days.
+    """
     (guessing, mail), (other, own) = signed_up("alice"), signed_up("mallory")
 
     assert confirm(other, mail.code).status_code == 200
@@ -273,6 +279,7 @@ def test_no_mail_is_sent_to_an_email_that_was_corrected_meanwhile(clock):
 
 
 def test_a_code_confirms_only_the_email_that_it_was_mailed_to():
+    """Withstands an impostor."""
     browser, mail = signed_up("mallory")
     PendingSignup.objects.update(email="alice@example.org", email_key="alice@example.org")
 
@@ -323,6 +330,7 @@ def test_staff_without_the_right_to_invite_can_neither_see_nor_send_nor_revoke_i
 
 
 def test_support_cannot_give_rights_by_invitation():
+    """Withstands a member of staff."""
     carol, browser = support()
     group = editors()
 
@@ -349,6 +357,7 @@ def test_rights_that_the_inviter_has_lost_meanwhile_are_not_given():
 
 @pytest.mark.parametrize("lost", ["is_active", "is_staff", "the right"])
 def test_an_invitation_is_void_if_its_inviter_may_not_invite_any_more(lost):
+    """Withstands a member of staff."""
     carol, browser = support()
     invite(browser)
     link = invited_link()
@@ -362,6 +371,7 @@ def test_an_invitation_is_void_if_its_inviter_may_not_invite_any_more(lost):
 
 
 def test_locking_a_staff_account_revokes_the_invitations_that_a_thief_has_sent_from_it():
+    """Withstands a thief in the account."""
     carol, thief = superuser()
     invite(thief, "mallory", is_staff="on")
     link = invited_link()
@@ -374,6 +384,7 @@ def test_locking_a_staff_account_revokes_the_invitations_that_a_thief_has_sent_f
 
 
 def test_inviting_reveals_neither_by_its_answer_nor_by_its_work_whether_an_account_exists():
+    """Withstands a member of staff."""
     make_user("alice")
     _carol, browser = support()
     seen = []

@@ -75,6 +75,7 @@ def seconds_until_closed(connection):
 
 @proves("V15.4.4")
 def test_slow_request_bodies_stop_neither_health_checks_nor_pages(https):
+    """Withstands a flood."""
     with dripping(https, SLOW_CLIENTS):
         time.sleep(2)
         assert [prompt(https) for _ in range(3)] == [True] * 3
@@ -82,6 +83,7 @@ def test_slow_request_bodies_stop_neither_health_checks_nor_pages(https):
 
 
 def test_idle_connections_stop_neither_health_checks_nor_pages(https):
+    """Withstands a flood."""
     with ExitStack() as stack:
         first, *_others = [stack.enter_context(raw(https)) for _ in range(IDLE)]
         for _ in range(IDLE_AFTER_HANDSHAKE):
@@ -116,6 +118,7 @@ def test_a_connection_that_sends_no_whole_request_is_closed_after_ten_seconds(ht
 
 
 def test_headers_of_more_than_16_kib_are_refused(https):
+    """Withstands a flood."""
     assert https.client().get("/health/live", headers={"X-Large": "x" * 8_000}).status == 200
     assert https.client().get("/health/live", headers={"X-Large": "x" * 20_000}).status == 431
 

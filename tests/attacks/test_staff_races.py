@@ -188,4 +188,5 @@ RACES = [
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_races_of_staff_at_two_processes_have_one_outcome(nodes, race):
+    """Withstands a race: two members of staff."""
     race(nodes, f"race{RACES.index(race)}")

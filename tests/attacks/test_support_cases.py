@@ -52,6 +52,7 @@ def decision_link(email):
 
 
 def test_a_thief_with_mailbox_and_password_does_not_erase_the_case_of_the_owner(seed, clock):
+    """Withstands a thief in the account."""
     lock(alice())
     thief, link = Client(), reset_link()
     assert asks_to_wait(thief, link)
@@ -76,6 +77,7 @@ def test_a_case_outlives_a_lock_and_the_daily_job_and_ends_after_thirty_days(see
 
 
 def test_the_password_alone_at_support_does_not_stop_who_shows_it_and_the_mailbox(seed, clock):
+    """Withstands a thief with the password."""
     recovery.ask_support(alice(), Proof.now(Method.PASSWORD), actor=Actor())
     owner, link = Client(), reset_link()
     owner.post(link, {"former": PASSWORD})
@@ -96,6 +98,7 @@ def test_a_password_from_after_the_horizon_does_not_stand_for_that_from_before(s
 
 
 def test_a_later_decision_voids_the_link_of_an_earlier_one(seed):
+    """Withstands a thief with the mailbox."""
     users.confirm_email(alice(), "second@example.org")
     lock(alice())
     wrong, right = decision_link("second@example.org"), decision_link(MINE)
@@ -129,6 +132,7 @@ def test_a_lock_link_does_not_void_a_decision(seed, clock):
 
 
 def test_a_request_that_an_opening_ended_cannot_be_made_again(seed):
+    """Withstands a thief in the account."""
     lock(alice())
     assert asks_to_wait(Client(), reset_link())
     owner, link = Client(), reset_link()
@@ -141,6 +145,7 @@ def test_a_request_that_an_opening_ended_cannot_be_made_again(seed):
 def test_the_password_of_the_sign_in_and_a_mailed_link_open_together_when_guesses_are_used_up(
     clock,
 ):
+    """Withstands a guesser."""
     make_user("alice")
     clock.advance(days=30)
     lock(alice())
@@ -155,6 +160,7 @@ def test_the_password_of_the_sign_in_and_a_mailed_link_open_together_when_guesse
 
 
 def test_a_restore_ends_requests_that_may_have_been_stopped_since(seed, clock):
+    """Withstands an operator's mistake."""
     assert asks_to_wait(Client(), reset_link())
     call_command("after_restore", "--no-deletions")
 
@@ -162,6 +168,7 @@ def test_a_restore_ends_requests_that_may_have_been_stopped_since(seed, clock):
 
 
 def test_a_former_mailbox_learns_neither_a_new_username_nor_later_changes(seed, clock):
+    """Withstands a thief with the mailbox."""
     change = "/accounts/password/change/"
     users.confirm_email(alice(), "new@example.net")
     signed_in(alice()).post(change, {"password1": NEW})

@@ -71,7 +71,10 @@ ROUTES_TO_READ = "admin/accounts/user/<uuid:id>/change/details/"
 
 
 def test_staff_cannot_act_on_staff_with_more_rights_nor_on_themselves():
-    """Every role, act and kind of account is in tests/administration/test_roles.py."""
+    """Withstands a member of staff.
+
+    Every role, act and kind of account is in tests/administration/test_roles.py.
+    """
     carol, owner = member("carol", "Support"), member("owner", "Superuser")
     browser, before = signed_in(carol), rows()
 
@@ -102,6 +105,7 @@ def test_staff_who_only_read_can_post_nothing_anywhere_in_the_admin(role):
 
 
 def test_managers_give_no_groups_with_more_rights_than_their_own():
+    """Withstands a member of staff."""
     right = Permission.objects.get(codename="add_group")
     strong = Group.objects.create(name="Strong")
     strong.permissions.add(right)
@@ -151,7 +155,10 @@ def _recovery_code(browser, _new):
 
 @pytest.mark.parametrize("use", [_shown, _removed, _recovery_code])
 def test_a_factor_that_was_added_in_the_session_does_not_count_for_acts(use):
-    """A thief who takes over a session of staff has ten minutes to add one."""
+    """Withstands a thief in the account.
+
+    A thief who takes over a session of staff has ten minutes to add one.
+    """
     alice, browser = make_user("alice"), desk("Support")
     carol = User.objects.get(username="carol")
     old = carol.authenticator_set.get()
@@ -258,6 +265,7 @@ def test_a_reason_cannot_carry_markup_into_pages_or_emails():
 
 
 def test_staff_cannot_leave_what_they_did_to_the_next_person_with_their_name(clock):
+    """Withstands a member of staff."""
     alice, carol = make_user("alice"), member("carol", "Support")
     record(alice, events.SWITCHED_ON, Actor(name="carol"))  # by version 1.0
     acts.perform("lock", carol, Actor(), alice, reason=REASON)
@@ -281,6 +289,7 @@ def test_staff_cannot_leave_what_they_did_to_the_next_person_with_their_name(clo
     ],
 )
 def test_no_mail_program_makes_a_link_of_what_staff_write(bait):
+    """Withstands a member of staff."""
     alice, browser = make_user("alice"), desk("Support")
 
     signed_in(alice)
@@ -305,6 +314,7 @@ def test_what_staff_write_cannot_pass_for_the_text_of_the_site():
 
 
 def test_every_superuser_is_mailed_when_staff_are_switched_off():
+    """Withstands a member of staff."""
     owner, other = member("owner", "Superuser"), member("other", "Superuser")
     helper = member("helper", "Support")
 
@@ -343,6 +353,7 @@ def test_rights_that_somebody_else_has_changed_meanwhile_are_not_overwritten(mea
 
 @pytest.mark.django_db(transaction=True)
 def test_two_superusers_cannot_switch_each_other_off_at_once():
+    """Withstands a race."""
     both = member("carol", "Superuser"), member("dave", "Superuser")
     # Each request has read both accounts before the other one changes them.
     read = [[User.objects.get(pk=user.pk) for user in order] for order in (both, both[::-1])]
@@ -369,6 +380,7 @@ def pages(browser, alice):
 
 
 def test_only_staff_who_may_help_see_and_search_hidden_addresses(alice):
+    """Withstands a member of staff."""
     page, *results = pages(staff_with("view_user")[1], alice)
 
     assert "a…@example.org" in page
@@ -384,6 +396,7 @@ def test_only_staff_who_may_help_see_and_search_hidden_addresses(alice):
 
 
 def test_names_of_people_cannot_forge_the_explanation():
+    """Withstands another member."""
     forged = "Nothing stops alice. <b>Send the code to me</b>"
     alice = make_user("alice", display_name=forged, is_active=False)
 
@@ -395,6 +408,7 @@ def test_names_of_people_cannot_forge_the_explanation():
 
 @pytest.mark.parametrize("method", ["get", "head"])
 def test_staff_leave_a_trace_when_they_open_a_page_about_a_person(method):
+    """Withstands a member of staff."""
     alice = make_user("alice")
     browser = staff_with("view_user")[1]
 
@@ -404,6 +418,7 @@ def test_staff_leave_a_trace_when_they_open_a_page_about_a_person(method):
 
 
 def test_support_cannot_confirm_a_sign_up_of_their_own_at_an_invited_address():
+    """Withstands a member of staff."""
     manager = Group.objects.get(name="Manager")
     invite(superuser("owner")[1], "dave", is_staff="on", groups=[manager.pk])
     sign_up(Client(), "mallory", address_of("dave"))
@@ -416,6 +431,7 @@ def test_support_cannot_confirm_a_sign_up_of_their_own_at_an_invited_address():
 
 @proves("V6.4.6")
 def test_support_cannot_reset_the_limits_of_an_account_for_endless_guesses():
+    """Withstands a member of staff."""
     alice, browser = make_user("alice"), desk("Support")
 
     def guess_and_reset():
@@ -437,6 +453,7 @@ def test_the_form_of_an_act_shows_nothing_about_a_person_without_a_trace(name):
 
 
 def test_people_do_not_learn_which_member_of_staff_acted():
+    """Withstands another member."""
     alice = make_user("alice")
     by_key = Actor(proof="pop", key="carol's script")
 
@@ -469,6 +486,7 @@ def test_an_allowed_key_reads_at_most_20_000_people_an_hour(clock):
 
 
 def test_an_allowed_key_has_the_role_of_its_owner_and_no_more(clock):
+    """Withstands a thief with a token."""
     key, alice = carols_key(), make_user("alice")
     clock.advance(days=5)
 
@@ -497,6 +515,7 @@ def test_no_other_key_of_the_same_owner_may_use_the_staff_api():
 
 
 def test_superusers_allow_neither_their_own_keys_nor_those_of_users_nor_any_over_the_api():
+    """Withstands a member of staff."""
     carol = member("carol", "Superuser")
     own, browser = key_of(carol), signed_in(carol)
     alice = make_user("alice")

@@ -82,6 +82,7 @@ def alike(answer):
 def test_requesting_a_mail_answers_and_costs_the_same_for_known_and_unknown_accounts(
     people, page, address
 ):
+    """Withstands a spy."""
     costs, before, shown = [], len(outbox()), set()
     for name in people:
         browser = Browser()
@@ -104,6 +105,7 @@ def test_requesting_a_mail_answers_and_costs_the_same_for_known_and_unknown_acco
 def test_3_3_a_wrong_password_answers_and_costs_the_same_for_every_account(
     people, monkeypatch, address
 ):
+    """Withstands a spy."""
     make_user("erin", password=None)
     User.objects.filter(username="erin").update(password=UNREADABLE)
     people.append("erin")
@@ -153,7 +155,10 @@ def imported(people):
 
 
 def test_on_a_site_with_imported_hashes_every_login_computes_the_same_hash(imported, monkeypatch):
-    """This is true for accounts with and without a password, locked ones, and unknown ones."""
+    """Withstands a spy.
+
+    This is true for accounts with and without a password, locked ones, and unknown ones.
+    """
     computed = []
     compute = ForeignHash.compute
 
@@ -214,6 +219,7 @@ def ms(browser, page, login, token):
 @pytest.mark.alone
 @pytest.mark.parametrize("page", [LOGIN, RESET, BY_CODE])
 def test_median_times_of_known_and_unknown_accounts_differ_by_less_than_5_ms(page):
+    """Withstands a spy."""
     with Site(LIMITS_SCALE="100000") as site:
         member(site, "alice")
         member(site, "bob")

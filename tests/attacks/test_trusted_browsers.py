@@ -79,6 +79,7 @@ def test_a_trusted_browser_skips_the_second_step(alice, settings):
 
 
 def test_a_copied_trust_cookie_is_refused_in_another_kind_of_browser(alice):
+    """Withstands a thief with a cookie."""
     value = trusting_browser(alice).cookies[COOKIE].value
 
     for agent in (IPHONE, FIREFOX.replace("X11; Linux x86_64", "Windows NT 10.0"), ""):
@@ -89,6 +90,7 @@ def test_a_copied_trust_cookie_is_refused_in_another_kind_of_browser(alice):
 
 
 def test_a_trust_cookie_works_only_for_its_user_and_only_with_the_password(alice):
+    """Withstands a thief with a cookie."""
     bob = person("bob")
     enrolled(bob)
     here = trusting_browser(alice)
@@ -103,6 +105,7 @@ def test_a_trust_cookie_works_only_for_its_user_and_only_with_the_password(alice
 
 
 def test_a_forged_trust_cookie_or_a_database_row_does_not_skip_the_second_step(alice):
+    """Withstands a forger."""
     here = trusting_browser(alice)
     row = TrustedBrowser.objects.get()
     assert here.cookies[COOKIE].value not in serializers.serialize("json", [row])
@@ -124,6 +127,7 @@ def test_no_browser_can_be_trusted_when_the_setting_is_0(alice, settings):
 
 
 def test_no_browser_is_trusted_before_the_second_step_succeeds(alice):
+    """Withstands a thief with the password."""
     registered(alice)
     _mallory, foreign = owner("mallory")
     here = browser()
@@ -139,6 +143,7 @@ def test_no_browser_is_trusted_before_the_second_step_succeeds(alice):
 
 
 def test_another_users_trusted_browsers_are_neither_visible_nor_revocable(alice):
+    """Withstands another member."""
     here = trusting_browser(alice)
     row = TrustedBrowser.objects.get()
     thief = signed_in(person("mallory"))
@@ -171,6 +176,7 @@ def test_two_users_of_one_browser_are_trusted_separately(alice):
 
 @proves("V3.3.5")
 def test_a_planted_trust_cookie_with_many_parts_is_refused_and_does_not_grow(alice):
+    """Withstands a hostile client."""
     here = with_cookie(".".join(["a" * 43] * 8))
     assert needs_second_step(here)
 
@@ -272,6 +278,7 @@ def test_the_first_factor_turns_emailed_codes_off_until_the_owner_turns_them_on(
 
 @pytest.mark.parametrize("days, stays", [(6, False), (8, True)])
 def test_a_lock_turns_off_emailed_codes_that_a_thief_may_have_turned_on(clock, days, *, stays):
+    """Withstands a thief in the account."""
     alice, _seed = with_factor(emailed_codes=False)
     clock.advance(days=30)
     browser = signed_in(alice)

@@ -54,7 +54,10 @@ def guesses(nodes, n, *, login):
 def test_two_processes_together_allow_exactly_the_limit_with_and_without_redis(
     redis_server, postgres
 ):
-    """Redis is frozen for the second half; ``tests/throttle`` tests one that refuses."""
+    """Withstands a guesser.
+
+    Redis is frozen for the second half; ``tests/throttle`` tests one that refuses.
+    """
     redis_server.flush()
     with running(REDIS_URL=redis_server.url, DATABASE_URL=postgres.database()) as both:
         in_redis = guesses(both, 40, login="alice")
@@ -179,6 +182,7 @@ RACES = [
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_sign_up_races_at_two_processes_have_one_outcome(nodes, race):
+    """Withstands a race: one username."""
     race(nodes, race.__name__[6:].replace("_", "")[:20])
 
 

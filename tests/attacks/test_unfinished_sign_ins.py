@@ -53,6 +53,7 @@ EVERYTHING = {
 @proves("V2.3.1")
 @pytest.mark.parametrize("has_factor", [True, False], ids=["second step", "enrolment"])
 def test_7_3_an_unfinished_sign_in_reaches_no_page_and_gives_no_session(has_factor):
+    """Withstands a thief with the password."""
     carol = make_staff("carol", has_factor=False)
     if has_factor:
         enrolled(carol)
@@ -121,6 +122,7 @@ def test_a_code_mailed_before_a_change_is_invalid_after_it():
 
 @proves("V7.2.4")
 def test_session_fixation_the_session_key_changes_at_both_steps():
+    """Withstands an impostor."""
     _alice, seed = with_factor()
     browser, mallory, copy = Client(), Client(), Client()
     mallory.post(CODE, {"login": "mallory"})
@@ -178,6 +180,7 @@ DETOURS: dict[str, Callable[[Client], Any]] = {
 
 @proves("V2.3.1")
 def test_cve_2026_94218_no_detour_skips_enrolment():
+    """Withstands a thief with the password."""
     carol = make_staff("carol", has_factor=False)
     browser = after_password("carol")
 
@@ -190,6 +193,7 @@ def test_cve_2026_94218_no_detour_skips_enrolment():
 
 
 def test_a_new_password_does_not_skip_enrolment():
+    """Withstands a thief with the mailbox."""
     make_staff("carol", has_factor=False)
     browser = Client()
     browser.post(RESET, {"login": "carol"})

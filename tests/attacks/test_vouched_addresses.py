@@ -50,6 +50,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_apps_do_not_trust_an_address_that_support_confirmed_before_its_mailbox_answers(answer):
+    """Withstands a member of staff."""
     mallory = make_user("mallory")
     vouched_for(mallory, "boss@example.net")
     assert is_verified(mallory), "the primary address was confirmed by a code"
@@ -102,7 +103,10 @@ def test_the_owner_of_a_mailbox_refuses_the_account_that_support_gave_it_to():
 
 
 def test_a_mailbox_that_locks_the_account_has_not_confirmed_its_address(clock):
-    """Otherwise mallory opens the account again, and apps take the address for theirs."""
+    """Withstands a member of staff.
+
+    Otherwise mallory opens the account again, and apps take the address for theirs.
+    """
     mallory, boss = make_user("mallory"), Client()
     refuse = vouched_for(mallory, "boss@example.net")
     clock.advance(days=8)

@@ -87,6 +87,7 @@ def alice(op):
 
 @pytest.mark.parametrize("act", ACTS)
 def test_no_weak_proof_allows_an_action_in_an_account_with_a_second_factor(alice, act):
+    """Withstands a thief in the account: weak proofs change a credential or lock."""
     path, data = ACTS[act]
     path = path.format(id=Authenticator.objects.get().pk)
 
@@ -106,6 +107,7 @@ def test_no_weak_proof_allows_an_action_in_an_account_with_a_second_factor(alice
 
 @pytest.mark.parametrize("act", [act for act in ACTS if act not in {"remove a factor"}])
 def test_without_a_second_factor_any_recent_proof_allows_an_action(op, act, clock):
+    """Withstands a thief with a cookie."""
     alice = make_user("alice")
     path, data = ACTS[act]
     old = signed_in(alice, by=(Method.PASSWORD,))
@@ -135,6 +137,7 @@ def test_no_weak_proof_ends_a_session_of_an_account_with_a_second_factor(alice, 
 
 
 def test_a_mailed_second_step_ends_no_other_session_over_the_api(alice):
+    """Withstands a thief with the mailbox."""
     challenge = get_tokens()["challenge"]
     call("token/challenge/", {"challenge": challenge, "method": "email"})
     mailed = call("token/challenge/", {"challenge": challenge, "code": code_in(mail_to("alice"))})
@@ -151,7 +154,10 @@ def test_a_mailed_second_step_ends_no_other_session_over_the_api(alice):
 
 
 def test_no_weak_or_old_proof_makes_an_api_key_over_the_api(alice, clock):
-    """The requested keys never expire."""
+    """Withstands a thief with a token.
+
+    The requested keys never expire.
+    """
     challenge = get_tokens()["challenge"]
     call("token/challenge/", {"challenge": challenge, "method": "email"})
     mailed = call("token/challenge/", {"challenge": challenge, "code": code_in(mail_to("alice"))})
@@ -171,6 +177,7 @@ def test_no_weak_or_old_proof_makes_an_api_key_over_the_api(alice, clock):
 
 
 def test_a_mailed_second_step_makes_no_browser_trusted(alice):
+    """Withstands a thief with the mailbox."""
     browser = Client()
     sign_in(browser, "alice")
     browser.post(CHALLENGE, {"mail": "1"})
@@ -182,6 +189,7 @@ def test_a_mailed_second_step_makes_no_browser_trusted(alice):
 
 @proves("V8.4.2")
 def test_a_copied_staff_cookie_and_the_password_make_no_superuser(clock):
+    """Withstands a thief with the password."""
     carol, alice = make_user("carol", is_staff=True, is_superuser=True), make_user("alice")
     thief = signed_in(carol, by=(Method.PASSWORD, Method.TOTP))
     form = f"/admin/accounts/user/{alice.pk}/change/"
@@ -196,6 +204,7 @@ def test_a_copied_staff_cookie_and_the_password_make_no_superuser(clock):
 
 
 def test_every_superuser_is_mailed_when_staff_get_rights():
+    """Withstands a member of staff."""
     carol, alice = make_user("carol", is_staff=True, is_superuser=True), make_user("alice")
     make_user("bob", is_staff=True, is_superuser=True)
     make_user("mallory", is_staff=True)
@@ -210,6 +219,7 @@ def test_every_superuser_is_mailed_when_staff_get_rights():
 
 
 def test_the_last_superuser_cannot_be_deactivated_or_demoted():
+    """Withstands a member of staff: the next start would make an owner."""
     carol = make_user("carol", is_staff=True, is_superuser=True)
     browser = signed_in(carol, by=(Method.PASSWORD, Method.TOTP))
     form = f"/admin/accounts/user/{carol.pk}/change/"
@@ -223,6 +233,7 @@ def test_the_last_superuser_cannot_be_deactivated_or_demoted():
 
 @pytest.mark.parametrize("how", ["token", "basic"])
 def test_a_compromised_password_is_refused_over_the_api(how, monkeypatch):
+    """Withstands a thief with the password."""
     make_user("alice", password="password1234")
 
     if how == "token":
@@ -234,6 +245,7 @@ def test_a_compromised_password_is_refused_over_the_api(how, monkeypatch):
 
 
 def test_an_email_added_before_the_first_factor_cannot_be_confirmed_after_it():
+    """Withstands a thief with the mailbox."""
     alice = make_user("alice")
     browser = signed_in(alice, by=(Method.MAIL,))
     browser.post("/accounts/email/", {"email": "mallory@example.org"})

@@ -25,6 +25,7 @@ def waiting():
 def test_no_private_address_is_reached_unless_the_webhook_says_so(
     alice, receiver, connections, clock, monkeypatch
 ):
+    """Withstands a malicious server."""
     for host in WITHIN:
         endpoint = told_at(f"https://{len(host)}.example.org", description=host, is_private=False)
         Endpoint.objects.filter(pk=endpoint.pk).update(url=receiver.url("/hook", host=host))
@@ -46,6 +47,7 @@ def test_no_private_address_is_reached_unless_the_webhook_says_so(
 def test_a_receiver_that_hangs_drips_redirects_or_floods_stops_no_other(
     alice, receiver, monkeypatch
 ):
+    """Withstands a malicious server."""
     monkeypatch.setattr(services, "SECONDS", 1.0)
     receiver.answers = {
         **{"/hangs": hang, "/drips": drip, "/floods": flood},
@@ -67,6 +69,7 @@ def test_a_receiver_that_hangs_drips_redirects_or_floods_stops_no_other(
 
 
 def test_a_security_event_token_opens_nothing(alice, receiver):
+    """Withstands a forger."""
     app, here = new_app(), signed_in(alice)
     told_at(receiver.url("/hook"), "session.revoked", format=Endpoint.Format.TOKEN)
     record(alice, events.SIGNED_OUT, Actor())
