@@ -72,6 +72,7 @@ def leaked_forms_of(key):
 
 @proves("V14.2.4")
 def test_1_6_the_private_key_is_in_no_row_page_log_or_backup_in_plain_text(tmp_path, caplog):
+    """Withstands a thief with the database."""
     caplog.set_level(0)
     key = keys.generate("ES256")
     kid, writings = keys.public_jwk(key)["kid"].encode(), leaked_forms_of(key)

@@ -135,7 +135,10 @@ CASES = [
 @pytest.mark.server
 @pytest.mark.parametrize("how, algorithm", CASES)
 def test_1_1_services_verify_tokens_with_public_keys_only(how, algorithm, published, tmp_path):
-    """Each refuses all forged tokens and bound ones, and fetches the keys once."""
+    """Withstands an attacker of apps.
+
+    Each refuses all forged tokens and bound ones, and fetches the keys once.
+    """
     mint = mint_at(published, algorithm)
     issuer, good = mint.claims["iss"], mint.token()
 

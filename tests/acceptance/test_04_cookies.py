@@ -141,6 +141,7 @@ def test_personal_pages_are_never_stored_by_caches(client):
 @proves("WCAG-2.2.1")
 @pytest.mark.django_db
 def test_4_3_a_csrf_failure_keeps_values_typed_into_our_form_but_not_a_foreign_one():
+    """Withstands a hostile website."""
     client = Client(enforce_csrf_checks=True)
     typed = {"login": "alice", "password": PASSWORD, "next": "/accounts/logout/"}
 
@@ -161,6 +162,7 @@ def test_4_3_a_csrf_failure_keeps_values_typed_into_our_form_but_not_a_foreign_o
 @proves("V3.5.1")
 @pytest.mark.django_db
 def test_4_3_every_page_refuses_a_post_without_a_csrf_token():
+    """Withstands a hostile website: CSRF, on every page."""
     carol, bob = make_staff("carol"), make_user("bob")
     client = signed_in(carol, Client(enforce_csrf_checks=True))
     other = signed_in(carol)

@@ -87,6 +87,7 @@ def test_4_4_strong_protection_revokes_the_session_of_a_changed_browser_and_mail
 
 @pytest.mark.parametrize("protection", ["basic", "strong"])
 def test_4_4_a_browser_update_keeps_the_session(configure, protection):
+    """Withstands an accident."""
     configure(session_protection=protection)
     browser = alice_at()
 
@@ -107,6 +108,7 @@ def test_4_4_a_browser_update_keeps_the_session(configure, protection):
 def test_4_4_binding_to_the_network_is_optional_and_ignores_forged_headers(
     configure, binding, home, elsewhere, same
 ):
+    """Withstands a hostile client: X-Forwarded-For is forged."""
     configure(session_protection_network=binding)
     browser = alice_at(REMOTE_ADDR=home)
 
@@ -118,6 +120,7 @@ def test_4_4_binding_to_the_network_is_optional_and_ignores_forged_headers(
 
 @proves("V7.2.2", "V7.2.4")
 def test_4_5_the_session_key_changes_whenever_rights_rise(client):
+    """Withstands an impostor: session fixation."""
     copies = []
     for step in (
         lambda: sign_up(client, "alice"),
@@ -137,7 +140,10 @@ def test_4_5_the_session_key_changes_whenever_rights_rise(client):
 @proves("V7.3.2")
 @pytest.mark.parametrize("remember, minutes", [("", 30), ("on", 30 * 30)])
 def test_4_5_a_session_expires_however_often_it_is_used(client, clock, remember, minutes):
-    """A session ends after a day, or after 30 days if remembered, with 47 uses in between."""
+    """Withstands a thief with a cookie.
+
+    A session ends after a day, or after 30 days if remembered, with 47 uses in between.
+    """
     make_user("alice")
     sign_in(client, "alice", remember=remember)
 
@@ -165,6 +171,7 @@ def test_4_5_a_session_expires_however_often_it_is_used(client, clock, remember,
     ids=["idle", "remembered", "idle as set", "absolute as set", "remembered as set"],
 )
 def test_4_5_an_idle_session_expires_as_the_settings_say(configure, clock, changes, remember, life):
+    """Withstands a thief with a cookie."""
     configure(**changes)
     make_user("alice")
     early, late = Client(), Client()

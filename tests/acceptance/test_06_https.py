@@ -54,6 +54,7 @@ def test_6_1_the_certificate_verifies_for_each_name_and_for_no_other(https):
 
 
 def test_6_1_the_key_of_the_local_authority_is_not_stored(https):
+    """Withstands a thief with the database."""
     folder = https.data_dir / "tls"
 
     assert {file.name for file in folder.iterdir()} == {"ca.pem", "site.pem", "site.key"}
@@ -107,6 +108,7 @@ def test_6_2_a_plain_request_without_a_path_is_redirected_to_the_home_page(https
 
 @proves("V13.4.3")
 def test_6_2_plain_http_serves_acme_challenges_and_no_other_file(https):
+    """Withstands a hostile client."""
     folder = https.data_dir / "acme/.well-known/acme-challenge"
     folder.mkdir(parents=True)
     (folder / "t0ken_-").write_text("t0ken_-.thumbprint")
@@ -125,6 +127,7 @@ def test_6_2_plain_http_serves_acme_challenges_and_no_other_file(https):
 
 @proves("V3.4.1")
 def test_6_3_hsts_lasts_a_year_and_is_never_sent_for_names_shared_with_other_sites(https):
+    """Withstands an operator's mistake: HSTS for a developer's other sites."""
     for path in (LOGIN, "/", "/static/app.css", "/no-such-page"):
         answer = https.client().get(path)
         assert answer.headers["Strict-Transport-Security"] == HSTS
@@ -138,6 +141,7 @@ def test_6_3_hsts_lasts_a_year_and_is_never_sent_for_names_shared_with_other_sit
 @proves("V11.6.2", "V12.1.1", "V12.1.2", "63B-2.4.1")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_6_3_only_tls_1_2_and_1_3_are_accepted(https):
+    """Withstands a hostile client."""
     for version in (v for v in ssl.TLSVersion if v.name.startswith("TLS")):
         context = ssl.create_default_context(cafile=https.authority)
         context.set_ciphers("ALL:@SECLEVEL=0")
@@ -155,6 +159,7 @@ def shown(https):
 
 
 def test_6_5_a_signal_loads_a_renewed_certificate_but_not_a_broken_one(https):
+    """Withstands an operator's mistake."""
     folder = https.data_dir / "tls"
     first, key = shown(https), (folder / "site.key").read_text()
     trusted = https.authority.read_bytes()
@@ -175,6 +180,7 @@ def test_6_5_a_signal_loads_a_renewed_certificate_but_not_a_broken_one(https):
 
 
 def test_a_world_readable_or_mismatched_key_is_refused(tmp_path):
+    """Withstands an operator's mistake."""
     for name in ("own", "other"):
         issue(tmp_path / name, CA(), NAMES)
     site, key = (tmp_path / "own" / name for name in ("site.pem", "site.key"))

@@ -43,6 +43,7 @@ def test_8_4_a_verified_email_of_an_existing_account_is_connected_after_a_sign_i
 
 
 def test_8_6_a_provider_is_connected_and_disconnected_with_recent_authentication(op, clock):
+    """Withstands another member: it is signed in at the provider."""
     alice = make_user("alice")
     client = signed_in(alice)
     assert round_trip(client, op, Person("a", "a@example.org"), act="connect").url == CONFIRM

@@ -80,7 +80,10 @@ def test_11_5_a_new_administrator_must_enrol_a_second_factor_before_entering_the
 
 
 def test_11_5_a_session_with_proofs_too_weak_for_staff_must_add_the_second_factor(client, clock):
-    """The session began with a password and a mailed code, which do not suffice for staff."""
+    """Withstands a thief with a cookie: a staff account.
+
+    The session began with a password and a mailed code, which do not suffice for staff.
+    """
     carol = make_user("carol", emailed_codes=True)
     enrolled(carol)
     sign_in(client, "carol")
@@ -100,6 +103,7 @@ def test_11_5_a_session_with_proofs_too_weak_for_staff_must_add_the_second_facto
 
 @proves("V8.4.2")
 def test_11_5_admin_forms_and_actions_need_a_recent_second_factor(client, clock):
+    """Withstands a thief with a cookie."""
     carol, alice = make_staff("carol"), make_user("alice")
     sign_in_twice(client, carol)
     form = form_of(alice)

@@ -213,6 +213,7 @@ def test_alice_corrects_the_address_of_her_sign_up(clock):
 
 
 def test_dave_signs_up_by_invitation(clock, settings):
+    """Withstands an impostor: an invitation creates several accounts."""
     set_up(settings, signup="invite")
     invite(superuser()[1])
     token = {"token": invited_link().split("/")[-2]}

@@ -53,6 +53,7 @@ def restore(site, backup):
 @proves("V10.3.3")
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
 def test_no_mark_of_a_deleted_person_is_left_as_bytes_nor_after_restoring_a_backup(request, kind):
+    """Withstands a thief with the database."""
     env, redis = database(request, kind), None
     if kind == "postgres":
         url = request.getfixturevalue("redis_server").url
@@ -98,6 +99,7 @@ for n in range({PEOPLE}):
 
 
 def test_kill_9_during_an_erasure_leaves_each_account_whole_or_gone_and_the_next_run_continues():
+    """Withstands a failure."""
     with Site() as site:
         site.manage("shell", "--no-imports", "-c", GROW)
         sql(site, DUE.format("zq%"))

@@ -96,6 +96,7 @@ def test_a_new_site_works_without_the_provider(tmp_path):
 @pytest.mark.proof
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
 def test_an_old_site_loses_the_provider_and_all_apps_lose_their_access(request, kind, tmp_path):
+    """Withstands a malicious app."""
     copy = ("copy_database", "DATABASE_URL", f"sqlite:///{tmp_path}/copy.sqlite3")
     with Site(**ON, **database(request, kind)) as site:
         browser = alice_at(site)

@@ -58,6 +58,7 @@ def run(lines, site, folder):
 
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
 def test_what_was_revoked_after_a_backup_stays_revoked(request, kind, tmp_path):
+    """Withstands an operator's mistake."""
     if kind == "postgres":
         find("pg_dump") or missing("pg_dump")
     lines = [block.lines for block in blocks_of("operating.md", "sh")]
@@ -174,6 +175,7 @@ def test_the_link_in_the_email_of_after_restore_locks_the_account():
 @pytest.mark.django_db
 @pytest.mark.parametrize("days, granted", [(0, 14), (30, 30)])
 def test_an_owner_may_keep_the_account_again_after_a_restore(clock, settings, days, granted):
+    """Withstands an operator's mistake."""
     set_up(settings, deletion_days=days)
     alice = make_user("alice", deletion_due=clock.now() - timedelta(days=1))
 
@@ -187,6 +189,7 @@ def test_an_owner_may_keep_the_account_again_after_a_restore(clock, settings, da
 
 @pytest.mark.django_db
 def test_after_restore_asks_for_the_log_of_deletions(tmp_path, settings):
+    """Withstands an operator's mistake: a backup brings accounts back."""
     set_up(settings, deletion_log=str(tmp_path / "deletions.log"))
     alice = make_user("alice")
     with pytest.raises(CommandError, match="--deletions FILE"):

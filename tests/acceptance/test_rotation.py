@@ -45,6 +45,7 @@ def second(site, code):
 
 @proves("V11.2.2")
 def test_keys_are_rotated_without_losing_sessions_or_queued_mail():
+    """Withstands an operator's mistake."""
     nowhere = f"smtp+plain://127.0.0.1:{free_port()}"
     with Site(**BEFORE) as site:
         alice = signed_up(site, "alice")

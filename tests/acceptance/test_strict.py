@@ -42,6 +42,7 @@ def test_a_new_password_has_fifteen_characters(site):
 @proves("V10.3.5")
 @pytest.mark.parametrize("scope, must", [("openid read", False), ("openid keys:write", True)])
 def test_an_app_that_may_change_something_must_bind_its_tokens(scope, must, db, settings):
+    """Withstands a malicious app: STRICT is evaded."""
     app = make_app(scope=scope)
     assert not app.must_use_dpop
 

@@ -94,6 +94,7 @@ def everything():
 @pytest.mark.long
 @pytest.mark.parametrize("kind", [kind for kind in EVENTS if kind != "erased"])
 def test_every_event_commits_with_its_row_is_mailed_and_leaves_no_trace(scene, clock, kind):
+    """Withstands a thief in the account: only the thief's mailbox is told."""
     case, alice = CASES[kind], scene.alice
     scene.prepared = case.prepare(scene)
     mails = len(sent())
@@ -260,6 +261,7 @@ def test_a_notice_is_in_the_language_and_time_zone_of_its_recipient(clock):
 
 
 def test_an_event_that_is_rolled_back_is_not_told(alice):
+    """Withstands a failure."""
     with combine_mails():
         record(alice, events.PASSKEY_ADDED, HERE)
         with transaction.atomic():

@@ -548,6 +548,7 @@ def test_old_bulk_acts_are_deleted(three, clock):
 
 
 def test_superusers_hear_once_of_many_acts_one_after_the_other_whatever_their_language():
+    """Withstands a member of staff."""
     member("erin", "Superuser")
     carol, people = desk("Manager"), [make_user(f"user{n}") for n in range(23)]
     for number, person in enumerate(people, 1):

@@ -444,6 +444,7 @@ def test_an_email_is_said_to_have_left_only_if_a_mail_server_took_it(monkeypatch
 
 
 def test_an_address_of_another_account_is_not_offered_and_its_owner_is_linked(carol):
+    """Withstands a member of staff."""
     bob = make_user("bob")
     sign_up(Client(), "alice", bob.email)
     signup = PendingSignup.objects.get()

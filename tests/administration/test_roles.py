@@ -37,6 +37,7 @@ def result(name, staff, user):
 def test_the_table_of_roles_acts_and_targets_in_the_docs_is_what_the_code_decides(
     clock, monkeypatch
 ):
+    """Withstands a member of staff."""
     for name, known in acts.ACTS.items():
         monkeypatch.setitem(acts.ACTS, name, replace(known, **IDLE))
     rows = [f"| role | acts on | {' | '.join(f'`{name}`' for name in acts.ACTS)} |\n"]

@@ -293,7 +293,10 @@ def test_the_support_code_of_a_stranger_names_the_request_only():
 
 
 def test_a_support_code_tells_others_nothing(settings):
-    """Two codes of one account have nothing in common, and without the key they are random."""
+    """Withstands a spy.
+
+    Two codes of one account have nothing in common, and without the key they are random.
+    """
     browser = signed_in(make_user("alice"))
     codes = [code_on(browser.get("/help/"))[0] for _ in range(2)]
     settings.SECRET_KEY = "that of mallory" * 4

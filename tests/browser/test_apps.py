@@ -165,6 +165,7 @@ def protected(site, username):
 
 
 def test_the_second_click_of_a_double_click_in_another_window_allows_nothing(site, open_page, app):
+    """Withstands a hostile website: double clickjacking."""
     page = open_page(site)
     page.goto(app.address(site))
     seed = protected(site, "doubleclick")

@@ -271,6 +271,7 @@ def test_a_passkey_that_a_browser_made_by_itself_is_not_asked_for(site, open_pag
 def test_an_unlocked_laptop_with_the_mailbox_removes_no_factor_before_the_owner_stops_it(
     site, open_page, time
 ):
+    """Withstands a thief with a cookie."""
     username, laptop, phone = "lent", open_page(site), open_page(site, user_agent=IPHONE)
     seed = settle(laptop, site, time, username, has_app=True)
     sign_out(laptop)

@@ -37,6 +37,7 @@ def test_a_service_without_the_scope_and_a_session_without_it_do_not_get_it():
 
 
 def test_a_token_is_verified_only_for_the_service_that_asks():
+    """Withstands a malicious app."""
     token = get_tokens(audience=SHOP)["access"]
 
     assert call("token/verify/", {"token": token, "audience": SHOP})["aud"] == SHOP

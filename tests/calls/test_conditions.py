@@ -39,6 +39,7 @@ def test_a_change_of_a_profile_that_was_changed_since_it_was_read_is_refused(bea
 
 
 def test_a_change_that_comes_between_the_check_and_the_change_is_noticed(bearer, monkeypatch):
+    """Withstands a race: two programs change one profile."""
     read = raw_call(Program(), ME, authorization=bearer).headers["ETag"]
     lock = "accounts.users.services.lock_row_as_is"
 
@@ -87,6 +88,7 @@ def test_staff_act_only_on_the_account_that_they_have_read(alice, settings):
 
 
 def test_calls_say_what_is_left_of_the_callers_own_limits_and_of_no_others(token, clock):
+    """Withstands a spy."""
     fields = {"name": "bot"}
 
     first, second = call("keys/", fields, token=token), call("keys/", fields, token=token)

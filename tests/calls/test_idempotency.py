@@ -45,7 +45,10 @@ def test_a_sign_up_whose_answer_was_lost_is_answered_again():
 
 
 def test_a_repeated_sign_up_tells_nothing_more_than_the_first_answer():
-    """Neither whether the address has an account, nor what has become of the sign-up."""
+    """Withstands a spy.
+
+    Neither whether the address has an account, nor what has become of the sign-up.
+    """
     make_user("owner", email="taken@example.org")
     taken = ALICE | {"username": "bob", "email": "taken@example.org"}
     keys = {"alice": KEY, "bob": f"{KEY}-b"}
@@ -95,6 +98,7 @@ def test_a_repeated_call_returns_the_object_as_it_is_now_without_its_secret(toke
 
 
 def test_a_key_belongs_to_one_person_and_one_call(token):
+    """Withstands another member: an Idempotency-Key is used by somebody else."""
     make_user("bob")
     assert send("keys/", {"name": "bot"}, token=token).status == 201
 

@@ -48,7 +48,10 @@ def pages(path, token):
 
 
 def test_every_call_refuses_query_parameters_that_it_does_not_describe_and_names_them():
-    """A filter that is ignored returns everybody, and a script takes the first."""
+    """Withstands a hostile client.
+
+    A filter that is ignored returns everybody, and a script takes the first.
+    """
     for path, method, operation in operations(description()):
         parameters = operation.get("parameters", ())
         examples = {p["name"]: p["example"] for p in parameters if p["in"] == "path"}
@@ -121,6 +124,7 @@ def test_staff_read_more_accounts_by_cursor_than_a_search_finds(alice, carol, mo
 
 
 def test_exact_conditions_find_only_the_people_who_fulfil_all_of_them(alice, carol, clock):
+    """Withstands a member of staff: a filter finds hidden addresses."""
     users.confirm_email(alice, "other@work.example")
     alice.groups.add(Group.objects.create(name="Team & friends"))
     later = quote(clock.now().isoformat())
@@ -165,7 +169,10 @@ ODD = [
 
 
 def test_no_odd_parameter_is_treated_as_no_condition(alice, carol):
-    """A script would take the first of all people for the one whom it looks for."""
+    """Withstands an accident: an odd filter acts on the first of all people.
+
+    A script would take the first of all people for the one whom it looks for.
+    """
     for query in ODD:
         answer = call(f"admin/users/?{query}", token=carol)
         assert answer.status == 400, query

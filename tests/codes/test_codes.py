@@ -156,6 +156,7 @@ def code_of_a_new_email():
     ],
 )
 def test_a_code_without_tries_left_is_replaced_by_mail_within_the_limits(begin, clock):
+    """Withstands an accident."""
     browser, page, fields = begin()
     first, count = mailed()[-1], len(mailed())
 

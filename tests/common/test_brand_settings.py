@@ -117,6 +117,7 @@ def test_a_fault_stops_the_start_with_a_sentence(name, words, value, tmp_path):
 
 @proves("V1.3.7")
 def test_a_server_in_production_must_not_be_able_to_write_its_templates(tmp_path, monkeypatch):
+    """Withstands an operator's mistake: a process that was taken over."""
     given = {"TEMPLATES_DIR": str(tmp_path)}
     development = given | {"ENVIRONMENT": "development"}
     (tmp_path / "base.html").touch()

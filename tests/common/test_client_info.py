@@ -68,6 +68,7 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
     ],
 )
 def test_the_rightmost_untrusted_forwarded_ip_is_the_client_ip(peer, forwarded, client):
+    """Withstands a hostile client: X-Forwarded-For is forged."""
     address = parse_ip(peer)
     assert address
 

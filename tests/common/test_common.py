@@ -108,6 +108,7 @@ def test_a_late_page_is_read_from_the_nearer_end():
      "/\ud800", "", "/" + "a" * 2000, " //evil.example", "\t//evil.example"],
 )  # fmt: skip
 def test_a_next_url_that_leaves_the_site_is_discarded(evil):
+    """Withstands a hostile website."""
     assert safe_next(evil) == ""
 
 

@@ -113,6 +113,7 @@ WEAKER = {
 
 @proves("63B-2.2.3")
 def test_strict_operation_changes_defaults_and_refuses_weaker_settings(tmp_path):
+    """Withstands an operator's mistake: a setting undermines STRICT."""
     config = read(GOOD | {"STRICT": "on", "SESSION_IDLE_MINUTES": "15"}, tmp_path)
 
     assert (config.second_factor, config.staff_factor, config.remember_days) == (
@@ -133,6 +134,7 @@ def test_strict_operation_changes_defaults_and_refuses_weaker_settings(tmp_path)
     "name, value", [(name, value) for name, values in UNSAFE.items() for value in values]
 )
 def test_an_error_names_the_unsafe_setting_without_repeating_its_value(name, value, tmp_path):
+    """Withstands an operator's mistake."""
     assert name in refused(tmp_path, **{name: value})
 
 
@@ -165,7 +167,10 @@ def test_development_accepts_settings_that_production_refuses(name, tmp_path):
 
 @pytest.mark.parametrize("mode", [0o604, 0o602])
 def test_a_database_file_that_other_users_can_read_or_write_is_refused(mode):
-    """The file's mode does not matter in a folder that others cannot enter, as pytest's own."""
+    """Withstands an operator's mistake.
+
+    The file's mode does not matter in a folder that others cannot enter, as pytest's own.
+    """
     with TemporaryDirectory(prefix="authsite-open-") as name:
         folder, url = Path(name), f"sqlite:///{name}/db%20x.sqlite3"
         file = folder / "db x.sqlite3"

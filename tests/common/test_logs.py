@@ -37,6 +37,7 @@ def test_client_input_cannot_start_a_log_line_or_move_the_cursor(poison, develop
 @proves("V16.4.1")
 @pytest.mark.parametrize("poison", POISON)
 def test_a_request_cannot_forge_a_log_line(poison, capsys):
+    """Withstands a hostile client."""
     sent = f'x{poison} status=200 "status": 200'
     for development in (True, False):
         logs.requests_log(development=development)(path=sent, status=404)
@@ -63,6 +64,7 @@ def test_the_secret_part_of_a_link_is_not_logged(page, end, development):
 @pytest.mark.parametrize("route", [route for route in ROUTES if "<str:" in route])
 @pytest.mark.parametrize("turn", ["{}", "{}x", "\n{}", "/{}", "{}/more", "\0{}\n", "é{}"])
 def test_no_secret_in_a_path_reaches_the_request_log(route, turn):
+    """Withstands a thief with the database."""
     path = "/" + route.replace("<str:key>", "{}").replace("<str:token>", "{}")
 
     assert "s3cr3t" not in logs.redact_path(path.format(turn.format("s3cr3t")))
@@ -72,6 +74,7 @@ def test_no_secret_in_a_path_reaches_the_request_log(route, turn):
 
 @pytest.mark.parametrize("prefix", ["authsite_", "authsite_client_", "authsite_register_"])
 def test_no_part_of_a_key_or_of_an_apps_secret_is_logged(prefix):
+    """Withstands a thief with the database."""
     text = f"{prefix}{'k2' * 27}a"
 
     for part in (text, text.upper(), text[:40], text[len(prefix) :]):

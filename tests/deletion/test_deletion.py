@@ -83,6 +83,7 @@ def test_an_owner_leaves_the_account_to_its_deletion():
 
 
 def test_the_link_in_the_email_to_every_address_keeps_the_account_once():
+    """Withstands a thief in the account."""
     alice = make_user("alice")
     users.confirm_email(alice, SECOND)
     signed_in(alice).post(DELETE, {"username": "alice"})

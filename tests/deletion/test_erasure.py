@@ -80,6 +80,7 @@ def test_an_account_that_cannot_be_erased_stops_no_other_and_its_values_are_not_
 
 
 def test_what_staff_did_keeps_their_id_and_what_is_said_of_others_becomes_an_id(clock):
+    """Withstands a member of staff: they delete their own account."""
     carol, bob, dave = make_staff("carol"), make_user("bob"), make_staff("dave")
     by_carol = Actor(name="carol", reason="bob asked by phone")
     record(bob, events.SWITCHED_OFF, by_carol)
@@ -125,6 +126,7 @@ def test_an_event_about_the_next_person_with_a_former_name_stays(clock):
 
 
 def test_a_deleted_name_and_names_like_it_are_blocked_for_a_year_by_a_keyed_digest(clock):
+    """Withstands an impostor."""
     bill = make_user("bill")
     users.take_username("will", until=clock.now() + timedelta(days=30))
     Username.objects.filter(key="will").update(former=bill)

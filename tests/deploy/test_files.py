@@ -91,6 +91,7 @@ def test_the_manifests_are_as_the_schemas_of_kubernetes_say(tmp_path):
 
 
 def test_pods_meet_the_pod_security_standard_restricted_and_cannot_write_their_images():
+    """Withstands a hostile client: in a container."""
     for name, pod in pods().items():
         security = pod["securityContext"]
         assert (security["runAsNonRoot"], security["runAsUser"]) == (True, 900), name
@@ -117,7 +118,10 @@ def test_the_site_accepts_the_settings_of_the_manifests(tmp_path):
 
 
 def test_the_certbot_hook_installs_only_the_certificate_of_the_site(tmp_path):
-    """An attacker or an accident must not replace it by that of another site of the machine."""
+    """Withstands an operator's mistake.
+
+    An attacker or an accident must not replace it by that of another site of the machine.
+    """
     text = (DEPLOY / "certbot-deploy-hook").read_text()
     for pattern, replacement in {
         "-o authsite -g authsite ": "",
@@ -141,6 +145,7 @@ def test_the_certbot_hook_installs_only_the_certificate_of_the_site(tmp_path):
 
 
 def test_the_address_of_the_trusted_proxy_is_given_to_no_other_container():
+    """Withstands a hostile client."""
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     (pool,) = compose["networks"]["outside"]["ipam"]["config"]
     proxy = compose["services"]["proxy"]["networks"]["outside"]["ipv4_address"]

@@ -194,6 +194,7 @@ FORGED = {
 
 
 def test_headers_of_clients_reach_neither_the_app_nor_the_decision(proxy):
+    """Withstands an attacker of apps."""
     _browser, wiki = signed_in(proxy)
 
     assert wiki.get("/", headers=FORGED).status == 200
@@ -234,6 +235,7 @@ HOSTS = ([WIKI], [f"{WIKI}:443"], [WIKI.upper()], [f"{WIKI}."], [f"a@{WIKI}"], [
 
 
 def test_no_path_host_or_method_reaches_the_app_without_a_sign_in(proxy):
+    """Withstands an attacker of apps."""
     odd = [("GET", path, [WIKI]) for path in PATHS] + [("GET", "/x", hosts) for hosts in HOSTS]
     odd += [(method, "/x", [WIKI]) for method in ("HEAD", "OPTIONS", "PROPFIND", "get", "CONNECT")]
     for method, path, hosts in odd:
@@ -286,6 +288,7 @@ def test_a_sign_out_ends_access_within_a_second(proxy):
 
 
 def test_while_the_site_is_away_the_app_gets_nothing(proxy, site):
+    """Withstands a failure."""
     _browser, wiki = signed_in(proxy)
     with site.process.frozen():
         found = wiki.get("/")

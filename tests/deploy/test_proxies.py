@@ -122,6 +122,7 @@ def test_redirects_to_apps_have_the_longest_state(proxy, behind):
 
 
 def test_the_client_ip_is_the_peer_despite_forged_headers(proxy):
+    """Withstands a hostile client."""
     for header in ("X-Forwarded-For", "X_Forwarded_For", "x_forwarded-for"):
         assert recorded_ip(proxy, EDGE, "203.0.113.9", header) == EDGE, header
 
@@ -139,6 +140,7 @@ def test_forged_forwarded_proto_and_host_headers_are_ignored(proxy):
 
 
 def test_the_proxy_names_each_request_whatever_the_client_sends(proxy):
+    """Withstands a hostile client."""
     sent = {"X-Request-ID": "chosen-by-mallory", "X_Request_ID": "chosen-by-mallory"}
     named = [proxy.client().get(LOGIN, headers=sent).headers["X-Request-ID"] for _ in range(2)]
 
@@ -172,7 +174,10 @@ def test_a_foreign_host_header_is_refused(proxy, tls):
 
 
 def test_request_smuggling_with_two_lengths_gets_at_most_one_answer(proxy):
-    """The bytes between the two lengths would be a second request to the site."""
+    """Withstands a hostile client.
+
+    The bytes between the two lengths would be a second request to the site.
+    """
     smuggled = f"x=1\r\nGET /smuggled/ HTTP/1.1\r\nHost: {NAME}\r\n\r\n"
     chunks = f"{len(smuggled):x}\r\n{smuggled}\r\n0\r\n\r\n"
     head = f"POST {LOGIN} HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n"
@@ -202,6 +207,7 @@ def test_a_body_over_the_limit_is_413_and_the_largest_allowed_reaches_the_site(p
 
 
 def test_malformed_http_is_answered_400_without_naming_software(proxy):
+    """Withstands a hostile client."""
     head = f"GET / HTTP/1.1\r\nHost: {NAME}\r\n"
     for junk in (
         *("\x16\x03\x01\r\n\r\n", "GET\r\n\r\n"),
@@ -220,6 +226,7 @@ def test_malformed_http_is_answered_400_without_naming_software(proxy):
 def test_a_slow_or_stopped_site_gives_504_or_502_and_secret_links_are_not_logged(
     proxy, behind, tmp_path
 ):
+    """Withstands a failure."""
     with behind.process.frozen():
         check_errors(proxy, 504)
     assert proxy.client().get(LOGIN).status == 200
@@ -273,7 +280,10 @@ def connections(site):
 
 
 def test_slow_bodies_do_not_reach_the_site(proxy, behind):
-    """The site gets no connection for any of the slow requests."""
+    """Withstands a flood.
+
+    The site gets no connection for any of the slow requests.
+    """
     before = connections(behind)
     head = (
         f"POST {LOGIN} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 1000\r\n"

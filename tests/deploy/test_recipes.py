@@ -112,6 +112,7 @@ def test_caddy_sends_nothing_to_a_node_that_is_not_ready(site, tmp_path):
 def test_behind_a_cdn_the_client_is_the_one_that_the_cdn_names_and_nobody_else_can_name_one(
     site, tmp_path, kind
 ):
+    """Withstands a hostile client."""
     recipes = {"authsite-cdn.conf": {"192.0.2.0/24": EDGE}}
     chosen = Nginx(tmp_path, site, snippets=recipes) if kind == "nginx" else None
     with chosen or Caddy(tmp_path, site, recipes) as proxy:
@@ -124,6 +125,7 @@ def test_behind_a_cdn_the_client_is_the_one_that_the_cdn_names_and_nobody_else_c
 
 
 def test_one_client_cannot_hold_all_connections(site, tmp_path):
+    """Withstands a flood: behind nginx."""
     slow = f"POST {LOGIN} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 9\r\n\r\n"
     limit = {"authsite_clients 128": f"authsite_clients {FEW}"}
     with Nginx(tmp_path, site, limit) as nginx, ExitStack() as held:
@@ -138,7 +140,10 @@ def test_one_client_cannot_hold_all_connections(site, tmp_path):
 
 
 def test_only_the_proxy_reaches_the_site_through_a_unix_socket(tmp_path_factory):
-    """On a port of 127.0.0.1, any program of the machine could claim any IP address."""
+    """Withstands a hostile client: a program on the machine claims any IP address.
+
+    On a port of 127.0.0.1, any program of the machine could claim any IP address.
+    """
     folder, front = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("front")
     # The path of a socket has at most 107 bytes, so this test does not use ``tmp_path``.
     path = front / "socket"

@@ -75,6 +75,7 @@ def test_an_account_is_there_with_all_that_another_site_needs_but_no_secret():
 
 
 def test_with_hashes_the_file_is_encrypted_and_has_what_signs_people_in(settings):
+    """Withstands a thief with the database."""
     alice = make_user("alice")
     browser = signed_in(alice)
     set_up_authenticator(browser)

@@ -56,6 +56,7 @@ def opened(answer):
 
 
 def test_the_file_has_every_row_of_the_person_as_the_schema_says_and_no_secret_and_nobody_else():
+    """Withstands a spy: an export has too much."""
     browser, bob = Client(), make_user("bob", about="not for alice")
     alice = make_user("alice", language="de", about="loves <b>otters</b>")
     sign_in(browser, "alice")
@@ -171,6 +172,8 @@ def test_a_broken_download_leaves_nothing(browser):
 def test_another_process_makes_the_file_anew_after_one_was_killed_in_the_middle(
     browser, clock, monkeypatch
 ):
+    """Withstands a failure."""
+
     class Killed(BaseException):
         pass
 
@@ -225,6 +228,7 @@ def test_an_export_that_fails_is_tried_again(browser, clock, monkeypatch):
 
 
 def test_a_long_history_takes_no_more_memory_than_a_short_one(browser, alice, clock):
+    """Withstands a flood."""
     rows = (Activity(user=alice, kind="signed_in", ip=f"192.0.2.{n}") for n in range(12_000))
     Activity.objects.bulk_create(rows, batch_size=1000)
     browser.post(DATA)

@@ -49,6 +49,7 @@ def test_what_happens_while_the_clock_is_two_hours_ahead_blocks_nobody_afterward
 
 
 def test_what_happens_while_the_clock_is_two_hours_behind_neither_blocks_nor_lasts(injected):
+    """Withstands a failure."""
     with Site(**injected.env) as site:
         browser, early, late, dave, other = (site.client() for _ in range(5))
         join(site, browser, "alice")

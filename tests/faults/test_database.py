@@ -59,6 +59,7 @@ def waiting(site):
 
 @pytest.mark.parametrize("trouble", [stopped, frozen], ids=["stopped", "frozen"])
 def test_the_site_recovers_by_itself_when_the_database_is_back(postgres, held, trouble):
+    """Withstands a failure."""
     name = trouble.__name__
     browser = held.client()
     join(held, browser, name)
@@ -146,6 +147,7 @@ def test_an_api_call_that_waits_for_sqlite_gets_503_in_time_and_uses_up_no_token
 def test_health_checks_and_public_keys_are_answered_while_requests_wait_for_a_locked_table(
     postgres, held
 ):
+    """Withstands a failure."""
     body = json.dumps({"username": "alice", "password": WRONG}).encode()
     headers = {"Content-Type": "application/json"}
     paths = "/health/live", "/.well-known/jwks.json"

@@ -93,7 +93,10 @@ def signing_in(site):
 
 
 def test_no_sign_in_that_the_site_has_confirmed_is_lost(pair, record_property):
-    """The cluster that the URL names first is the primary server twice, the other one once."""
+    """Withstands a failure.
+
+    The cluster that the URL names first is the primary server twice, the other one once.
+    """
     one, two = pair
     Site(DATABASE_URL=one.database()).make_database()
     follow(two, one)

@@ -158,6 +158,7 @@ def nothing_is_half_done(node):
 @pytest.mark.alone
 @pytest.mark.parametrize("kind", ["sqlite", "two nodes"])
 def test_kill_9_at_random_moments_loses_nothing_that_a_client_was_told(kind, request):
+    """Withstands a failure."""
     env, postgres = {"LIMITS_SCALE": "100000"}, None
     if kind == "two nodes":
         postgres = request.getfixturevalue("postgres")

@@ -19,6 +19,7 @@ def sign_up_quickly(site, name):
 
 
 def test_a_failing_mail_server_delays_no_page_and_loses_no_mail():
+    """Withstands a failure."""
     tried = "SELECT 1 FROM accounts_outgoingmail WHERE attempts > 0"
     people = {"alice": "data", "bob": "down", "carol": "tarpit"}
     with MailServer() as server, Site(EMAIL_URL=server.url) as site:

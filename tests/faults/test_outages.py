@@ -54,7 +54,10 @@ EXECUTE FUNCTION full_disk();
 def test_a_request_whose_transaction_ends_while_its_process_is_paused_gets_503(
     postgres, rf, monkeypatch
 ):
-    """PostgreSQL ends a transaction in which the site has asked nothing for 15 seconds."""
+    """Withstands a failure.
+
+    PostgreSQL ends a transaction in which the site has asked nothing for 15 seconds.
+    """
     monkeypatch.setattr(base, "BEGIN", base.BEGIN.replace("15s", "100ms"))
     database = parse(postgres.database()) | {"ENGINE": "authsite.postgresql"}
     connection = ConnectionHandler({"default": database})["default"]
@@ -111,6 +114,7 @@ def https(tmp_path):
 @proves("V16.3.4")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process")
 def test_a_full_disk_is_named_logged_and_reported_until_there_is_room(https):
+    """Withstands a failure."""
     join(https, client(https), "alice")
     assert storage(https) == (200, "ok")
     before = sql(https, STORED)
@@ -152,6 +156,7 @@ def ready(site):
 
 
 def test_a_database_that_only_reads_or_has_no_connection_left_is_not_ready(postgres):
+    """Withstands a failure."""
     with Site(DATABASE_URL=postgres.database()) as site:
         url = site.env["DATABASE_URL"]
         name = url.rpartition("/")[2]
@@ -206,6 +211,7 @@ def test_an_almost_full_disk_is_reported_and_logged_but_serves(monkeypatch, capl
 
 @proves("V16.2.1", "V16.2.2")
 def test_every_line_of_the_log_in_production_is_json(https):
+    """Withstands a failure."""
     (worker,) = children(https.process)
     os.kill(worker, signal.SIGKILL)
     assert within(LATER_SECONDS, lambda: children(https.process) not in ([], [worker]))

@@ -121,6 +121,7 @@ def test_a_provider_error_is_shown_without_the_providers_own_words(op):
 @proves("V13.2.6")
 @pytest.mark.django_db(transaction=True)
 def test_8_5_at_most_four_requests_wait_for_a_hanging_provider(op):
+    """Withstands a failure."""
     op.instead[PATHS[0]] = lambda _request: time.sleep(SOON)
 
     def visit(i):
@@ -194,6 +195,7 @@ def drip(answer, cut):
 
 
 def test_a_slow_tls_answer_is_cut_off_and_frees_its_slot(op, tmp_path, monkeypatch):
+    """Withstands a malicious server."""
     monkeypatch.setattr(http_client, "SECONDS", 1)
     certify(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -18,6 +18,7 @@ from tests.support.steps import CONFIRM, sign_up, sql
 
 
 def test_a_stopping_server_finishes_requests_and_mails_in_progress():
+    """Withstands a failure."""
     with MailServer("tarpit") as server, Site(EMAIL_URL=server.url) as site:
         assert sign_up(site.client(), "alice").status == 302
         assert server.arrived.wait(LATER_SECONDS)

@@ -100,6 +100,7 @@ def stopped(service):
 @pytest.mark.proof
 @pytest.mark.alone
 def test_the_table_of_failures_is_what_people_notice(postgres, redis_server):
+    """Withstands a failure."""
     env = {"LIMITS_SCALE": "1000"}
     with Site(DATABASE_URL=postgres.database(), REDIS_URL=redis_server.url, **env) as site:
         people = People(site)

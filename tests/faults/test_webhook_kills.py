@@ -89,6 +89,7 @@ def call_me(node, person):
 )
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
 def test_each_change_is_told_at_least_once_and_no_other(request, tmp_path, kind, kills, acts):
+    """Withstands a failure."""
     env = CHEAP_HASHES | database(request, kind) | {"LIMITS_SCALE": "100000"}
     with ExitStack() as running:
         receiver = running.enter_context(Receiver(tmp_path))

@@ -116,6 +116,7 @@ def administrator(db):
 
 
 def test_a_session_cookie_authenticates_no_api_call(administrator):
+    """Withstands a hostile website."""
     opened = [r for r in CALLS - OPEN if administrator.get(address(r)).status_code != 401]
 
     assert opened == []

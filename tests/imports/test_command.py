@@ -24,6 +24,7 @@ def empty():
 
 
 def test_an_import_that_was_killed_goes_on_and_imports_each_person_once(empty, tmp_path):
+    """Withstands a failure."""
     file = tmp_path / "people.csv"
     with file.open("w") as target:
         rows = ([f"otter-{n}", f"otter-{n}@example.org"] for n in range(PEOPLE))

@@ -78,6 +78,7 @@ def test_groups_addresses_and_accounts_elsewhere_are_those_of_the_file(name, gro
 
 
 def test_recovery_codes_of_allauth_work_once_and_guesses_are_counted():
+    """Withstands a guesser: imported recovery codes have eight digits."""
     of("django")
 
     assert not signs_in(code="55987214"), "it was used there"
@@ -144,6 +145,7 @@ def test_a_passkey_of_keycloak_works_if_its_domain_stays(tmp_path):
 
 
 def test_secrets_are_read_from_files_and_never_from_arguments(tmp_path):
+    """Withstands a thief with the database."""
     (tmp_path / "pepper").write_text("pepper-of-devise\n")
     file = FILES / "rails.csv"
     with pytest.raises(CommandError, match="@FILE"):

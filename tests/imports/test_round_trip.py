@@ -94,6 +94,7 @@ def test_a_locked_account_stays_locked_and_passkeys_of_another_domain_are_left_o
 
 
 def test_an_address_that_only_support_confirmed_is_not_verified_at_the_new_site(alice, tmp_path):
+    """Withstands a member of staff."""
     alice.emails.update(vouched_at=alice.date_joined)
     file, key = exported(tmp_path)
     leave()

@@ -73,6 +73,7 @@ NUMBERED = {"alice-000010", "alice-000011", "alice-000012"}
 
 
 def test_an_address_belongs_to_one_account_and_is_confirmed_only_if_it_was(tmp_path):
+    """Withstands a hostile file: a profile has the address of another person."""
     make_user("bob")
     sign_up_later = "carol@example.org"
     rows = (
@@ -146,6 +147,8 @@ def test_a_row_that_the_database_refuses_takes_no_other_with_it(monkeypatch):
 
 
 def test_one_process_imports_a_file_at_a_time():
+    """Withstands a race."""
+
     def overtaken():
         yield from people(1)
         ImportedFile.objects.update(rows=1)

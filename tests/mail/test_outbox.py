@@ -98,6 +98,8 @@ def test_an_undeliverable_mail_does_not_block_the_next(settings):
 
 
 def test_a_refused_recipient_is_given_up_only_after_the_server_has_accepted_others(clock, settings):
+    """Withstands a failure."""
+
     def deliver(mode, **pause):
         server.mode = mode
         clock.advance(**pause)
@@ -141,6 +143,7 @@ def test_one_refused_mailbox_is_not_taken_for_a_fault_of_the_server(clock, setti
 
 @pytest.mark.parametrize("refusal", ["full", "over quota"])
 def test_nobody_silences_an_owner_by_filling_the_mailbox(clock, settings, refusal):
+    """Withstands a thief in the account."""
     post()
     with MailServer(refusal) as server:
         settings.MAILERS = {"default": mailer(server.url)}
@@ -184,6 +187,7 @@ def test_a_mail_with_fields_of_a_newer_node_is_left_to_it_and_delays_no_other():
 
 
 def test_a_mail_claimed_by_a_dead_sender_is_sent_when_the_lease_ends(clock):
+    """Withstands a failure."""
     post()
     assert services.OUTBOX.claim([OutgoingMail.objects.get().pk])
 
@@ -224,6 +228,7 @@ def test_the_sender_leaves_a_new_mail_alone_for_200_milliseconds(clock, monkeypa
 
 
 def test_a_mail_with_an_expired_code_is_not_sent(clock):
+    """Withstands an accident."""
     for life in (timedelta(minutes=15), timedelta(days=3), None):
         post(f"for {life}", life=life)
     clock.advance(minutes=15)
@@ -245,6 +250,7 @@ def test_a_batch_is_sent_over_one_connection(settings):
 
 
 def test_a_receipt_says_what_became_of_an_email_without_its_address_and_code(clock):
+    """Withstands a member of staff."""
     code = "1234 5678"
     mail = Message(to=ALICE, subject=f"{code} is your code", code=code, paragraphs=["Hello"])
     services.post(mail)
@@ -331,6 +337,7 @@ def stored(folder):
 
 
 def test_an_email_is_shown_in_a_frame_that_runs_no_script_and_loads_nothing(folder):
+    """Withstands a hostile website."""
     url = stored(folder)
     page, html = Client().get(url), Client().get(f"{url}html/")
 

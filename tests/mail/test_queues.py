@@ -42,6 +42,7 @@ def sent():
 
 
 def test_emails_are_sent_in_the_order_of_their_queues():
+    """Withstands a flood."""
     for queue in reversed(Queue):
         for _ in range(3):
             post(queue.name, queue)

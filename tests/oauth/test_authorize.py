@@ -171,6 +171,7 @@ def test_a_form_of_the_app_may_send_the_request(app, browser):
 
 @proves("RFC9700-2.1-e")
 def test_a_page_posts_the_answer_to_an_app_that_asks_for_a_form(app, browser):
+    """Withstands a malicious app: a script in its state."""
     asked = {"response_mode": "form_post", "state": "a\"'<b>&"}
     answers = [
         browser.get(address(app, **asked, prompt="none")),
@@ -237,6 +238,7 @@ def test_tokens_for_the_api_need_an_app_that_may_have_them(settings, app, browse
 
 
 def test_sign_ins_that_people_finish_use_up_no_limit_of_their_network(app, alice, settings):
+    """Withstands a flood: many people share an IP address."""
     set_up(settings, limits_scale=0.02)
 
     for act in ("cancel", "cancel", "allow", "cancel"):
@@ -249,6 +251,7 @@ def test_sign_ins_that_people_finish_use_up_no_limit_of_their_network(app, alice
 
 
 def test_a_pushed_request_costs_a_network_nothing_and_gives_it_nothing_back(browser, settings):
+    """Withstands a malicious app."""
     shop = new_app("Shop")
     set_up(settings, limits_scale=0.05)
 

@@ -65,6 +65,7 @@ def test_only_the_public_members_of_a_key_are_stored():
     ],
 )
 def test_what_is_no_set_of_public_keys_is_refused(jwks, sentence):
+    """Withstands a member of staff."""
     with pytest.raises(ValidationError, match=sentence):
         checked(jwks)
 
@@ -117,6 +118,7 @@ def is_accepted(app):
 
 
 def test_a_new_key_works_at_once_and_a_removed_one_for_ten_minutes(app, receiver, clock):
+    """Withstands an attacker of apps: a key of an app has leaked."""
     former = app.key
     assert is_accepted(app)
     assert is_accepted(app)

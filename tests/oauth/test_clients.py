@@ -105,6 +105,7 @@ def test_a_public_app_gets_no_secret_and_stays_public(browser):
     ],
 )
 def test_an_app_with_a_wrong_field_is_not_registered(browser, fields):
+    """Withstands a malicious app: anybody on a device gets its data without consent."""
     answer = register(browser, **fields)
 
     assert answer.status_code == 200
@@ -138,6 +139,7 @@ def test_a_form_that_is_sent_twice_makes_one_secret(browser):
 
 
 def test_a_leaked_secret_ends_at_once(browser):
+    """Withstands an attacker of apps."""
     first = shown_secret(register(browser))
     second = shown_secret(act(browser, "secret"))
 
@@ -156,6 +158,7 @@ def test_a_disabled_app_is_enabled_again_with_the_same_secret(browser):
 
 
 def test_each_change_is_in_the_history_and_mailed_to_every_superuser(browser):
+    """Withstands a member of staff."""
     superuser("dave")
 
     register(browser)
@@ -401,6 +404,7 @@ def test_two_methods_at_once_are_refused():
 
 
 def test_public_clients_have_no_secret_and_others_need_theirs():
+    """Withstands an attacker of apps: an ID without a secret."""
     paperless, secret = confidential()
     cli = new_app("Cli", is_public=True).client
 
@@ -415,6 +419,7 @@ def test_public_clients_have_no_secret_and_others_need_theirs():
 
 
 def test_wrong_secrets_are_limited_and_never_stop_the_client_itself():
+    """Withstands a flood."""
     paperless, secret = confidential()
     wrong = basic(paperless.pk, f"{secret}x")
 
@@ -479,6 +484,7 @@ def test_a_logo_is_shown_replaced_and_removed(browser):
     ids=["svg", "numbers where PNG has its size", "not square", "small", "big", "long"],
 )
 def test_other_files_are_refused(browser, content):
+    """Withstands a malicious app: a logo that runs scripts."""
     page = register(browser, logo=file(content))
 
     assert "Choose a square PNG file" in page.text

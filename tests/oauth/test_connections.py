@@ -31,6 +31,7 @@ def paperless(db):
 
 
 def test_an_agreement_covers_the_same_person_app_service_and_scopes_only(alice, paperless):
+    """Withstands a malicious app."""
     connections.agree(asked_for(paperless, "openid email"), alice, Actor())
 
     assert connections.covers(asked_for(paperless, "email"), alice)
@@ -58,7 +59,10 @@ def test_later_agreements_add_scopes_and_only_the_first_is_told(alice, paperless
 
 
 def test_nobody_agrees_for_an_account_that_was_locked_meanwhile(alice, paperless):
-    """Otherwise a thief could connect an app that the page of the lock does not name."""
+    """Withstands a race.
+
+    Otherwise a thief could connect an app that the page of the lock does not name.
+    """
     before = User.objects.get(pk=alice.pk)
     lock_down(alice, Actor())
 
@@ -89,6 +93,7 @@ def test_uses_are_recorded_at_most_once_a_minute(alice, paperless, clock):
 
 @proves("V10.4.9", "RFC9700-4.14")
 def test_disconnecting_ends_the_sessions_and_codes_of_this_person_and_app_only(alice, paperless):
+    """Withstands a malicious app."""
     browser, bobs, wiki = browser_of(alice), browser_of(make_user("bob")), make_app("Wiki")
     ended = [connect_app(browser, paperless, is_offline=is_offline) for is_offline in (0, 1)]
     kept = [connect_app(browser, wiki), connect_app(bobs, paperless), browser]
@@ -110,6 +115,8 @@ def test_disconnecting_ends_the_sessions_and_codes_of_this_person_and_app_only(a
 
 
 def test_a_lock_and_a_deactivation_forget_apps_and_a_new_password_signs_them_out(alice, paperless):
+    """Withstands a malicious app."""
+
     def connect():
         alice.refresh_from_db()
         session = connect_app(browser_of(alice), paperless, is_offline=True)
@@ -127,6 +134,7 @@ def test_a_lock_and_a_deactivation_forget_apps_and_a_new_password_signs_them_out
 
 
 def test_prune_ends_what_an_interrupted_disabling_has_left(alice, paperless):
+    """Withstands a failure."""
     left, kept = [connect_app(browser_of(alice), app) for app in (paperless, make_app("Wiki"))]
     Client.objects.filter(pk=paperless.pk).update(disabled_at=site_clock.now())
 
@@ -198,6 +206,7 @@ def test_apps_are_not_counted_with_the_other_sessions(alice, settings):
 
 
 def test_beyond_the_limit_of_an_app_its_least_recently_used_session_ends(alice, clock):
+    """Withstands a malicious app."""
     browser, paperless, wiki = browser_of(alice), make_app(), make_app("Wiki")
     others = connect_app(browser, wiki)
     first, second, *rest = [connect_app(browser, paperless) for _ in range(app_sessions.MOST)]

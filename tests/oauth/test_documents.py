@@ -172,6 +172,7 @@ def test_of_several_requests_one_reads_the_document_again(host, alice, clock):
 
 @pytest.mark.parametrize("status", [408, 425, 429, 503])
 def test_a_host_that_does_not_answer_changes_nothing_for_two_days(host, alice, clock, status):
+    """Withstands a failure."""
     begin(signed_in(alice), host.app, **ASK)
     host.answers["/client.json"] = say(status)
     clock.advance(hours=47)
@@ -187,6 +188,7 @@ def test_a_host_that_does_not_answer_changes_nothing_for_two_days(host, alice, c
 def test_while_too_many_documents_are_read_the_former_one_is_used_for_two_days(
     host, alice, clock, monkeypatch
 ):
+    """Withstands a flood."""
     begin(signed_in(alice), host.app, **ASK)
     monkeypatch.setattr(http_client, "_take", lambda _slots: False)
 
@@ -217,6 +219,7 @@ def test_an_operator_disables_the_app_for_good_and_decides_a_few_fields_only(hos
 
 
 def test_an_app_that_nobody_connected_is_pruned(host, alice, clock):
+    """Withstands a flood."""
     other = {"client_id": host.url("/other", HOST)}
     host.answers["/other"] = host.answers["/client.json"]
     connect(host, signed_in(alice))

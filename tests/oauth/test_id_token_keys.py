@@ -35,6 +35,7 @@ def test_a_site_without_apps_has_no_key_for_id_tokens(clock):
 
 
 def test_registering_the_first_app_makes_and_publishes_the_key():
+    """Withstands an accident."""
     keyring.signer()
 
     clients.create(Client(name="Paperless", redirect_uris=[WEB]), Actor())
@@ -46,6 +47,7 @@ def test_registering_the_first_app_makes_and_publishes_the_key():
 
 
 def test_a_process_publishes_a_key_that_another_process_signs_with_at_once(clock):
+    """Withstands a race."""
     keyring.signer()
     before = published()
     other_process = keyring._cache
@@ -77,7 +79,10 @@ def test_no_app_refuses_an_id_token_while_two_processes_replace_their_keys(clock
 
 
 def test_an_app_gets_the_usual_algorithm_when_the_site_uses_its_own_no_more(clock, settings):
-    """Otherwise the missing key would also stop the logout notices to other apps."""
+    """Withstands an operator's mistake.
+
+    Otherwise the missing key would also stop the logout notices to other apps.
+    """
     bank = new_app("Bank", id_token_algorithm="ES256")
     set_up(settings, token_algorithm="EdDSA")
     for _hour in range(9):

@@ -114,6 +114,7 @@ def test_without_a_hint_the_person_is_asked_and_led_nowhere(app, browser):
 
 
 def test_another_browser_of_the_person_is_asked_before_it_is_signed_out(app, alice, browser):
+    """Withstands a malicious app."""
     elsewhere = hint(app, alice)
     here = signed_in(alice)
 
@@ -171,6 +172,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN)
 def test_a_foreign_hint_counts_as_none(app, alice, browser, foreign):
+    """Withstands a hostile website: an ID token that a page has found signs people out."""
     page = asked(browser, **foreign(app, alice), post_logout_redirect_uri=BYE)
 
     assert asks(page)
@@ -194,6 +196,7 @@ def test_nobody_is_led_to_a_uri_that_is_not_registered_exactly(app, alice):
 
 
 def test_a_link_without_parameters_does_not_carry_out_an_older_request(app, alice, browser):
+    """Withstands a malicious app."""
     first = browser.get(
         LOGOUT, {"id_token_hint": hint(app, alice), "post_logout_redirect_uri": BYE}
     )
@@ -218,6 +221,7 @@ def test_a_page_of_another_site_cannot_press_the_button(alice):
 
 
 def test_the_hint_is_in_no_page_cookie_or_log(app, alice, browser, capfd, caplog):
+    """Withstands a thief with the database: an ID token as a hint."""
     secret = hint(app, alice)
     here = signed_in(alice)
 
@@ -277,6 +281,7 @@ ENDINGS = {
 
 @pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)
 def test_whatever_ends_a_session_writes_one_notice_for_its_app(alice, end):
+    """Withstands a thief in the account: an app keeps a person signed in."""
     app, browser, bobs = told_at(URI), browser_of(alice), browser_of(make_user("bob"))
     session = connect_app(browser, app)
     quiet, other = make_app("Wiki"), told_at(URI, "Other")
@@ -289,6 +294,7 @@ def test_whatever_ends_a_session_writes_one_notice_for_its_app(alice, end):
 
 
 def test_an_app_that_stays_connected_is_told_of_the_sign_out_once(alice):
+    """Withstands a malicious app."""
     browser, app = browser_of(alice), told_at(URI)
     session = connect_app(browser, app, is_offline=True)
     sessions.revoke(browser)
@@ -353,6 +359,7 @@ def test_the_app_gets_a_logout_token_of_its_session(alice, receiver, clock):
 def test_a_refused_notice_is_repeated_after_growing_pauses_and_given_up_after_a_day(
     alice, receiver, clock, caplog
 ):
+    """Withstands a failure."""
     receiver.answers["/logout"] = say(503)
     ended(alice, told_at(receiver.url()))
     pauses: list[float] = []
@@ -375,6 +382,7 @@ def test_a_refused_notice_is_repeated_after_growing_pauses_and_given_up_after_a_
 
 def test_ten_apps_that_hang_do_not_delay_ten_others(alice, receiver, monkeypatch):
     # On a slow machine, too, the apps still hang when the others have been told.
+    """Withstands a failure."""
     monkeypatch.setattr(logout, "SECONDS", 9.0)
     monkeypatch.setattr(http_client, "PATIENCE", 9.0)
     browser = browser_of(alice)
@@ -459,7 +467,10 @@ def test_an_app_that_fails_again_and_again_takes_ever_fewer_turns():
 
 
 def test_five_hundred_ended_sessions_of_an_app_are_sent_in_short_batches(alice, receiver):
-    """Disabling an app ends all its sessions at once, on this site and in the app."""
+    """Withstands a flood.
+
+    Disabling an app ends all its sessions at once, on this site and in the app.
+    """
     app, browser = told_at(receiver.url()), browser_of(alice)
     some = [app_sessions.new(browser, app.pk, "openid", "", is_offline=True) for _ in range(500)]
     LoginSession.objects.bulk_create([new.session for new in some])

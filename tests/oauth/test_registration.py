@@ -74,6 +74,7 @@ def test_an_app_without_a_secret_gets_none(method):
 
 
 def test_a_token_registers_as_many_apps_as_it_was_made_for_until_it_expires(clock):
+    """Withstands a malicious app."""
     text = run("registration_token", "--clients", "2", "--days", "3")["registration_token"]
 
     assert [self_register(text).status_code for _ in range(3)] == [201, 201, 401]
@@ -93,6 +94,7 @@ def test_a_token_registers_as_many_apps_as_it_was_made_for_until_it_expires(cloc
     ],
 )
 def test_the_command_refuses_tokens_without_bounds(arguments):
+    """Withstands an operator's mistake."""
     with pytest.raises(CommandError):
         run("registration_token", *arguments)
     assert not RegistrationToken.objects.exists()
@@ -125,6 +127,7 @@ def test_superusers_see_and_revoke_tokens_and_find_the_apps_of_one():
 
 
 def test_an_app_that_nobody_signs_in_to_expires_after_seven_days(clock):
+    """Withstands a malicious app."""
     self_register(new_token())
     clock.advance(days=7, seconds=-1)
     alice = signed_in(make_user("alice"))
@@ -304,6 +307,7 @@ def test_an_app_that_says_little_gets_the_defaults_of_the_rfc():
 
 
 def test_an_app_gets_no_more_rights_than_it_may_have_whatever_it_says():
+    """Withstands a malicious app."""
     client = read(
         VALID
         | {
@@ -333,6 +337,7 @@ PRIVATE = ["backchannel_logout_is_private", "jwks_uri_is_private"]
 @pytest.mark.parametrize("source", [Client.Source.DOCUMENT, Client.Source.REGISTRATION])
 @pytest.mark.parametrize("field", ["is_first_party", *PRIVATE])
 def test_nobody_can_give_an_app_that_described_itself_the_rights_of_an_operators_app(source, field):
+    """Withstands a member of staff."""
     client = read(VALID)
     client.source = source
     client.clean()

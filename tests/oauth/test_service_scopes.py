@@ -71,6 +71,7 @@ def test_a_token_for_a_service_has_the_scopes_of_that_service_only(settings, ali
 
 @pytest.mark.parametrize("resource", [None, WIKI])
 def test_a_scope_of_another_service_is_refused(browser, resource):
+    """Withstands a malicious app."""
     app = make_app(scope=SCOPE, audiences=[SHOP, WIKI], is_public=True)
 
     for asked in ({"scope": "openid orders:read"}, {"scope": "openid pages orders:read"}):

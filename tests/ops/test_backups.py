@@ -148,6 +148,7 @@ def site(request, tmp_path):
 
 @pytest.mark.django_db
 def test_copies_of_the_database_that_killed_commands_have_left_are_deleted_after_a_day(made, clock):
+    """Withstands a thief with the database."""
     folder = made.parent
     scratch = folder / "authsite-scratch-x"
     scratch.mkdir()
@@ -190,6 +191,7 @@ def test_the_manifest_counts_exactly_what_the_backup_contains_while_others_write
 
 
 def test_the_programs_of_postgresql_get_every_option_of_the_url(monkeypatch):
+    """Withstands a hostile client: an impostor of the database server."""
     url = "postgres://u:geheim@db/x?channel_binding=require&require_auth=scram-sha-256&sslmode=require"
     monkeypatch.setattr(backups, "connection", SimpleNamespace(settings_dict=parse(url)))
 
@@ -205,6 +207,7 @@ def test_the_programs_of_postgresql_get_every_option_of_the_url(monkeypatch):
 
 
 def test_a_failed_restore_tells_no_values_of_rows(tmp_path, monkeypatch):
+    """Withstands a thief with the database."""
     program = tmp_path / "pg_restore"
     program.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{DUPLICATE}END\nexit 1\n")
     program.chmod(0o700)

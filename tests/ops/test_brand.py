@@ -51,6 +51,7 @@ def test_every_page_shows_the_brand_error_pages_and_the_admin_too(client, brande
 
 
 def test_each_file_may_be_kept_forever_and_runs_no_script(client, branded):
+    """Withstands an operator's mistake: a logo in SVG."""
     types = {
         branded.style: "text/css; charset=utf-8",
         branded.favicon: "image/svg+xml",

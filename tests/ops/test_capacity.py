@@ -81,6 +81,7 @@ def beside_a_slow_request(work):
 
 
 def test_requests_beyond_the_limit_are_refused_at_once_but_health_checks_are_not(monkeypatch):
+    """Withstands a flood."""
     monkeypatch.setattr(capacity, "INSIDE", 1)
     paths = ("/", "/api/v1/me/", "/health/live")
 

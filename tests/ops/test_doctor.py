@@ -171,6 +171,7 @@ def test_the_doctor_finds_exactly_the_planted_fault(settings, monkeypatch, code)
 
 @pytest.mark.django_db
 def test_the_doctor_finds_a_redis_that_may_forget_limits(settings, redis_server):
+    """Withstands an operator's mistake."""
     set_up(settings, redis_url=redis_server.url)
     redis_server.flush()
 
@@ -221,6 +222,8 @@ def test_every_finding_is_planted_somewhere_and_has_a_sentence_and_advice():
 def test_a_server_process_answers_only_a_doctor_that_has_its_secret_key(
     client, monkeypatch, settings
 ):
+    """Withstands a spy."""
+
     def status(authorization):
         return client.post(inside.PATH, headers={"Authorization": authorization}).status_code
 

@@ -39,6 +39,7 @@ def timed_request(site):
 
 
 def test_health_reports_a_frozen_redis_or_database_in_time_to_many_clients(postgres, redis_server):
+    """Withstands a failure."""
     with Site(DATABASE_URL=postgres.database(), REDIS_URL=redis_server.url) as site:
         assert call("token/", {"username": "x", "password": "x"}, client=site.client()).status
         assert site.client().get(READY).json() == {"limits": "ok", **WELL}
@@ -64,6 +65,7 @@ def test_health_reports_a_frozen_redis_or_database_in_time_to_many_clients(postg
 
 
 def test_health_answers_name_no_software_and_no_ip(site):
+    """Withstands a spy."""
     for path in (LIVE, READY, METRICS, "/health/", "/health/x", "/metrics/", "/metricsx"):
         # A monitor calls a node by its IP address, not by the site's name.
         answer = site.client(Host="192.0.2.9:8000").get(path)
@@ -77,6 +79,7 @@ def test_health_answers_name_no_software_and_no_ip(site):
 
 
 def test_metrics_need_the_token(site):
+    """Withstands a spy."""
     for said in ("", TOKEN, "Bearer ", "Bearer", f"bearer {TOKEN}", f"Bearer {TOKEN}x", "Bearer é"):
         for more in ({}, {"X-Forwarded-For": "127.0.0.1"}):
             sent = {"Authorization": said.encode("utf-8").decode("latin-1"), **more}
@@ -92,6 +95,7 @@ def test_metrics_are_off_without_a_token_in_the_settings(client):
 
 
 def test_metrics_count_events_and_clients_cannot_add_labels(site):
+    """Withstands a flood."""
     before = metrics(site)
     client = site.client()
     sign_up(client, "mallory")

@@ -41,6 +41,7 @@ def watching(listener):
 
 
 def test_workers_that_do_not_answer_for_long_are_killed(listener, killed, monkeypatch):
+    """Withstands a failure."""
     dog = watching(listener)
     dog.check()
     assert killed == []
@@ -82,6 +83,7 @@ def test_systemd_is_told_only_while_the_workers_answer(listener, killed, monkeyp
 @pytest.mark.proof
 def test_a_tls_server_without_file_descriptors_recovers(tmp_path, monkeypatch):
     # A client that waits longer than the watchdog gets its answer from the new worker.
+    """Withstands a flood."""
     monkeypatch.setattr(https, "TIMEOUT_SECONDS", 5.0)
     with LocalHttps(tmp_path) as site, ExitStack() as stack:
         children = Path(f"/proc/{site.process.pid}/task/{site.process.pid}/children")

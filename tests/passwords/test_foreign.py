@@ -114,6 +114,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("found", HOSTILE.values(), ids=HOSTILE)
 def test_a_damaged_or_expensive_hash_is_refused(found):
+    """Withstands a hostile file."""
     with pytest.raises(ValueError, match=r"\w"):
         foreign.accept(found())
 
@@ -166,6 +167,7 @@ WEAK = (SHA256, NOTATIONS["LDAP"], "$P$9IQRaTwmfeRo7ud9Fh4E2PdI0S3r.L0")
 
 
 def test_weak_hashes_and_secrets_of_other_systems_are_stored_encrypted():
+    """Withstands a thief with the database."""
     for found in (*WEAK, of_firebase(), IN_PARTS["Devise"]()):
         assert foreign.accept(found).startswith("sealed$")
     assert foreign.accept(BCRYPT).startswith("foreign$bcrypt$")

@@ -61,6 +61,7 @@ def every_slot_taken(monkeypatch):
 
 @pytest.mark.usefixtures("every_slot_taken")
 def test_a_sign_in_gets_429_with_retry_after_while_all_hashing_slots_are_busy(client):
+    """Withstands a flood."""
     answer = client.post("/accounts/login/", {"login": "alice", "password": "whatever it is"})
 
     assert answer.status_code == 429
@@ -69,6 +70,7 @@ def test_a_sign_in_gets_429_with_retry_after_while_all_hashing_slots_are_busy(cl
 
 
 def test_a_reset_over_the_api_while_all_hashing_slots_are_busy_uses_up_no_code(alice, monkeypatch):
+    """Withstands a failure."""
     seed = enrolled(alice)
     proof = {**mailed_proof("password/reset/"), "factor_code": code_of(seed)}
     with monkeypatch.context() as busy:
@@ -133,6 +135,7 @@ def copy_of(tmp_path, settings):
 @proves("V6.2.4", "V6.2.12", "63B-3.1.1.2-e")
 @pytest.mark.parametrize("known", ["password1234", "PassWord1234"])
 def test_a_common_password_is_refused_in_any_case(known):
+    """Withstands a guesser."""
     with pytest.raises(ValidationError, match="attackers try first"):
         validate_password(known, User(username="alice"))
 
@@ -164,6 +167,7 @@ def test_the_local_have_i_been_pwned_file_is_searched_exactly(copy_of, end, last
 def test_an_invalid_pwned_passwords_file_fails_the_check_but_refuses_no_password(
     client, copy_of, content, caplog
 ):
+    """Withstands an operator's mistake."""
     copy_of(content)
 
     faults = [fault for fault in run_checks() if "PWNED_PASSWORDS_FILE" in fault.msg]
@@ -204,6 +208,7 @@ def test_the_meter_returns_a_score_a_label_and_advice(client):
 
 
 def test_a_measured_password_is_not_logged_and_measuring_needs_a_csrf_token(caplog):
+    """Withstands a thief with the database."""
     caplog.set_level(logging.DEBUG)
 
     assert request_strength(Client(), GOOD)["score"] == 4
@@ -213,6 +218,7 @@ def test_a_measured_password_is_not_logged_and_measuring_needs_a_csrf_token(capl
 
 
 def test_strength_measurements_are_limited_per_network(client):
+    """Withstands a flood."""
     times = STRENGTH_NETWORK.burst + 1
     answers = [client.post(URL, {"password": "short"}).status_code for _ in range(times)]
 
@@ -270,6 +276,7 @@ def has_changed(user):
 
 @proves("V6.2.2", "V7.4.3")
 def test_changing_the_password_revokes_all_other_sessions_and_keeps_this_one(client, alice):
+    """Withstands a thief in the account."""
     elsewhere, thief = [signed_in(alice), signed_in(alice)], Client()
     signed_in(alice, client)
     thief.cookies["sessionid"] = former = client.cookies["sessionid"].value
@@ -311,6 +318,7 @@ def test_a_password_change_is_mailed_to_the_owner_and_recorded_with_its_proof(cl
 @proves("V6.2.3")
 @pytest.mark.parametrize("page", [CHANGE, SET])
 def test_an_old_proof_leads_to_reauthentication_and_changes_nothing(client, clock, alice, page):
+    """Withstands a thief with a cookie."""
     if page == SET:
         remove_password(alice)
     signed_in(alice, client)

@@ -52,6 +52,7 @@ def test_a_profile_change_is_stored_returned_and_recorded(alice, token):
 
 
 def test_a_profile_cannot_be_changed_ten_minutes_after_authentication(alice, clock, settings):
+    """Withstands a thief with a token."""
     set_up(settings, access_token_seconds=3600)
     token = get_tokens()["access"]
     clock.advance(minutes=10, seconds=1)
@@ -81,7 +82,10 @@ def test_an_invalid_profile_field_changes_nothing(alice, token):
 
 
 def test_read_only_fields_are_refused_by_name(alice, token):
-    """No mass assignment (ASVS 15.3.3): such fields are refused instead of silently ignored."""
+    """Withstands a hostile client: it sets its own rights.
+
+    No mass assignment (ASVS 15.3.3): such fields are refused instead of silently ignored.
+    """
     Group.objects.create(name="printers")
     before = User.objects.values().get(pk=alice.pk)
     foreign = {
@@ -111,6 +115,7 @@ def token_of_carol(scope):
 def test_staff_who_may_view_users_can_read_an_account_and_the_owner_sees_it(
     alice, token, clock, settings
 ):
+    """Withstands a member of staff."""
     set_up(settings, access_token_seconds=3600)
     carol = make_staff("carol")
     User.objects.filter(pk=carol.pk).update(is_superuser=False)
@@ -149,7 +154,10 @@ def test_reads_of_accounts_by_staff_are_limited(alice):
 
 
 def test_a_token_from_before_somebody_became_staff_reads_no_other_account(alice):
-    """The token comes from a sign-in in one step; the admin would ask for the second factor."""
+    """Withstands a member of staff.
+
+    The token comes from a sign-in in one step; the admin would ask for the second factor.
+    """
     bob = make_user("bob")
     held = get_tokens("bob")["access"]
     User.objects.filter(pk=bob.pk).update(is_staff=True, is_superuser=True)
@@ -159,6 +167,7 @@ def test_a_token_from_before_somebody_became_staff_reads_no_other_account(alice)
 
 
 def test_other_pending_and_unknown_accounts_give_the_same_404(alice, token):
+    """Withstands another member."""
     unseen = (make_user("bob").pk, pending().pk, NOBODY)
 
     answers = [call(f"users/{pk}/", token=token) for pk in unseen]

@@ -175,6 +175,7 @@ def test_what_was_typed_survives_reauthentication_and_is_not_saved_by_it(
 
 
 def test_a_changed_profile_is_told_in_the_language_from_before_the_change(client, alice):
+    """Withstands a thief in the account: the owner cannot read the notices."""
     signed_in(alice, client)
     save(client, language="de")
     assert mail_to("alice").subject == "Your profile was changed"
@@ -231,7 +232,10 @@ def test_a_username_can_be_changed_once_a_day(client, clock, alice):
 
 @pytest.mark.parametrize("pruned", [True, False])
 def test_only_the_former_owner_can_take_a_username_back_within_thirty_days(clock, alice, pruned):
-    """Afterwards it is free, whether or not ``prune`` has run."""
+    """Withstands an impostor.
+
+    Afterwards it is free, whether or not ``prune`` has run.
+    """
     bob = make_user("bob")
     rename(signed_in(alice), "alicia")
 

@@ -32,6 +32,7 @@ def table(*kinds_and_outcomes):
     ),
 )  # fmt: skip
 def test_two_things_open_a_locked_account_without_a_factor(shown, outcome):
+    """Withstands a thief in the account."""
     assert Ownership(things(P, M), LOCK).outcome(things(*shown)) is outcome
 
 
@@ -55,6 +56,7 @@ def test_a_mailbox_opens_an_account_that_is_neither_locked_nor_has_a_factor(show
     "shown, outcome", table((M, WAIT), (P, M, WAIT), (M, F, OPEN), (P, F, OPEN))
 )
 def test_a_lost_factor_is_waited_for(shown, outcome):
+    """Withstands a thief with a second factor."""
     assert Ownership(things(P, M, F)).outcome(things(*shown)) is outcome
 
 
@@ -64,12 +66,14 @@ def test_without_a_lock_only_what_the_account_has_now_counts():
 
 
 def test_staff_never_wait():
+    """Withstands a member of staff: staff remove a factor by waiting."""
     ownership = Ownership(things(P, M, F), LOCK, is_staff=True)
     assert ownership.outcome(things(P, M)) is SUPPORT
     assert ownership.outcome(things(P, F)) is OPEN
 
 
 def test_two_mailboxes_are_one_thing():
+    """Withstands a thief in the account."""
     two = frozenset({Thing(M, "a"), Thing(M, "b")})
     assert Ownership(two | things(P), LOCK).outcome(two) is WAIT
 
@@ -90,6 +94,7 @@ def test_a_thing_counts_if_the_account_had_it_at_the_horizon(since, until, count
 
 
 def test_what_was_removed_long_before_the_lock_counts_only_beside_something_still_there():
+    """Withstands a thief with the mailbox."""
     lock = lock_of(START, START - 20 * DAY, OLD, None)
     former = things(P, M, until=START - 8 * DAY)
     ownership = Ownership(former | things(F), lock)
@@ -105,11 +110,13 @@ def test_what_was_removed_long_before_the_lock_counts_only_beside_something_stil
 
 
 def test_the_horizon_is_a_week_before_the_first_wrong_change_or_the_creation():
+    """Withstands a thief in the account: waits until the things added are old."""
     assert lock_of(START, START - DAY, OLD, None).horizon == START - 8 * DAY
     assert lock_of(START, START, START - DAY, None).horizon == START - DAY + rule.AT_CREATION
 
 
 def test_a_lock_after_an_opening_reaches_behind_it_only_with_a_change_from_before():
+    """Withstands a thief in the account."""
     opening = Opening(START - 3 * DAY, 2)
     assert lock_of(START, START - DAY, OLD, opening).horizon == opening.at + rule.AT_CREATION
     assert lock_of(START, START - 4 * DAY, OLD, opening).horizon == START - 11 * DAY
@@ -265,6 +272,7 @@ def wrong_histories(length, away):
     ],
 )
 def test_no_thief_with_fewer_things_ends_up_inside_while_the_owner_is_out(length, away):
+    """Withstands a thief in the account: by any order of acts."""
     assert list(wrong_histories(length, away)) == []
 
 

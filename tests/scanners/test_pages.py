@@ -102,6 +102,7 @@ def test_mozillas_observatory_gives_every_page_its_best_mark(people):
 
 
 def test_csp_evaluator_finds_nothing_of_high_severity_in_any_answer(people):
+    """Withstands a hostile website."""
     policies = {}
     for path, cookies in [*people.pages(), *((path, {}) for path in OTHERS)]:
         answer = people.site.client(User_Agent=AGENT).get(path, headers={"Cookie": header(cookies)})

@@ -106,6 +106,7 @@ def test_a_settings_file_makes_a_token_once_and_replaces_it(monkeypatch):
 
 
 def test_a_settings_file_gives_no_rights_to_a_group_that_a_directory_has_made_in_advance():
+    """Withstands a malicious directory."""
     okta = Scim()
     members = [{"value": okta.add("mallory")}]
     okta.call("POST", "Groups", {"displayName": "editors", "members": members})

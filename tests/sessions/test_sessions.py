@@ -317,6 +317,7 @@ def test_an_act_of_staff_was_not_asked_for_and_their_session_is_theirs(client, a
 
 @proves("V8.2.2")
 def test_nobody_sees_or_ends_what_is_anothers(client, alice):
+    """Withstands another member: an event of another history is opened."""
     hers = signed_in(alice)
     row = record(alice, events.PASSWORD_SET, Actor(IPHONE, LoginSession.objects.get().pk))
     signed_in(make_user("mallory"), client)

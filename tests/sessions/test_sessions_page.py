@@ -37,6 +37,7 @@ def card(text, heading):
 
 
 def test_this_browser_comes_first_and_programs_apart(client, alice):
+    """Withstands a thief in the account: a program is signed in unseen."""
     signed_in(alice)
     here = signed_in(alice, client)
     get_tokens("alice", Client(headers={"user-agent": "curl/8.14.1"}))
@@ -141,7 +142,10 @@ def test_the_api_names_the_app_of_a_session(here):
 
 
 def test_the_mail_that_locks_an_account_does_not_lead_to_the_names_of_apps(client, here):
-    """Whoever reads the mailbox may open the link in a notice."""
+    """Withstands a thief with the mailbox.
+
+    Whoever reads the mailbox may open the link in a notice.
+    """
     connect_app(here, make_app())
     mails = sent()
     (link,) = links_in(mails[-1].body, LOCKDOWN)

@@ -170,6 +170,7 @@ def offered(page):
 
 
 def test_the_429_page_keeps_the_typed_login_but_not_the_password(clock):
+    """Withstands a thief with a cookie."""
     make_user("alice")
     browser, more = Client(), {"remember": "on", "next": "/accounts/sessions/"}
 
@@ -186,6 +187,7 @@ def test_the_429_page_keeps_the_typed_login_but_not_the_password(clock):
 
 @pytest.mark.parametrize("headers", [{}, {"accept-language": "de"}], ids=["en", "de"])
 def test_the_429_page_is_the_same_for_known_and_unknown_logins(clock, headers):
+    """Withstands a spy."""
     make_user("alice")
     pages = [
         without_nonces(refused(Client(REMOTE_ADDR=place, headers=headers), login))
@@ -215,6 +217,7 @@ def test_the_429_page_offers_only_methods_with_budget_left_for_this_client(clock
 
 
 def test_a_sign_in_names_the_notices_of_the_last_week_that_could_not_be_delivered(alice, clock):
+    """Withstands a failure: a notice never arrives."""
     for subject, queue in (("Your code", mail.Queue.CODES), ("New passkey", mail.Queue.NOTICES)):
         mail.post(Message(to=alice.email, subject=subject), queue=queue)
     for waiting in OutgoingMail.objects.all():

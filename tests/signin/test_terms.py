@@ -75,6 +75,7 @@ def test_an_invited_person_accepts_the_terms_in_the_form(settings):
 
 
 def test_who_comes_from_a_provider_accepts_the_terms_before_the_session_begins(op):
+    """Withstands a malicious app: the terms are evaded by a provider."""
     browser = Client()
 
     assert round_trip(browser, op).url == TERMS
@@ -138,6 +139,7 @@ def test_a_code_of_the_second_step_is_not_used_up_while_the_terms_are_missing(al
 
 
 def test_a_wrong_password_or_code_accepts_nothing(alice):
+    """Withstands a thief with the password: the terms are accepted in another name."""
     enrolled(alice)
     answer = call(
         "token/challenge/", {"challenge": first_step(), "code": "000000", "terms": "2026-11"}

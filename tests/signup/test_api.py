@@ -80,6 +80,7 @@ def test_invalid_sign_up_fields_are_refused_by_name_without_hashing(hashes):
 
 
 def test_a_code_allows_five_tries_to_the_client_that_signed_up(clock):
+    """Withstands a guesser."""
     for n, name in enumerate(("alice", "bob")):
         sign_up(name, at("192.0.2.1"))
         code, last = code_of(name), WRONG if n else code_of(name)

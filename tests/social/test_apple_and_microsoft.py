@@ -66,6 +66,7 @@ MICROSOFTS = {
     ],
 )
 def test_odd_claims_sign_nobody_in(provider, claims, doubles):
+    """Withstands a malicious server: a tenant of Microsoft."""
     doubles.claims = claims
     assert doubles.round_trip(Client(), provider).status_code == 400
 
@@ -101,6 +102,7 @@ def test_microsoft_signs_in_only_people_of_the_configured_tenants(
 
 
 def test_a_key_of_one_tenant_of_microsoft_signs_for_no_other(doubles):
+    """Withstands a malicious server."""
     (key,) = doubles.answers[shapes.MICROSOFT_KEYS]["keys"]
     key["issuer"] = f"{MICROSOFT}/{OTHER}/v2.0"
 
@@ -159,6 +161,7 @@ def posted(client, answer):
 
 
 def test_the_answer_that_apple_posts_works_only_in_the_browser_that_asked(doubles):
+    """Withstands a hostile website."""
     alice, mallory = Client(), Client()
     url = posted(Client(), doubles.send_back(go(alice, "apple")))
 
@@ -170,6 +173,7 @@ def test_the_answer_that_apple_posts_works_only_in_the_browser_that_asked(double
 
 
 def test_the_url_after_the_post_shows_neither_code_nor_state_nor_name(doubles):
+    """Withstands a thief with the database."""
     answer = doubles.send_back(go(Client(), "apple"))
     url = posted(Client(), answer)
 

@@ -42,6 +42,7 @@ def test_after_a_provider_a_mailed_code_is_no_second_step_and_a_trusted_browser_
 def test_after_a_lockdown_a_provider_signs_in_only_once_the_review_has_kept_it(
     op, other, settings, clock
 ):
+    """Withstands a malicious server."""
     configured(settings, op.setting(), other.setting("other", "Other"))
     client = Client()
     round_trip(client, op)

@@ -139,6 +139,7 @@ def test_8_3_the_first_sign_in_makes_an_account_and_the_second_finds_it_by_its_s
 @proves("V10.1.1")
 @each
 def test_no_provider_secret_is_stored_shown_or_logged(of, doubles, caplog):
+    """Withstands a thief with the database."""
     caplog.set_level(logging.INFO)
     client = Client()
     url = go(client, of.key)
@@ -287,6 +288,7 @@ def test_a_provider_error_or_garbage_gives_a_plain_page_and_no_account(
 
 @proves("V12.3.2", "V12.3.4")
 def test_an_untrusted_tls_certificate_is_refused(doubles, monkeypatch):
+    """Withstands a malicious server."""
     monkeypatch.setattr(http_client, "where", where)
 
     assert doubles.round_trip(Client(), "github").status_code == 400
@@ -345,6 +347,7 @@ def test_8_5_a_provider_without_credentials_answers_404(key, page, there, settin
 
 
 def test_8_7_form_action_lists_provider_origins_only_on_pages_with_their_buttons(settings):
+    """Withstands a hostile website."""
     configured(settings, ACME, **CREDENTIALS)
     stranger, member = Client(), signed_in(make_user("alice"))
 

@@ -37,6 +37,7 @@ def line(act, user, **fields):
 
 
 def test_each_line_has_its_own_result_and_a_bad_line_harms_no_other():
+    """Withstands a member of staff: a reason that nobody sees."""
     key = carols_key("act", "Manager", "add_invitation")
     alice, bob, dora = (make_user(name) for name in ("alice", "bob", "dora"))
     carol, owner = (User.objects.get(username=name) for name in ("carol", "owner"))
@@ -161,6 +162,7 @@ def test_bulk_calls_at_once_are_noticed_although_each_of_them_is_small(monkeypat
 
 
 def test_a_repeated_bulk_call_creates_nothing_twice():
+    """Withstands an accident."""
     key, alice = carols_key("act", "Manager", "add_invitation"), make_user("alice")
     dave = {"act": "create", "email": "dave@example.org"}
     lines = [

@@ -141,6 +141,7 @@ ATTEMPTS = [
 
 @pytest.mark.parametrize("role, name, fields, refusal", ATTEMPTS)
 def test_bad_staff_change_nothing_beyond_their_role(role, name, fields, refusal):
+    """Withstands a member of staff."""
     members = {"manager": "Manager", "owner": "Superuser"}
     users = {each: member(each, members[each]) for each in members}
     users |= {each: make_user(each) for each in ("alice", "bob")}

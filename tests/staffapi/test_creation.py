@@ -114,6 +114,7 @@ ATTEMPTS = [
 
 @pytest.mark.parametrize("role, fields, refusal", ATTEMPTS)
 def test_no_key_creates_more_than_its_owner_may_give(role, fields, refusal):
+    """Withstands a member of staff."""
     Group.objects.create(name="Editors").permissions.add(
         Permission.objects.get(codename="view_user")
     )

@@ -41,6 +41,7 @@ def test_the_feed_lists_what_webhooks_tell_once_it_is_a_minute_old(alice, clock)
 
 
 def test_nothing_appears_behind_an_id_that_was_read(alice, clock):
+    """Withstands a failure: an event commits late."""
     token = a_token()
     clock.advance(minutes=2)
     early = record(alice, events.RENAMED, Actor())
@@ -99,7 +100,10 @@ def test_the_feed_goes_on_after_an_id(alice, clock):
 
 
 def test_the_feed_reads_no_more_of_a_long_history_than_it_shows(alice, clock):
-    """Otherwise each call would search years of events."""
+    """Withstands a flood: the event feed is polled.
+
+    Otherwise each call would search years of events.
+    """
     token = a_token()
     Activity.objects.all()._raw_delete("default")
     rows = [record(alice, events.PASSWORD_SET, Actor()) for _ in range(52)]

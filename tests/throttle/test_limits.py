@@ -87,7 +87,10 @@ def test_limits_scale_multiplies_burst_and_refill_rate(clock, settings, scale, b
 def test_a_clock_that_was_ahead_delays_nobody_longer_than_a_full_refill(
     store, clock, minutes, at_once
 ):
-    """Clocks of nodes can differ by minutes, which must give no client more than the limit."""
+    """Withstands a failure: two nodes have different clocks.
+
+    Clocks of nodes can differ by minutes, which must give no client more than the limit.
+    """
     clock.advance(minutes=minutes)
     assert [allowed(TEN.of(SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
     clock.advance(minutes=-minutes)
@@ -141,6 +144,7 @@ def test_a_refusal_by_a_shared_budget_does_not_reveal_what_others_have_spent(clo
     ids=["/56", "/48", "/24"],
 )
 def test_a_wide_network_gets_a_few_times_the_budget_of_one_ip(clock, line, times):
+    """Withstands a flood."""
     places = [ClientInfo(line.format(i), "") for i in range(8)]
 
     passed = [sum(allowed(*around(TEN, place)) for _ in range(11)) for place in places]

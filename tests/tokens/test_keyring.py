@@ -69,7 +69,10 @@ def test_each_algorithm_in_use_has_its_own_key_and_successor(id_tokens, clock, c
 def test_1_6_no_client_is_refused_while_keys_rotate_and_algorithms_change(
     id_tokens, before, clock, configure
 ):
-    """Clients use copies of the published keys for five minutes, and access tokens for an hour."""
+    """Withstands an operator's mistake.
+
+    Clients use copies of the published keys for five minutes, and access tokens for an hour.
+    """
     configure(token_algorithm=before)
     keyring.signer()
     copies, tokens = [set(published())] * 6, [token()] * 60
@@ -99,6 +102,7 @@ def test_cached_copies_of_the_jwks_expire_before_a_new_key_signs():
 
 
 def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(clock):
+    """Withstands a forger."""
     keyring.signer()
     stolen = token()
     (waiting,) = keyring.rotate()
@@ -113,6 +117,7 @@ def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(clock):
 
 
 def test_a_withdrawn_key_cannot_be_added_again(clock):
+    """Withstands an operator's mistake."""
     key = keys.generate("EdDSA")
     assert keyring.add(key)[0].kid == keyring.signer().kid, "the very first key signs at once"
     keyring.rotate(now=True)
@@ -190,7 +195,10 @@ def test_signing_verifying_and_publishing_query_the_database_once_a_minute(clock
 
 
 def test_a_flood_of_unknown_key_ids_costs_one_query_in_five_seconds(clock):
-    """A key id that cannot be a thumbprint costs no query."""
+    """Withstands a flood.
+
+    A key id that cannot be a thumbprint costs no query.
+    """
     keyring.signer()
     clock.advance(seconds=1)
     with queries() as asked:
@@ -228,6 +236,7 @@ def test_keys_of_other_processes_are_found_on_first_use_and_withdrawals_in_a_min
 
 
 def test_known_keys_sign_and_verify_while_the_database_is_away(clock):
+    """Withstands a failure."""
     written, new = token(), keyring.rotate()[0].kid
     keyring.jwks()
 
@@ -252,6 +261,7 @@ def test_known_keys_sign_and_verify_while_the_database_is_away(clock):
 def test_without_its_encryption_key_a_signing_key_verifies_but_does_not_sign(
     configure, settings, caplog
 ):
+    """Withstands an operator's mistake."""
     written, kid, new = token(), keyring.signer().kid, secrets.encryption_key()
     configure(encryption_keys=(new, *settings.AUTHSITE.encryption_keys))
     keyring.forget()

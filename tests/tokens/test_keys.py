@@ -62,6 +62,7 @@ def test_keys_of_openssl_and_ssh_keygen_are_accepted(command, algorithm, tmp_pat
 @proves("V11.2.3", "V11.6.1")
 @pytest.mark.parametrize("command, words", REFUSED.items())
 def test_weak_and_unsupported_keys_are_refused_with_a_reason(command, words, tmp_path):
+    """Withstands an operator's mistake."""
     text = made_by(command, tmp_path)
 
     with pytest.raises(keys.KeyRefused, match=words):

@@ -83,6 +83,7 @@ def test_the_next_token_says_it_and_the_session_ends_no_later(clock, settings):
 
 
 def test_a_thief_of_a_token_has_five_tries_and_the_owner_hears_of_them(clock):
+    """Withstands a thief with a token."""
     alice, seed = with_factor()
     codes = new_recovery_codes(alice)
     token = tokens_of(alice, seed)["access"]

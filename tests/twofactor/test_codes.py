@@ -95,6 +95,7 @@ def test_challenges_survive_a_secret_key_rotation_and_foreign_ones_are_refused(s
 
 
 def test_a_challenge_is_valid_for_five_minutes_and_then_pruned_if_it_was_used(clock):
+    """Withstands a forger: an old challenge of a passkey."""
     challenge = webauthn.issue(ACT)
     webauthn.consume(challenge)
     # A challenge contains its time in whole seconds, and the clock has fractions.

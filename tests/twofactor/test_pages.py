@@ -55,6 +55,7 @@ def page_of(user):
 
 @proves("63B-4.1.2")
 def test_changing_a_factor_revokes_other_sessions_and_changes_this_session_key(client, alice):
+    """Withstands a thief in the account."""
     client.post(RECOVERY_CODES, {"new": "1"})
     enrolled(alice)
     for change in (

@@ -46,6 +46,7 @@ def test_containers_that_start_at_once_migrate_and_apply_a_settings_file_in_turn
 
 
 def test_a_node_waits_for_its_migrations_and_runs_on_a_database_that_is_newer():
+    """Withstands a failure."""
     with Site() as site:
         sql(site, "INSERT INTO django_migrations VALUES (NULL, 'accounts', '9999_newer', '')")
         assert site.client().get(READY).status == 200

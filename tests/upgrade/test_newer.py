@@ -203,6 +203,7 @@ def stored(column, pk):
 
 
 def test_nothing_fails_because_of_what_a_newer_node_wrote_and_nothing_is_lost(world):
+    """Withstands a failure."""
     links = [reset_link(name) for name in ("waiting", "locked")]
     alice, carol = Browser(), signed_in(User.objects.get(username="carol"))
     alice.cookies.load(world["alice"]["browser"])

@@ -38,7 +38,10 @@ def locked(user):
 
 
 def test_only_addresses_that_the_account_had_at_the_horizon_get_notices(alice, clock):
-    """The owner gave one up long ago, and a thief has added and removed another one."""
+    """Withstands a flood: hundreds of addresses, each of which gets every mail.
+
+    The owner gave one up long ago, and a thief has added and removed another one.
+    """
     for email in ("given-up@example.org", "held@example.org"):
         users.confirm_email(alice, email)
     clock.advance(days=2)

@@ -33,6 +33,7 @@ CYRILLIC_A, GREEK_O = "\u0430", "\u03bf"
      ("\u03c3\u03c2", "\u03c3\u03c3")],
 )  # fmt: skip
 def test_cve_2019_19844_two_spellings_of_one_username_have_one_key(one, other):
+    """Withstands an impostor."""
     assert usernames.key(one) == usernames.key(other)
 
 
@@ -60,6 +61,7 @@ BAD = {
 
 @pytest.mark.parametrize("code, bad", [(code, bad) for code in BAD for bad in BAD[code]])
 def test_a_misleading_username_is_refused(code, bad, settings):
+    """Withstands an impostor."""
     set_up(settings, reserved_usernames=("ACME",))
 
     with pytest.raises(ValidationError) as refusal:
@@ -112,6 +114,7 @@ def test_an_email_that_may_not_be_delivered_as_typed_is_refused(bad):
 
 
 def test_an_email_belongs_to_one_user_in_any_spelling():
+    """Withstands an impostor."""
     make_user("alice")
     bob = make_user("bob")
 

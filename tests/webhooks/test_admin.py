@@ -49,6 +49,7 @@ def secrets_on(page):
 
 
 def test_a_secret_is_shown_once_and_superusers_hear_of_the_webhook(carol):
+    """Withstands a spy."""
     (shown,) = secrets_on(carol.post(f"{LIST}add/", FORM))
 
     endpoint = Endpoint.objects.get()
@@ -128,6 +129,7 @@ def test_the_page_lists_the_last_answers_and_sends_again(carol, receiver):
 
 
 def test_staff_send_a_limited_number_of_tests_and_repetitions(carol):
+    """Withstands a member of staff."""
     endpoint, budget = told_at(URL), STAFF.of("act", User.objects.get(username="carol").pk)
     hit(budget._replace(cost=budget.depth - 2 * budget.cost))
 
@@ -150,6 +152,7 @@ def test_a_disabled_webhook_is_told_nothing_until_it_is_enabled(carol):
 
 
 def test_whoever_may_only_see_webhooks_changes_none(db):
+    """Withstands a member of staff."""
     endpoint = told_at(URL)
     dave = make_staff("dave")
     dave.is_superuser = False
@@ -165,6 +168,7 @@ def test_whoever_may_only_see_webhooks_changes_none(db):
 
 
 def test_only_superusers_let_a_webhook_into_private_networks_or_change_its_url_there(db):
+    """Withstands a member of staff."""
     public, private = told_at(URL, is_private=False), told_at(f"{URL}s", description="Private")
     dave = make_staff("dave")
     dave.is_superuser = False
@@ -184,6 +188,7 @@ def test_only_superusers_let_a_webhook_into_private_networks_or_change_its_url_t
 
 
 def test_the_page_about_a_departure_lists_the_secrets_that_somebody_has_seen(carol):
+    """Withstands a member of staff."""
     carol.post(f"{LIST}add/", FORM)
     (secret,) = known.of(User.objects.get(username="carol"))
 

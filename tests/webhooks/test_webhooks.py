@@ -52,6 +52,7 @@ def test_an_endpoint_hears_of_the_types_that_it_has_chosen(alice, type_):
 
 
 def test_a_webhook_has_ids_and_is_verified_by_another_implementation(alice, receiver):
+    """Withstands a forger: a webhook is forged."""
     carol = make_staff("carol")
     endpoint = told_at(receiver.url("/hook"))
     row = record(alice, events.PRIMARY_CHANGED, Actor().as_staff(carol), detail="a@example.org")
@@ -83,6 +84,7 @@ def verified_by(receiver, *secrets):
 
 
 def test_for_a_week_webhooks_have_the_former_signature_too(alice, receiver, monkeypatch):
+    """Withstands an accident."""
     endpoint = told_at(receiver.url("/hook"))
     former, fresh = endpoint.new_secret, services.rotate_secret(endpoint, Actor())
 
@@ -113,6 +115,7 @@ def test_a_secret_from_elsewhere_has_24_bytes_at_least(db, weak):
 
 
 def test_the_url_of_a_webhook_has_no_password_which_staff_would_see(db):
+    """Withstands a member of staff."""
     for url in ("https://user:password@example.org/hook", "https://["):
         with pytest.raises(ValidationError):
             told_at(url)
@@ -170,6 +173,7 @@ def test_everybody_who_is_imported_is_told_of(db):
 
 
 def test_the_deletion_of_a_person_is_told_although_nothing_else_is_left(alice, receiver):
+    """Withstands a failure."""
     group = Group.objects.create(name="sales")
     alice.groups.add(group)
     told_at(receiver.url("/hook"), groups=(group,))
@@ -260,6 +264,7 @@ def test_an_endpoint_that_refuses_a_single_event_is_not_disabled(alice, receiver
 
 
 def test_an_endpoint_for_which_too_much_waits_is_disabled(alice, monkeypatch):
+    """Withstands a flood: webhooks that wait fill the database."""
     monkeypatch.setattr(services, "MOST_WAITING", 2)
     _full, other = told_at(URL), told_at("https://other.example.org", "user.locked")
     happen(alice, *[events.RENAMED] * 3, *[events.LOCKED_DOWN] * 2)
@@ -284,6 +289,7 @@ def test_an_endpoint_that_was_just_disabled_gets_nothing(alice, receiver):
 
 
 def test_a_secret_that_no_key_decrypts_stops_no_other_endpoint(alice, receiver):
+    """Withstands an operator's mistake."""
     broken = told_at(receiver.url("/broken"))
     told_at(receiver.url("/hook"))
     Endpoint.objects.filter(pk=broken.pk).update(secret="gibberish")
