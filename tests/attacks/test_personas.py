@@ -1,7 +1,8 @@
 """Thieves, each with what they have stolen: what they gain, and how the owner undoes it.
 
-``docs/threats.md`` has a row for each persona. ``tests/recovery/test_rule.py`` searches all orders
-of the acts of recovery; here, a thief tries everything on all surfaces, in two orders.
+``docs/threats.md`` has a row for each persona, from ``tests/standards/threats.toml``.
+``tests/recovery/test_rule.py`` searches all orders of the acts of recovery; here, a thief tries
+everything on all surfaces, in two orders.
 """
 
 from collections.abc import Callable
@@ -45,6 +46,7 @@ from tests.support.second_factor import RECOVERY_CODES, unused_code
 from tests.support.second_steps import trusting_browser
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import PASSWORD, outbox, path_of
+from tests.support.threats import TABLE
 
 pytestmark = pytest.mark.long
 
@@ -276,10 +278,15 @@ def make_scene(clock, op, settings):
     return lambda kind: scene(clock, op, kind)
 
 
+def test_the_page_of_threats_has_a_row_for_each_persona():
+    assert list(TABLE["persona"]) == list(PERSONAS)
+
+
 @pytest.mark.parametrize("name, kind", CASES)
 def test_a_thief_gains_exactly_what_the_table_says_and_the_owner_hears_of_it(
     make_scene, name, kind
 ):
+    """Withstands a thief in the account: the table of personas."""
     thief = PERSONAS[name].steals(make_scene(kind))
 
     found = gains(thief)
@@ -293,7 +300,10 @@ def test_a_thief_gains_exactly_what_the_table_says_and_the_owner_hears_of_it(
 def test_the_owner_undoes_everything_and_the_thief_does_not_undo_that(
     make_scene, name, kind, order
 ):
-    """The thief does all that succeeds, also while the account is locked, and after its opening."""
+    """Withstands a thief in the account: the table of personas.
+
+    The thief does all that succeeds, also while the account is locked, and after its opening.
+    """
     thief = PERSONAS[name].steals(here := make_scene(kind))
     owner, begun, count = owner_of(here), Activity.objects.latest("pk").pk, len(outbox())
     acts = [act for act in ACTS if "nobody stops" not in act and act not in DELETION][::order]

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from authsite import docs
-from tests.support import conformance
+from tests.support import conformance, threats
+from tests.support.standards import functions_with
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,12 +43,19 @@ def test_every_name_that_the_docs_find_in_a_file_is_there():
             assert not missing, f"{page.name}: {missing} in {path}"
 
 
-def test_every_test_in_the_tables_of_threats_and_faults_exists_and_every_attack_is_in_it():
-    page = (ROOT / "docs/threats.md").read_text()
-    monitoring = (ROOT / "docs/operating.md").read_text()
-    rows = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page + monitoring)
+def test_every_test_in_the_table_of_faults_exists():
+    rows = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/operating.md").read_text())
     assert rows
     for path, name in rows:
         assert re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.MULTILINE), name
-    attacks = {f"tests/attacks/{path.name}" for path in (ROOT / "tests/attacks").glob("test_*.py")}
-    assert {path for path in attacks if path not in page} == set()
+
+
+def test_the_page_of_threats_is_current_and_short_and_has_each_attack():
+    assert threats.PAGE.read_text() == threats.page(), "python -m tests.support.threats"
+    assert threats.PAGE.stat().st_size <= 60_000
+
+    tests = [test.name for _, test in functions_with("def test_")]
+    named = {name: path for _, _, name, path in threats.threats()}
+    assert [name for name in named if tests.count(name) > 1] == [], "no other test has the name"
+    attacks = {path.relative_to(ROOT) for path in (ROOT / "tests/attacks").glob("test_*.py")}
+    assert attacks <= set(named.values())

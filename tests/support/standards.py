@@ -67,19 +67,21 @@ def answers() -> dict[str, dict[str, str]]:
 def proofs() -> dict[str, list[tuple[Path, str]]]:
     """Return the tests that are marked, as files and names, by the id of the requirement."""
     found: dict[str, list[tuple[Path, str]]] = {}
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        text = path.read_text()
-        if "@proves(" in text:
-            for name, requirement in _marks(ast.parse(text)):
-                found.setdefault(requirement, []).append((path.relative_to(ROOT), name))
+    for path, test in functions_with("@proves("):
+        for mark in test.decorator_list:
+            if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "proves":
+                for requirement in map(ast.literal_eval, mark.args):
+                    found.setdefault(requirement, []).append((path, test.name))
     return found
 
 
-def _marks(module: ast.Module) -> Iterator[tuple[str, str]]:
-    for node in (part for part in module.body if isinstance(part, ast.FunctionDef)):
-        for mark in node.decorator_list:
-            if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "proves":
-                yield from ((node.name, ast.literal_eval(argument)) for argument in mark.args)
+def functions_with(sign: str) -> Iterator[tuple[Path, ast.FunctionDef]]:
+    """Yield the functions of the modules of tests that contain ``sign``, each with its path."""
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        if sign in (text := path.read_text()):
+            for part in ast.parse(text).body:
+                if isinstance(part, ast.FunctionDef):
+                    yield path.relative_to(ROOT), part
 
 
 def page(standard: str) -> str:
@@ -91,14 +93,15 @@ def page(standard: str) -> str:
     for section, rows in groupby(requirements(standard), key=lambda row: row["section"]):
         parts.append(f"\n## {section}\n\n| | level | {'| ' * says}|\n{'| --- ' * (3 + says)}|\n")
         for row in rows:
-            tests = [f"[{_words(name)}](../{path})" for path, name in proved.get(row["id"], [])]
+            tests = [f"[{words(name)}](../{path})" for path, name in proved.get(row["id"], [])]
             cells = [row["id"], row["level"], *[row["text"]] * says]
             cells.append("; ".join(tests) or _answer(**answered[row["id"]]))
             parts.append(f"| {' | '.join(cells)} |\n")
     return "".join(parts)
 
 
-def _words(name: str) -> str:
+def words(name: str) -> str:
+    """Return the name of a test as a sentence."""
     return re.sub(r"^test_(\d+_\d+_)?", "", name).replace("_", " ")
 
 
