@@ -15,8 +15,6 @@ HARMLESS = (
     *(ops.CreateModel, ops.AlterModelOptions, ops.AlterModelManagers),
     *(ops.RemoveIndex, ops.RenameIndex, AddIndexConcurrently),
 )
-# Their indexes are built beside other operations: they are small, or were when this was noticed.
-CROWDED = {"0003_deletion", "0005_erasure", "0011_mail_queues", "0017_refused_mails"}
 # The types of columns of which each column also holds the values.
 NARROWER = {
     "BigIntegerField": {"IntegerField", "SmallIntegerField", "PositiveSmallIntegerField"},
@@ -70,20 +68,6 @@ def _holds_the_same(old, new):
 def added(loader):
     """Return the migrations after the initial ones, by app and name."""
     return {k: m for k, m in loader.disk_migrations.items() if k[0] in OURS and not m.initial}
-
-
-def builds_an_index_among_others(migration):
-    """Return whether the lock of an index lasts until other operations are done, too."""
-    new = {each.name_lower for each in migration.operations if isinstance(each, ops.CreateModel)}
-    indexes = [each for each in migration.operations if isinstance(each, ops.AddIndex)]
-    is_old = any(each.model_name_lower not in new for each in indexes)
-    return is_old and len(migration.operations) > 1
-
-
-def test_a_migration_that_builds_an_index_does_nothing_else():
-    found = added(MigrationLoader(None))
-
-    assert {k[1] for k, m in found.items() if builds_an_index_among_others(m)} == CROWDED
 
 
 def test_an_old_node_survives_each_migration_or_the_migration_says_why():

@@ -14,6 +14,7 @@ from tests.support.steps import CONFIRM, code_in, sign_up, sql
 
 # Changed by a migration after 1.0.0.
 TABLE = "accounts_pendingsignup"
+INDEX = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('users_by_change')"
 
 
 @pytest.mark.parametrize("engine", POSTGRES_PROVED)
@@ -91,3 +92,20 @@ def test_a_migration_that_waits_for_a_transaction_names_it_gives_up_and_can_be_r
         busy.rollback()
     site.manage("migrate")
     assert "[ ]" not in site.manage("showmigrations")
+
+
+@pytest.mark.postgres
+@pytest.mark.proof
+def test_an_index_of_a_table_with_rows_is_built_last_and_again_if_that_was_interrupted(
+    postgres, tmp_path
+):
+    url = postgres.database()
+    dumps.restore("1.0.0", "postgres", url)
+    site = Site(data_dir=tmp_path, migrate=False, DATABASE_URL=url)
+    site.manage("migrate", "accounts", "0026")
+    assert not sql(site, INDEX)
+    site.manage("migrate")
+    assert sql(site, INDEX) == [(True,)]
+    sql(site, f"UPDATE pg_index SET indisvalid = false WHERE {INDEX.partition('WHERE')[2]}")
+    site.manage("migrate")
+    assert sql(site, INDEX) == [(True,)]

@@ -1,25 +1,31 @@
 """``migrate``: Django's command, for one process at a time, and without long waits of requests.
 
 A statement that changes a table waits for every transaction that uses the table, and all later
-queries wait behind that statement. Therefore a migration gives up its wait after two seconds, and
+queries wait behind that statement. Therefore a migration gives up its wait after a second, and
 begins again after a pause. What was not finished is rolled back.
+
+An index of a table with rows is built after the migrations, with ``CONCURRENTLY``: nobody waits for
+it, however large the table is, and an index whose build was interrupted is built again.
 """
 
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+from django.apps import apps
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
+from django.db.migrations.executor import MigrationExecutor
+from django.db.transaction import atomic
 
 from accounts.common.database import is_locked
 
-LOCK_TIMEOUT = "2s"
+LOCK_TIMEOUT = "1s"
 PAUSE_SECONDS = 5.0
 TURN_SECONDS = 1.0
 # Without values, which can be personal data: the query ends before its first string, and has ? in
@@ -32,6 +38,12 @@ AND query <> %s ORDER BY xact_start LIMIT 1
 """
 # In a transaction, because PgBouncer may give each transaction another session.
 TAKE_TURN = "SELECT pg_try_advisory_xact_lock(hashtext('authsite: migrate'))"
+
+# An interrupted build leaves an index that is not valid.
+BUILT = """
+SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid
+WHERE indisvalid AND pg_table_is_visible(oid)
+"""
 
 
 class Command(migrate.Command):
@@ -64,9 +76,12 @@ class Command(migrate.Command):
 
         # Django calls this method at the begin of a transaction if there is one.
         connection._start_transaction_under_autocommit = begin
+        connection.SchemaEditorClass = _without_indexes(connection.SchemaEditorClass)
         while True:
             try:
                 super().handle(*args, **options)
+                if not (options["plan"] or options["check_unapplied"]):
+                    self._build_indexes(connection)
             except OperationalError as error:
                 if not is_locked(error):
                     raise
@@ -77,8 +92,34 @@ class Command(migrate.Command):
                         "nothing; those before it are complete. Run migrate again."
                     ) from None
                 sleep(PAUSE_SECONDS)
+                self._interrupt_autovacuum(connection)
             else:
                 return
+
+    def _interrupt_autovacuum(self, connection: Any) -> None:
+        """Lock all tables for a moment, as autovacuum does, which reads and writes do not notice.
+
+        Autovacuum gives way to a lock that waits for it for a second: longer than a migration may.
+        """
+        with suppress(OperationalError), atomic(connection.alias), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '5s'")
+            tables = map(connection.ops.quote_name, connection.introspection.table_names(cursor))
+            cursor.execute(f"LOCK {', '.join(tables)} IN SHARE UPDATE EXCLUSIVE MODE")
+
+    def _build_indexes(self, connection: Any) -> None:
+        """Build the indexes that are missing, unless their columns are, too."""
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return
+        with connection.schema_editor(atomic=False) as editor:
+            with connection.cursor() as cursor:
+                built = {name for (name,) in cursor.execute(BUILT)}
+            for model in apps.get_models():
+                for index in model._meta.indexes:
+                    if index.name not in built:
+                        self.stdout.write(f"Building the index {index.name}")
+                        editor.remove_index(model, index, concurrently=True)
+                        editor.add_index(model, index, concurrently=True)
 
     def _say_who(self, connection: Any) -> None:
         with connection.cursor() as cursor:
@@ -86,6 +127,23 @@ class Command(migrate.Command):
             row = cursor.fetchone()
         who = "process {} of PostgreSQL, for {} s, {}: {}".format(*row) if row else "a transaction"
         self.stderr.write(f"\nWaiting for {who}")
+
+
+def _without_indexes(editor: type[Any]) -> type[Any]:
+    """Return a class of schema editors that leave out the indexes of tables with rows."""
+
+    class Editor(editor):
+        sql_rename_index = "ALTER INDEX IF EXISTS %(old_name)s RENAME TO %(new_name)s"
+
+        def add_index(self, model: Any, index: Any, concurrently: bool = False) -> None:
+            table = self.quote_name(model._meta.db_table)
+            with self.connection.cursor() as cursor:
+                cursor.execute(f"SELECT FROM {table} LIMIT 1")
+                is_empty = cursor.fetchone() is None
+            if is_empty or concurrently:
+                super().add_index(model, index, concurrently=concurrently)
+
+    return Editor
 
 
 @contextmanager
