@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTEST = [sys.executable, "-m", "pytest", "-o", "faulthandler_timeout=900", "--durations=10"]
 # One more than cores: a race often waits for an email.
 RACING = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "load"]
+# What long tests have measured, a sentence in each line; the notes of a release quote it.
+FIGURES = ROOT / ".cache/figures"
 SEED = ["--seed", sys.argv[1]] if len(sys.argv) > 1 else []
 PARTS = {
     # First, while the machine is idle.
@@ -40,23 +42,32 @@ def proof_of(commit: str) -> Path:
     return ROOT / ".cache/proofs" / commit
 
 
+def note(figures: str) -> None:
+    """Keep a sentence with figures that a test has measured."""
+    FIGURES.parent.mkdir(exist_ok=True)
+    with FIGURES.open("a") as file:
+        file.write(f"- {figures}\n")
+
+
 def main() -> int:
     """Run every part, even after a failure, and return the exit code.
 
-    If all have passed on an unchanged commit, note that for ``make release``.
+    If all have passed on an unchanged commit, keep the figures for ``make release``.
     """
     lines, before = [], state()
+    FIGURES.unlink(missing_ok=True)
     for name, command in PARTS.items():
         began = time.monotonic()
         code = subprocess.run(command, check=False, cwd=ROOT).returncode
         minutes, seconds = divmod(round(time.monotonic() - began), 60)
         lines.append(f"{name:30} {minutes:3} min {seconds:2} s  {'failed' if code else 'passed'}")
-    print("", *lines, sep="\n")
+    figures = FIGURES.read_text() if FIGURES.exists() else ""
+    print("", *lines, "", figures, sep="\n")
     if any(line.endswith("failed") for line in lines):
         return 1
     if before == state() and re.fullmatch("[0-9a-f]{40}", before):
         proof_of(before).parent.mkdir(parents=True, exist_ok=True)
-        proof_of(before).write_text("\n".join(lines))
+        proof_of(before).write_text(figures)
     return 0
 
 

@@ -112,12 +112,14 @@ def build(folder: Path, base_digest: str) -> None:
     made_at = datetime.fromisoformat(git("log", "-1", "--format=%cI").decode().strip())
     archive = git("archive", f"--prefix={name}/", "HEAD")
     bill = sbom.document((ROOT / "requirements.txt").read_text(), made_at)
+    text = notes((ROOT / "CHANGELOG.md").read_text(), __version__)
+    measured = proof_of(git("rev-parse", "HEAD").decode().strip()).read_text()
     recipe = (ROOT / "deploy/Dockerfile").read_text()
     files = {
         f"{name}.tar.gz": gzip.compress(archive, mtime=0),
         f"{name}.cdx.json": json.dumps(bill, indent=2).encode(),
         "Dockerfile": recipe.replace(f"FROM {BASE}", f"FROM {BASE}@{base_digest}").encode(),
-        "NOTES.md": notes((ROOT / "CHANGELOG.md").read_text(), __version__).encode(),
+        "NOTES.md": f"{text}### Measured\n\n{measured}".encode(),
     }
     sums = [f"{hashlib.sha256(raw).hexdigest()}  {name}\n" for name, raw in files.items()]
     folder.mkdir(exist_ok=True)

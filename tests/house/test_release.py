@@ -32,7 +32,7 @@ def checkout(tmp_path, monkeypatch):
     (tmp_path / ".gitignore").write_text("/dist/\n/proof\n")
     monkeypatch.setattr(release, "ROOT", tmp_path)
     monkeypatch.setattr(release, "proof_of", lambda _commit: tmp_path / "proof")
-    (tmp_path / "proof").touch()
+    (tmp_path / "proof").write_text("- 3 seconds.\n")
     for command in ("init -q", "add .", "commit -qm first"):
         name = ["-c", "user.name=alice", "-c", "user.email=alice@example.org"]
         subprocess.run(["git", *name, *command.split()], check=True, cwd=tmp_path)  # noqa: S607 on PATH
@@ -104,6 +104,7 @@ def test_a_release_has_the_source_its_parts_the_notes_and_sums_and_is_the_same_t
     assert [part["name"] for part in bill["components"]] == ["django"]
     assert built["Dockerfile"].startswith(f"FROM debian:trixie-slim@{DIGEST} AS build".encode())
     assert built["NOTES.md"].startswith(f"# authsite {__version__} (2026-11-30)".encode())
+    assert built["NOTES.md"].endswith(b"\n- 3 seconds.\n")
     digests = {name: hashlib.sha256(raw).hexdigest() for name, raw in built.items()}
     assert {name: digest for digest, name in map(str.split, sums.splitlines())} == digests
     build(checkout / "dist", DIGEST)

@@ -16,6 +16,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from tests.support.env import clean
 from tests.support.missing import find, missing
 from tests.support.process import run
@@ -72,6 +74,24 @@ def restore(version: str, engine: str, target: str | Path) -> Any:
         psql = find("psql", also_in=Postgres.folders) or missing("psql")
         subprocess.run([psql, "--quiet", target], input=text.encode(), check=True)
     return json.loads((RELEASES / version / f"{engine}.json").read_text())
+
+
+def copy(url: str, table: str, count: int, like: str = "true", **changes: str) -> None:
+    """Insert copies of a row that is ``like``. ``changes``: SQL for columns, with a number n.
+
+    Foreign keys are not checked, because that would take most of the time.
+    """
+    with psycopg.connect(url) as connection:
+        found = connection.execute(f"SELECT * FROM {table} LIMIT 0").description or ()
+        names = [each.name for each in found if each.name != "id" or "id" in changes]
+        values = ", ".join(changes.get(name, f'"{name}"') for name in names)
+        columns = ", ".join(f'"{name}"' for name in names)
+        row = f"(SELECT * FROM {table} WHERE {like} LIMIT 1) AS row"
+        connection.execute("SET LOCAL session_replication_role = replica")
+        connection.execute(
+            f"INSERT INTO {table} ({columns}) SELECT {values} "
+            f"FROM {row}, generate_series(1, {count}) AS n"
+        )
 
 
 def _of_sqlite(file: Path) -> str:
