@@ -4,9 +4,9 @@
 
 tries all mutants of the files of ``CORE``, or of those that match a pattern, two at a time;
 ``--draw`` tries that many of them, drawn by a seed. Only tests in this process are run: those that
-execute the function, the most specific first, then others that execute its file, until one fails
-or ``SECONDS`` are used up. A mutant that survives is printed: either a test is missing, or the
-fault makes no difference.
+execute the line, beginning with some that execute each other line of the function, then others
+that execute its file, until one fails or ``SECONDS`` are used up. A mutant that survives is
+printed: either a test is missing, or the fault makes no difference.
 
 What each test executes, and each result, is kept in ``.cache/mutants``, so a run that was stopped
 goes on where it was. A result is forgotten when its function or one of its tests changes.
@@ -69,7 +69,7 @@ def main() -> int:
     options = parser.parse_args()
     KEPT.mkdir(parents=True, exist_ok=True)
     mutants = [m for path in files(options.patterns) for m in mutants_of(path, text_of(path))]
-    tests = Tests()
+    tests = Tests({mutant.path for mutant in mutants})
     untested = [m for m in mutants if not tests.of(m)]
     mutants = [m for m in mutants if tests.of(m)]
     if options.draw:
@@ -101,13 +101,14 @@ def text_of(path: str) -> str:
 
 
 class Tests:
-    """The tests in process, and which functions each executes."""
+    """The tests in process, and which functions and lines each executes."""
 
-    def __init__(self) -> None:
+    def __init__(self, paths: set[str]) -> None:
         self.seconds: dict[str, float] = {}
         # By function and by file, with a weight: the less, the more a test is about the file.
         self.executing: dict[str, set[tuple[float, str]]] = defaultdict(set)
-        for test, (seconds, functions) in recorded().items():
+        self.lines: dict[tuple[str, int], set[str]] = defaultdict(set)
+        for test, (seconds, functions, lines) in recorded().items():
             self.seconds[test] = seconds
             if seconds <= LONGEST_TEST:
                 by_file = Counter(function.partition(":")[0] for function in functions)
@@ -116,37 +117,60 @@ class Tests:
                     weighted = (len(functions) / by_file[file] ** 2, test)
                     self.executing[function].add(weighted)
                     self.executing[file].add(weighted)
+                for path in paths & lines.keys():
+                    for number in lines[path]:
+                        self.lines[path, number].add(test)
 
     def of(self, mutant: Mutant) -> list[str]:
         """Return the tests to run against a mutant, in their order."""
-        return self._chosen(mutant.path, f"{mutant.path}:{mutant.function}")
+        first = text_of(mutant.path).encode()[: mutant.start - mutant.offset].count(b"\n") + 1
+        last = first + mutant.source.count("\n")
+        function = f"{mutant.path}:{mutant.function}"
+        return self._chosen(mutant.path, function, mutant.line, first, last)
 
     @cache  # noqa: B019 one object for the whole run
-    def _chosen(self, path: str, function: str) -> list[str]:
-        direct = self.executing.get(function, set())
+    def _chosen(self, path: str, function: str, line: int, first: int, last: int) -> list[str]:
+        at_line = self.lines.get((path, line), set())
+        inside = self.executing.get(function, set())
+        direct = {each for each in inside if each[1] in at_line} or inside
         # What is prepared once, such as a statement of SQL, executes in the first test only.
         others = self.executing[path] - direct if direct else set()
+        lines = [self.lines.get((path, number), set()) for number in range(first, last + 1)]
+        ordered = _of_each(lines, self._by_turns(direct)) + self._by_turns(others)
         chosen: list[str] = []
         seconds = 0.0
-        for _weight, test in [*self._by_turns(sorted(direct)), *self._by_turns(sorted(others))]:
+        for test in ordered:
             if seconds + self.seconds[test] <= SECONDS:
                 seconds += self.seconds[test]
                 chosen.append(test)
         return chosen
 
-    def _by_turns(self, tests: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    def _by_turns(self, tests: set[tuple[float, str]]) -> list[str]:
         """Return tests by their weight, which grows with each test of the same file."""
         turns: Counter[str] = Counter()
         ordered = []
-        for weight, test in tests:
+        for weight, test in sorted(tests):
             file = test.partition("::")[0]
             turns[file] += 1
             ordered.append((turns[file] * weight, test))
-        return sorted(ordered)
+        return [test for _weight, test in sorted(ordered)]
 
 
-def recorded() -> dict[str, tuple[float, list[str]]]:
-    """Return the seconds of each test and the functions that it executes.
+def _of_each(groups: list[set[str]], ordered: list[str]) -> list[str]:
+    """Return the tests by turns of the groups: of each the first, then of each the second.
+
+    A test belongs to the smallest group that has it, so a line that few tests execute is tested.
+    """
+    queues: dict[int, list[str]] = defaultdict(list)
+    for test in ordered:
+        sizes = [(len(group), number) for number, group in enumerate(groups) if test in group]
+        queues[min(sizes, default=(0, -1))[1]].append(test)
+    turns = ((turn, test) for queue in queues.values() for turn, test in enumerate(queue))
+    return [test for _turn, test in sorted(turns, key=lambda each: each[0])]
+
+
+def recorded() -> dict[str, tuple[float, list[str], dict[str, list[int]]]]:
+    """Return the seconds of each test, and the functions and lines that it executes.
 
     Runs the tests of each file of which that is not known.
     """
@@ -154,7 +178,7 @@ def recorded() -> dict[str, tuple[float, list[str]]]:
     names = [name for name in names if name.split("/")[1] not in NO_TESTS]
     files = [name for name in names if "/test_" in name]
     site = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "accounts").rglob("*.py"))]
-    others = sorted({*site, *names} - set(files))
+    others = sorted({*site, *names, "tests/sabotage/recorder.py"} - set(files))
     store = KEPT / f"tests-{digest(*map(text_of, others))}.jsonl"
     for old in set(KEPT.glob("tests-*.jsonl")) - {store}:
         old.unlink()

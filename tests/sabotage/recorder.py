@@ -1,10 +1,11 @@
-"""A pytest plugin that writes down which functions of the site each test in process executes."""
+"""A pytest plugin that writes down which functions and lines each test in process executes."""
 
 import hashlib
 import json
 import os
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Generator
 from pathlib import Path
 from types import CodeType
@@ -18,7 +19,7 @@ TOOL = MONITORING.PROFILER_ID
 
 
 class Recorder:
-    """Append a line to ``store`` for each test file: the seconds and functions of each test.
+    """Append a line to ``store`` for each test file: what each test takes and executes.
 
     Seconds of processor time, which other work on the machine does not change.
     """
@@ -26,11 +27,13 @@ class Recorder:
     def __init__(self, store: Path) -> None:
         self.store = store
         self.seen: set[str] = set()
+        self.lines: dict[str, set[int]] = defaultdict(set)
         self.tests: dict[str, Any] = {}
         self.failed: set[str] = set()
         MONITORING.use_tool_id(TOOL, "mutants")
         MONITORING.register_callback(TOOL, MONITORING.events.PY_START, self._start)
-        MONITORING.set_events(TOOL, MONITORING.events.PY_START)
+        MONITORING.register_callback(TOOL, MONITORING.events.LINE, self._execute)
+        MONITORING.set_events(TOOL, MONITORING.events.PY_START | MONITORING.events.LINE)
 
     def _start(self, code: CodeType, _offset: int) -> object:
         if code.co_filename.startswith(SITE):
@@ -38,16 +41,22 @@ class Recorder:
             self.seen.add(f"{path}:{code.co_qualname.partition('.<locals>')[0]}")
         return MONITORING.DISABLE  # until the next test
 
+    def _execute(self, code: CodeType, line: int) -> object:
+        if code.co_filename.startswith(SITE):
+            self.lines[str(Path(code.co_filename).relative_to(Path.cwd()))].add(line)
+        return MONITORING.DISABLE
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
-        self.seen = set()
+        self.seen, self.lines = set(), defaultdict(set)
         MONITORING.restart_events()
         began = time.process_time()
         result = yield
         if item.nodeid not in self.failed:
-            self.tests[item.nodeid] = [time.process_time() - began, sorted(self.seen)]
+            lines = {path: sorted(found) for path, found in self.lines.items()}
+            self.tests[item.nodeid] = [time.process_time() - began, sorted(self.seen), lines]
         if nextitem is None or nextitem.path != item.path:
             append(self.store, item.path.relative_to(Path.cwd()), self.tests)
             self.tests = {}
