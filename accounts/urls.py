@@ -128,6 +128,7 @@ urlpatterns = [
         path(name, public_views.site_icon, {"name": name}, name=name)
         for name in ("favicon.ico", "apple-touch-icon.png")
     ),
+    path("accounts/theme/", public_views.choose_theme, name="theme"),
     path("client/<str:name>", public_views.client_file, name="client_file"),
     path("help/", public_views.help_page, name="help"),
     path("privacy/", public_views.privacy, name="privacy"),

@@ -5,6 +5,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.http import HttpRequest
 
+from accounts.common.pages import theme_of
 from accounts.mail import development_views
 from accounts.recovery import services as recovery
 from accounts.sessions.current import request_auth_of
@@ -19,6 +20,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
     hidden: dict[str, Any] = {"messages": ()} if is_copy else {}
     return hidden | {
         "site_name": settings.AUTHSITE.site_name,
+        "theme": theme_of(request),
         # A function, because only pages with provider buttons need the providers.
         "providers": lambda: settings.AUTHSITE.issuers,
         "dev_mail": development_views.folder() is not None,

@@ -233,6 +233,9 @@ LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 
+# "light" or "dark", if the reader has chosen one.
+THEME_COOKIE_NAME = f"{_PREFIX}theme"
+
 CSRF_FAILURE_VIEW = "authsite.errors.csrf_failure"
 
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"

@@ -1,5 +1,6 @@
 // Swagger UI on the site's own description; asks nobody else whether it's valid.
-if (matchMedia("(prefers-color-scheme: dark)").matches) {
+const scheme = document.querySelector("meta[name=color-scheme]").content;
+if (scheme === "dark" || (scheme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches)) {
   document.documentElement.classList.add("dark-mode");
 }
 const place = document.getElementById("api");

@@ -70,6 +70,16 @@ def set_cookie(
     )
 
 
+THEMES = ("light", "dark")
+THEME_LIFE = timedelta(days=365)
+
+
+def theme_of(request: HttpRequest) -> str:
+    """Return the theme that was chosen in this browser, or "" for that of the system."""
+    chosen = request.COOKIES.get(settings.THEME_COOKIE_NAME, "")
+    return chosen if chosen in THEMES else ""
+
+
 type View = Callable[..., HttpResponseBase]
 
 

@@ -78,6 +78,7 @@ ACTS = (
     Act("accounts/profile/", "Save the profile", "PATCH me/"),
     Act("accounts/profile/", "Change the username", "POST me/username/"),
     Act("accounts/language/", "Choose the language", reason="Clients send `Accept-Language`."),
+    Act("accounts/theme/", "Choose light or dark", reason="It holds for this browser."),
     # Email addresses.
     Act("accounts/email/", "Add an email address", "POST emails/"),
     Act("accounts/email/", "Confirm it by code", "POST emails/<id>/confirm/", button="confirm"),

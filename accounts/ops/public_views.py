@@ -19,7 +19,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.activity import events
 from accounts.activity import services as activity
@@ -30,7 +30,7 @@ from accounts.common import clock, crypto
 from accounts.common.brand.files import brand_of, icon_file
 from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.localization import days_in_words, spoken
-from accounts.common.pages import absolute, form_page
+from accounts.common.pages import THEME_LIFE, THEMES, absolute, form_page, safe_next, set_cookie
 from accounts.common.proofs import Method, Proof
 from accounts.mail import services as mail
 from accounts.passwords import services as passwords
@@ -94,6 +94,20 @@ def client_file(_request: HttpRequest, name: str) -> HttpResponse:
     }
     text = Path(str(finders.find(name))).read_text()
     return HttpResponse(text, content_type=f"{CLIENT[name]}; charset=utf-8", headers=headers)
+
+
+@login_not_required
+@never_cache
+@require_POST
+def choose_theme(request: HttpRequest) -> HttpResponse:
+    """Remember the theme ``light`` or ``dark`` in this browser; any other value forgets it."""
+    response = redirect(safe_next(request.POST.get("next")) or "home")
+    theme = request.POST.get("theme")
+    if theme in THEMES:
+        set_cookie(response, settings.THEME_COOKIE_NAME, theme, THEME_LIFE)
+    else:
+        response.delete_cookie(settings.THEME_COOKIE_NAME)
+    return response
 
 
 # RFC 9116 section 2.5.5 recommends less than a year. Each answer has a new expiry date.
@@ -181,11 +195,13 @@ def privacy(request: HttpRequest) -> HttpResponse:
         "logout_cookie": settings.LOGOUT_COOKIE_NAME,
         "forward_cookie": settings.FORWARD_COOKIE_NAME,
         "language_cookie": settings.LANGUAGE_COOKIE_NAME,
+        "theme_cookie": settings.THEME_COOKIE_NAME,
     }
     days = {
         "activity_days": config.activity_days,
         "remembered_life": config.remember_days,
         "last_method_days": last_method.LIFE.days,
+        "theme_days": THEME_LIFE.days,
         "language_days": timedelta(seconds=settings.LANGUAGE_COOKIE_AGE).days,
         "csrf_days": timedelta(seconds=settings.CSRF_COOKIE_AGE).days,
         "trusted_days": config.trusted_browser_days,

@@ -37,7 +37,7 @@ from accounts.common.client_info import client_of
 from accounts.common.config import Config
 from accounts.common.errors import Busy, RateLimited
 from accounts.common.localization import spoken
-from accounts.common.pages import allow_provider_redirects, form_page, typed
+from accounts.common.pages import allow_provider_redirects, form_page, theme_of, typed
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import current, last_method
 from accounts.sessions.current import actor_of, request_auth_of
@@ -96,8 +96,8 @@ TEMPLATE = "accounts/signin/login.html"
 TOKEN, NONCE, CHALLENGE = "\0token\0", "\0nonce\0", "\0challenge\0"
 
 
-# By language: the page with marks, and the settings with which it was rendered.
-_pages: dict[str, tuple[Config, str]] = {}
+# By language and theme: the page with marks, and the settings with which it was rendered.
+_pages: dict[tuple[str, str], tuple[Config, str]] = {}
 
 
 def login_page(request: HttpRequest, form: LoginForm | None = None, **more: Any) -> HttpResponse:
@@ -116,10 +116,11 @@ def login_page(request: HttpRequest, form: LoginForm | None = None, **more: Any)
             del form.fields["login"].widget.attrs["autofocus"]
             form.fields["password"].widget.attrs["autofocus"] = True
         return render(request, TEMPLATE, context | {"form": form, "hint": hint, **more})
-    config, text = _pages.get(spoken(), (None, ""))
+    key = spoken(), theme_of(request)
+    config, text = _pages.get(key, (None, ""))
     if config is not settings.AUTHSITE:
         text = _with_marks(request)
-        _pages[spoken()] = settings.AUTHSITE, text
+        _pages[key] = settings.AUTHSITE, text
     text = text.replace(TOKEN, get_token(request)).replace(NONCE, str(get_nonce(request)))
     return HttpResponse(text.replace(CHALLENGE, passkeys.challenge_to_sign_in()))
 
@@ -134,7 +135,11 @@ def _with_marks(request: HttpRequest) -> str:
 
 def _is_plain(request: HttpRequest) -> bool:
     """Return whether the request has no query and no cookie but those that every visitor gets."""
-    visitors = {settings.CSRF_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME}
+    visitors = {
+        settings.CSRF_COOKIE_NAME,
+        settings.LANGUAGE_COOKIE_NAME,
+        settings.THEME_COOKIE_NAME,
+    }
     # The page has the URL of its request. A query of nothing but "&" has no parameters.
     has_query = bool(request.META.get("QUERY_STRING"))
     is_new = request.method == "GET" and not has_query and not typed(request)

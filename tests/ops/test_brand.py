@@ -109,6 +109,26 @@ def test_a_wide_logo_replaces_the_name_and_a_square_one_is_the_icon(client, sett
         assert (brand.icon.content == svg.encode()) is not is_wide
 
 
+def test_a_chosen_theme_holds_for_every_page_of_this_browser(client, branded):
+    """The choice is in the page, so that no other theme appears while the page loads."""
+    staff = signed_in(create_administrator("carol", "carol@example.org", "!"))
+    for browser, path in ((client, LOGIN), (client, "/no-such-page"), (staff, "/admin/")):
+        of_system = browser.get(path).text
+        assert browser.post("/accounts/theme/", {"theme": "dark", "next": path}).url == path
+        dark = browser.get(path).text
+        browser.post("/accounts/theme/", {"theme": "light", "next": "https://evil.example/"})
+        light = browser.get(path).text
+        browser.post("/accounts/theme/", {"theme": ""})
+
+        assert 'media="(prefers-color-scheme: dark)"' in of_system
+        assert f'<source srcset="{branded.logo_dark}"><img' in dark
+        assert branded.logo_dark not in light
+        for theme, page in {"dark": dark, "light": light}.items():
+            meta = "theme" if browser is staff else "color-scheme"
+            assert f'<meta name="{meta}" content="{theme}">' in page
+        assert browser.get(path).text.count("(prefers-color-scheme: dark)") == 1
+
+
 def test_browsers_find_icons_where_they_look_for_them(client, settings):
     for colour in ("", YELLOW):
         set_up(settings, site_colour=colour)
@@ -165,7 +185,8 @@ def test_the_privacy_page_names_every_cookie_and_how_long_the_history_is_kept(cl
 
     of_apps = [settings.AUTHORIZE_COOKIE_NAME, settings.LOGOUT_COOKIE_NAME]
     of_apps.append(settings.FORWARD_COOKIE_NAME)
-    for cookie in [*given, *client.cookies, settings.LANGUAGE_COOKIE_NAME, *of_apps]:
+    of_apps += [settings.LANGUAGE_COOKIE_NAME, settings.THEME_COOKIE_NAME]
+    for cookie in [*given, *client.cookies, *of_apps]:
         assert f"<code>{cookie}</code>" in page
     assert f"deleted after {settings.AUTHSITE.activity_days} days" in page
     main = re.sub(r"<[^>]+>", " ", page.partition("<main")[2].partition("</main>")[0])

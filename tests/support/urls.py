@@ -29,6 +29,7 @@ OPEN = {
     "accounts/reauthenticate/",
     "accounts/inactive/",
     "accounts/language/",
+    "accounts/theme/",
     # Apps send people here: tests/attacks/test_authorize.py.
     "oauth/authorize",
     "oauth/continue/<str:key>",
