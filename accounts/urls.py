@@ -14,6 +14,7 @@ from accounts.ops.doctor import inside
 from accounts.passwords import views as passwords
 from accounts.profile import views as profile
 from accounts.recovery import views as recovery
+from accounts.sessions import undo
 from accounts.sessions import views as sessions
 from accounts.signin import views as signin
 from accounts.signin.second_step_views import ReauthenticateView, SecondStepView
@@ -32,6 +33,7 @@ urlpatterns = [
     path("", profile.home, name="home"),
     path("accounts/profile/", profile.profile, name="profile"),
     # Sessions.
+    path("accounts/undo/", undo.undo, name="undo"),
     path("accounts/sessions/", sessions.sessions, name="sessions"),
     path("accounts/activity/<int:event_id>/", sessions.event, name="event"),
     # The API key pages.

@@ -35,6 +35,11 @@ for (const wait of document.querySelectorAll('[data-wait]')) {
   tick()
 }
 
+// A change can be undone for some seconds.
+for (const button of document.querySelectorAll('[data-seconds]')) {
+  setTimeout(() => { button.hidden = true }, button.dataset.seconds * 1000)
+}
+
 // An old error goes when its field changes.
 for (const input of document.querySelectorAll('[aria-invalid]')) {
   input.addEventListener('input', () => {

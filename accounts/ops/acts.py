@@ -78,6 +78,7 @@ ACTS = (
     Act("accounts/profile/", "Save the profile", "PATCH me/"),
     Act("accounts/profile/", "Change the username", "POST me/username/"),
     Act("accounts/language/", "Choose the language", reason="Clients send `Accept-Language`."),
+    Act("accounts/undo/", "Undo a change", reason="Clients send the former values."),
     Act("accounts/theme/", "Choose light or dark", reason="It holds for this browser."),
     # Email addresses.
     Act("accounts/email/", "Add an email address", "POST emails/"),

@@ -160,10 +160,11 @@ def save(
     *,
     app: str = "",
     check: Callable[[User], None] | None = None,
-) -> None:
+) -> dict[str, str]:
     """Store the fields of ``profile`` that have changed. The values must be validated.
 
-    The owner is notified in the language that ``user`` has had before.
+    Return the former values of these fields. The owner is notified in the language that ``user``
+    has had before.
 
     Changes are limited because each one adds a row to the history. The user and each of the user's
     connected apps have separate limits, so that an app cannot use up the changes of its user.
@@ -177,7 +178,7 @@ def save(
     """
     changed = _changed(user, profile)
     if not changed:
-        return
+        return {}
     if users.DECIDED & changed.keys():
         users.refuse_managed(user)
     hit(PROFILE_CHANGE.of(user.pk, app))
@@ -185,6 +186,7 @@ def save(
         if check:
             check(users.lock_row_as_is(user))
         store(user, profile, actor)
+    return {name: getattr(user, name) for name in changed}
 
 
 def store(user: User, profile: Mapping[str, str], actor: Actor) -> bool:

@@ -15,11 +15,12 @@ from django.views.decorators.http import require_safe
 
 from accounts.activity import history
 from accounts.activity import services as activity
+from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.common.localization import speaking, spoken
 from accounts.common.pages import form_page, typed
 from accounts.profile import services
-from accounts.sessions import current
+from accounts.sessions import current, undo
 from accounts.sessions.current import actor_of, session_of
 from accounts.sessions.services import IS_APP, live
 from accounts.signin import recent
@@ -90,11 +91,24 @@ def _save(request: HttpRequest, user: User) -> HttpResponse:
         return _show(request, user, form=form)
     if not recent.has_recent_authentication(request):
         return _reauthenticate(request, form)
-    services.save(user, form.cleaned_data, actor_of(request))
+    former = services.save(user, form.cleaned_data, actor_of(request))
+    saved = {name: form.cleaned_data[name] for name in former}
     # The next page shows the message, and is in the language that was just chosen.
     with speaking(form.cleaned_data["language"]):
-        messages.success(request, gettext("Your profile was saved."))
+        text = gettext("Your profile was saved.")
+        if former:
+            undo.offer(request, text, "profile", former=former, saved=saved)
+        else:
+            messages.success(request, text)
     return redirect("profile")
+
+
+@undo.undoes("profile")
+def _undo(user: User, change: Mapping[str, Any], actor: Actor) -> bool:
+    if any(getattr(user, name) != value for name, value in change["saved"].items()):
+        return False
+    services.save(user, change["former"], actor)
+    return True
 
 
 def _rename(request: HttpRequest, user: User) -> HttpResponse:

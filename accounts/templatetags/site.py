@@ -22,6 +22,7 @@ from django.utils.translation import get_language
 
 from accounts.common import client_info, clock, localization, logs
 from accounts.common.brand.files import brand_of
+from accounts.sessions import undo
 from accounts.sessions.current import known_user_id
 from accounts.users import support_code as codes
 
@@ -99,6 +100,12 @@ def menu_item(context: dict[str, Any], view: str, icon_name: str, label: str) ->
     current = ' aria-current="page"' if path == url else ' aria-current="true"' if is_here else ""
     link = '<li><a href="{}"{}>{}{}</a></li>'
     return format_html(link, url, SafeString(current), icon(icon_name), label)
+
+
+@register.simple_tag(takes_context=True)
+def undo_offer(context: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what :func:`accounts.sessions.undo.offered` returns."""
+    return undo.offered(context["request"])
 
 
 @register.simple_tag

@@ -320,6 +320,12 @@ def decline(user: User) -> None:
     User.objects.filter(pk=user.pk).update(passkey_declined_at=clock.now())
 
 
+def reconsider(user: User) -> bool:
+    """Offer ``user`` a passkey again; return whether ``user`` had declined one."""
+    declined = User.objects.filter(pk=user.pk, passkey_declined_at__isnull=False)
+    return bool(declined.update(passkey_declined_at=None))
+
+
 def is_declined(user: User) -> bool:
     """Return whether ``user`` has declined a passkey in the last 90 days."""
     at = user.passkey_declined_at

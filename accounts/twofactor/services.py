@@ -416,16 +416,27 @@ REMOVED = {Authenticator: events.FACTOR_REMOVED, Passkey: events.PASSKEY_REMOVED
 
 
 def rename(
-    kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, name: str, actor: Actor
+    kind: type[Authenticator] | type[Passkey],
+    user: User,
+    factor_id: int,
+    name: str,
+    actor: Actor,
+    *,
+    name_before: str = "",
 ) -> bool:
     """Rename a factor of ``user``; return whether the factor exists.
+
+    ``name_before``: if given, the factor must still have this name.
 
     Raises:
         RateLimited: there were too many changes by the user.
     """
     hit(PROFILE_CHANGE.of(user.pk, ""))
+    factor = kind.objects.filter(user=user, pk=factor_id)
+    if name_before:
+        factor = factor.filter(name=name_before)
     with transaction.atomic():
-        if not kind.objects.filter(user=user, pk=factor_id).update(name=name):
+        if not factor.update(name=name):
             return False
         record(user, RENAMED[kind], actor, detail=name)
     return True

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, cast
@@ -20,13 +20,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django.views.generic import View
 
+from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.common.errors import PublicError
-from accounts.common.localization import date_in_words
+from accounts.common.localization import date_in_words, days_in_words
 from accounts.common.pages import absolute, form_page
 from accounts.common.proofs import FEW_RECOVERY_CODES, Method, Proof
 from accounts.common.text import row_id
 from accounts.recovery.locks import Access
+from accounts.sessions import undo
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin import flow, policy
 from accounts.signin.policy import Requirement
@@ -92,7 +94,8 @@ class FactorView(View):
         """Give the factor another name."""
         user, actor = session_of(self.request).user, actor_of(self.request)
         services.rename(self.model, user, self.factor.pk, name, actor)
-        messages.success(self.request, _("Renamed."))
+        change = {"factor": self.factor.pk, "name": self.factor.name, "given": name}
+        undo.offer(self.request, _("Renamed."), self.model.__name__, **change)
         return redirect("second_factors")
 
     def remove(self) -> HttpResponse:
@@ -107,6 +110,17 @@ class FactorView(View):
             renew_key(self.request)
             messages.success(self.request, _("Removed. You’ve been signed out everywhere else."))
         return redirect("second_factors")
+
+
+def _undo_renaming(
+    kind: type[Authenticator] | type[Passkey], user: User, change: Mapping[str, Any], actor: Actor
+) -> bool:
+    factor, name, given = change["factor"], change["name"], change["given"]
+    return services.rename(kind, user, factor, name, actor, name_before=given)
+
+
+for kind in (Authenticator, Passkey):
+    undo.undoes(kind.__name__)(partial(_undo_renaming, kind))
 
 
 def base32(seed: str) -> str:
@@ -422,6 +436,9 @@ def offer_passkey(request: HttpRequest) -> HttpResponse:
     session = session_of(request)
     if "not_now" in request.POST:
         passkeys.decline(session.user)
+        days = days_in_words(passkeys.DECLINED.days)
+        text = _("You won’t see this suggestion for %(days)s.") % {"days": days}
+        undo.offer(request, text, "decline")
     elif "credential" in request.POST and policy.may_make_passkey(session):
         actor = actor_of(request).by(*session.amr)
         with suppress(PublicError):
@@ -430,6 +447,11 @@ def offer_passkey(request: HttpRequest) -> HttpResponse:
                 request, _("Your browser saved a passkey. You can now use it to sign in.")
             )
     return redirect("home")
+
+
+@undo.undoes("decline")
+def _undo_decline(user: User, _change: Mapping[str, Any], _actor: Actor) -> bool:
+    return passkeys.reconsider(user)
 
 
 @form_page
