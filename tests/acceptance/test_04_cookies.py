@@ -129,6 +129,7 @@ def test_the_content_security_policy_is_exact():
 @proves("V14.2.2", "V14.2.5", "V14.3.2")
 @pytest.mark.django_db
 def test_personal_pages_are_never_stored_by_caches(client):
+    """Withstands a thief with the database."""
     sign_up(client, "alice")
     waiting = [client.get(path) for path in (SIGNUP, LOGIN, CONFIRM, link_in(mail_to("alice")))]
     confirm(client, "alice")

@@ -256,6 +256,7 @@ def test_a_locked_account_is_not_opened_by_a_code_or_link_over_the_api(alice):
 
 
 def test_the_mailbox_alone_resets_no_password_of_staff_over_the_api(clock):
+    """Withstands a thief with the mailbox."""
     carol = make_staff("carol", has_factor=False)
 
     assert reset(**mailed_proof(RESET, username="carol")).short == (403, "recovery_required")

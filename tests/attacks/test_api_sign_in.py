@@ -125,6 +125,7 @@ def test_unknown_pending_inactive_and_passwordless_accounts_answer_and_cost_the_
 
 @each_way
 def test_only_the_right_password_learns_what_is_still_required(people, way):
+    """Withstands a spy."""
     for name, code in {"pending": "email_not_verified", "dave": "second_factor_required"}.items():
         assert way(name, PASSWORD).short == (401, code)
         assert way(name, WRONG).short == INVALID
@@ -323,6 +324,7 @@ def test_a_mailed_code_completes_only_the_challenge_that_requested_it(clock):
 @pytest.mark.parametrize("first", ["page", "call"])
 @pytest.mark.parametrize("kind", ["app", "recovery code"])
 def test_a_code_works_once_across_pages_and_api(clock, kind, first):
+    """Withstands a thief with a second factor."""
     alice, seed = with_factor()
     code = code_of(seed) if kind == "app" else new_recovery_codes(alice)[0]
     ways = {

@@ -85,6 +85,7 @@ def test_only_the_app_that_got_the_code_can_redeem_it_or_end_what_it_gave(app, b
 def test_whoever_lacks_a_part_neither_gets_a_token_nor_spends_or_revokes_the_code(
     app, browser, form, error
 ):
+    """Withstands an attacker of apps."""
     code = app.code(browser)
     assert app.redeem(code, **form).error == error
     assert apps_sessions() == 0

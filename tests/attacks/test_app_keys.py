@@ -104,6 +104,7 @@ def test_an_assertion_works_only_once_and_at_one_endpoint(app, clock):
     ids=str,
 )
 def test_an_assertion_with_a_wrong_claim_is_refused(app, claims):
+    """Withstands an attacker of apps."""
     assert not is_accepted(app, app.mint().token(**claims))
     assert not UsedOnce.objects.exists()
 

@@ -64,6 +64,7 @@ def test_no_page_shows_an_auditor_a_whole_address_without_a_reason(alice):
 
 @proves("V8.2.3")
 def test_no_call_of_the_api_tells_an_auditor_a_whole_address(alice):
+    """Withstands a member of staff."""
     enrolled(member("carol", "Auditor"))
     sign_up(Client(), "bob")
     token = staff_token("carol", "admin:read users:read")

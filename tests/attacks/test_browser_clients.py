@@ -300,6 +300,7 @@ def test_an_allowed_origin_may_read_errors_and_the_request_id(allowed_origin):
 
 @proves("V3.4.2")
 def test_no_other_origin_may_call_or_read(allowed_origin, settings):
+    """Withstands a hostile website."""
     origins = [origin for origin in ELSEWHERE if origin and origin.isprintable()]
     for allowed in ([ALLOWED], []):
         settings.CORS_ALLOWED_ORIGINS = allowed

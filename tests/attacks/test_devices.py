@@ -201,6 +201,7 @@ def test_the_page_says_which_app_on_which_device_asks_from_where_and_for_what(br
 
 
 def test_no_host_is_shown_that_an_app_which_has_registered_itself_has_claimed(browser):
+    """Withstands a malicious app."""
     fields = {"homepage": "https://shop.example.org", "source": Client.Source.REGISTRATION}
     for registered in ([], ["https://shop.example.org/callback"]):
         codes = new_device(redirect_uris=registered, is_verified=False, **fields)[1]

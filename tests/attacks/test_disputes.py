@@ -302,6 +302,7 @@ def test_a_mailbox_that_is_no_older_proof_learns_no_username_from_the_reset(home
 
 
 def test_an_email_that_its_owner_added_and_removed_cannot_lock_the_account(home, clock):
+    """Withstands a thief with the mailbox."""
     users.confirm_email(alice(), THIEFS)
     browser = signed_in(alice())
     browser.post("/accounts/password/change/", {"password1": NEW})
@@ -597,6 +598,7 @@ def test_with_waiting_switched_off_only_two_things_open_the_account(alice, clock
 
 
 def test_guesses_of_strangers_at_the_former_password_are_counted_over_all_links(alice, clock):
+    """Withstands a guesser."""
     clock.advance(days=8)
     lock(alice)
 

@@ -366,7 +366,10 @@ def test_a_refused_or_too_old_document_is_not_used_while_another_request_reads_i
 
 
 def test_an_app_of_an_operator_is_never_taken_over_by_a_document(host, browser):
-    """Only ``source`` separates them, so the form of the IDs must, too."""
+    """Withstands a malicious app.
+
+    Only ``source`` separates them, so the form of the IDs must, too.
+    """
     app = make_app()
     host.members["client_id"] = app.pk
 

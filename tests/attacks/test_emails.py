@@ -149,6 +149,7 @@ def test_adding_a_taken_email_looks_like_a_free_one_and_its_owner_is_notified(al
 
 
 def test_a_confirmation_link_works_only_for_its_user_and_only_by_post(alice):
+    """Withstands an impostor."""
     browser = signed_in(alice)
     browser.post(EMAIL, {"email": "alice@example.net"})
     link = path_of(outbox()[-1].action_url)
@@ -453,7 +454,10 @@ def test_three_requests_a_day_from_new_networks_keep_no_mailbox_silent_for_its_o
 
 
 def test_members_flood_no_mailbox(clock):
-    """A taken address gets no more than from strangers; a free one gets what all may cause."""
+    """Withstands a flood.
+
+    A taken address gets no more than from strangers; a free one gets what all may cause.
+    """
     make_user("alice")
     for number in range(MAIL_MEMBERS.burst + 5):
         member, client = make_user(f"m{number}"), ClientInfo(f"10.{number}.0.1", "")

@@ -120,7 +120,10 @@ def test_reuse_after_the_successor_was_used_revokes_only_that_session_at_once(cl
 
 
 def test_reuse_of_a_much_older_token_revokes_the_session_and_is_recorded_once(clock):
-    """Further attempts send no more mails."""
+    """Withstands a thief with a token.
+
+    Further attempts send no more mails.
+    """
     tokens = [person()]
     for _ in range(4):
         tokens.append(renew(tokens[-1]["refresh"]))

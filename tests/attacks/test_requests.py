@@ -212,6 +212,7 @@ def test_an_expired_form_of_a_stranger_keeps_what_was_typed_but_no_password():
     ],
 )
 def test_an_expired_form_with_a_secret_or_a_dangerous_act_has_to_be_opened_again(path, posted):
+    """Withstands a hostile website."""
     page = expired(path, **posted)
 
     main = page.partition("<main")[2].partition("</main>")[0]

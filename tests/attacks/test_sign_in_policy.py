@@ -216,6 +216,7 @@ def test_no_view_of_allauth_or_of_django_contrib_auth_is_routed():
 
 @proves("V6.3.4")
 def test_right_credentials_sent_to_any_other_view_sign_nobody_in():
+    """Withstands a programmer's mistake."""
     make_user("carol", is_staff=True, is_superuser=True)
     everything = {
         **{"login": "carol", "username": "carol", "email": "carol@example.org"},

@@ -414,6 +414,7 @@ def test_an_address_that_got_an_account_meanwhile_makes_the_link_invalid():
 
 
 def test_an_unverified_address_of_a_provider_accepts_no_invitation(settings, op):
+    """Withstands a malicious server."""
     configured(settings, op.setting(), signup="invite")
     invite(support()[1])
     mallory = Person("m", address_of("dave"), email_verified=False, username="mallory")

@@ -88,6 +88,7 @@ def test_staff_cannot_act_on_staff_with_more_rights_nor_on_themselves():
 @proves("V8.2.1")
 @pytest.mark.parametrize("role", ["Auditor", "nothing"])
 def test_staff_who_only_read_can_post_nothing_anywhere_in_the_admin(role):
+    """Withstands a member of staff."""
     Group.objects.create(name="nothing")
     alice, browser = make_user("alice"), desk(role)
     before = rows()
@@ -174,6 +175,7 @@ def test_a_factor_that_was_added_in_the_session_does_not_count_for_acts(use):
 
 
 def test_a_factor_that_a_thief_adds_and_signs_in_with_does_not_count_for_acts_for_seven_days(clock):
+    """Withstands a thief in the account."""
     alice, browser = make_user("alice"), desk("Support")
     carol = User.objects.get(username="carol")
     old = carol.authenticator_set.get()
@@ -303,6 +305,7 @@ def test_no_mail_program_makes_a_link_of_what_staff_write(bait):
 
 
 def test_what_staff_write_cannot_pass_for_the_text_of_the_site():
+    """Withstands a member of staff."""
     alice, browser = make_user("alice"), desk("Support")
     signed_in(alice)
 
@@ -557,6 +560,7 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS)
 def test_access_ends_with_the_role_the_account_and_the_key(end):
+    """Withstands a thief with a token: a key of staff."""
     key = carols_key()
     assert may_use_staff_api(key)
 

@@ -219,7 +219,10 @@ def test_the_password_alone_adds_no_factor_to_an_account_with_one(give):
 
 
 def test_a_seed_shown_in_one_sign_in_is_neither_shown_nor_enrolled_in_another():
-    """A thief begins with a stolen password on a shared machine; the owner uses it next."""
+    """Withstands a thief with the password.
+
+    A thief begins with a stolen password on a shared machine; the owner uses it next.
+    """
     make_staff("carol", has_factor=False)
     dave = make_user("dave", is_staff=True)
     browser = after_password("carol")

@@ -104,6 +104,7 @@ def test_the_site_recovers_by_itself_when_the_database_is_back(postgres, held, t
 
 
 def test_a_request_that_waits_for_a_database_lock_gets_503_in_time(postgres, held):
+    """Withstands a failure."""
     browser = held.client()
     sign_up(browser, "carol")
     token = browser.csrf(CONFIRM)

@@ -181,6 +181,7 @@ def test_a_foreign_hint_counts_as_none(app, alice, browser, foreign):
 
 
 def test_nobody_is_led_to_a_uri_that_is_not_registered_exactly(app, alice):
+    """Withstands a hostile website."""
     for uri in (f"{BYE}/", f"{BYE}?x=1", BYE.upper(), "https://mallory.example", "javascript:x"):
         browser = signed_in(alice)
         page = asked(browser, id_token_hint=hint(app, alice), post_logout_redirect_uri=uri)

@@ -139,6 +139,7 @@ def rename(client, name):
 
 
 def test_after_a_rename_only_the_new_username_signs_in_and_the_owner_is_mailed(client, alice):
+    """Withstands an impostor."""
     page = rename(signed_in(alice, client), "Alicia").text
 
     assert "Your username is now Alicia." in page

@@ -139,6 +139,7 @@ ADDRESSES = {
 def test_an_email_address_counts_only_if_the_provider_has_verified_it(
     provider, claims, counts, doubles
 ):
+    """Withstands a malicious server: Apple or Microsoft."""
     doubles.claims = claims
     assert doubles.round_trip(Client(), provider).url == "/"
 

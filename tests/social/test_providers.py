@@ -218,6 +218,7 @@ UNBELIEVED = {
 
 @pytest.mark.parametrize("provider, answers", UNBELIEVED.values(), ids=UNBELIEVED)
 def test_an_unverified_email_neither_finds_an_account_nor_is_stored(provider, answers, doubles):
+    """Withstands a malicious server."""
     alice = make_user("alice")
     doubles.answers |= answers
     assert doubles.round_trip(Client(), provider).url == "/"

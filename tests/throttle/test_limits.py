@@ -153,6 +153,7 @@ def test_a_wide_network_gets_a_few_times_the_budget_of_one_ip(clock, line, times
 
 
 def test_one_network_cannot_use_up_half_of_a_shared_budget():
+    """Withstands a flood."""
     pairs = [
         (getattr(limits, name.replace("EVERYONE", "NETWORK")).times(4), everyone)
         for name, everyone in vars(limits).items()
