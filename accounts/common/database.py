@@ -173,7 +173,7 @@ class _Statement:
         for name in self._names:
             value = values[name]
             given[name] = value if type(value) is str else parameter(value)
-        cursor = connection.cursor()
+        cursor = getattr(connection, "prepared_cursor", connection.cursor)()
         cursor.execute(self._text, given)
         return cursor
 

@@ -9,12 +9,14 @@ immediately for a short time, because otherwise all its threads would soon be wa
 import select
 from contextlib import suppress
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from django.db.backends.postgresql import base
-from psycopg import IsolationLevel, OperationalError
+from psycopg import IsolationLevel, OperationalError, errors
 from psycopg.pq import TransactionStatus
+
+from accounts.common import secrets
 
 # A client gets its answer within five seconds. The second limit is for the server to receive the
 # cancellation of a query, and once more to report it.
@@ -23,6 +25,16 @@ CANCEL_SECONDS = 0.5
 REST_SECONDS = 2.0
 # One message. If this process is paused during a transaction, its locks end with the limit.
 BEGIN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'"
+
+# How often a statement runs on a connection before PostgreSQL keeps its plan.
+PREPARED_AFTER = 5
+# A prepared statement cannot run: a migration has changed a type since, or the server process, to
+# which a pooler has passed it, does not know it.
+CANNOT_RUN = (
+    errors.FeatureNotSupported,
+    errors.InvalidSqlStatementName,
+    errors.DuplicatePreparedStatement,
+)
 
 # No connection is opened before this time of the monotonic clock.
 _resting = {"until": 0.0}
@@ -58,6 +70,9 @@ class Connection(psycopg.Connection[Any]):
             _rest()
             raise
         _last["host"] = found.host = found.info.host, str(found.info.port)
+        # No two connections give a prepared statement the same name. Otherwise a pooler could pass
+        # one to a server process that knows another statement by that name.
+        found._prepared._prepared_idx = secrets.public_id().int
         return found
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
@@ -89,12 +104,40 @@ class Connection(psycopg.Connection[Any]):
             _rest()
 
 
+class PreparedCursor(psycopg.Cursor[Any]):
+    """A cursor for use outside transactions that prepares the statements that run often."""
+
+    def execute(self, *args: Any, **options: Any) -> "PreparedCursor":
+        try:
+            return super().execute(*args, **options)
+        except CANNOT_RUN:
+            # It has changed nothing. From now on, the connection prepares no statement.
+            self.connection.prepare_threshold = None
+            return super().execute(*args, **options)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's backend for PostgreSQL, which opens connections of the class :class:`Connection`."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         self.isolation_level = IsolationLevel.READ_COMMITTED
-        return Connection.connect(**conn_params)
+        connection = Connection.connect(**conn_params)
+        connection.autocommit = True
+        row = connection.execute("SELECT pg_backend_pid()").fetchone()
+        # PgBouncer reports an id of its own, and may give each statement another server process.
+        if row == (connection.info.backend_pid,):
+            connection.prepare_threshold = PREPARED_AFTER
+        return connection
+
+    def prepared_cursor(self) -> Any:
+        """Return a :class:`PreparedCursor`, or an ordinary cursor in a transaction or on a pooler.
+
+        In a transaction, a statement that has failed could not run again.
+        """
+        self.ensure_connection()
+        if self.in_atomic_block or self.connection.prepare_threshold is None:
+            return self.cursor()
+        return cast(Any, self)._prepare_cursor(PreparedCursor(self.connection))
 
     def _start_transaction_under_autocommit(self) -> None:
         """Begin a transaction. Django calls this method if there is one."""

@@ -98,6 +98,34 @@ def test_connections_to_a_server_that_is_no_longer_the_primary_are_replaced(post
     connection.close()
 
 
+@pytest.mark.django_db
+def test_a_statement_that_was_prepared_runs_after_a_migration_and_on_another_server(postgres):
+    database = parse(postgres.database()) | {"ENGINE": "authsite.postgresql"}
+    connections = [ConnectionHandler({"default": database})["default"] for _ in range(2)]
+
+    def fetch(connection, text):
+        with connection.prepared_cursor() as cursor:
+            return cursor.execute(text).fetchall()
+
+    def names(connection):
+        for _ in range(base.PREPARED_AFTER + 1):
+            assert fetch(connection, "SELECT name FROM one") == [("x",)]
+        return {name for (name,) in fetch(connection, "SELECT name FROM pg_prepared_statements")}
+
+    with connections[0].cursor() as cursor:
+        cursor.execute("CREATE TABLE one AS SELECT 'x'::varchar(5) AS name")
+    of_first, of_second = map(names, connections)
+    assert of_first
+    assert of_second - of_first == of_second
+    with connections[0].cursor() as cursor:
+        cursor.execute("ALTER TABLE one ALTER name TYPE varchar(9)")
+    with connections[1].cursor() as cursor:
+        cursor.execute(f"DEALLOCATE {of_second.pop()}")
+    for connection in connections:
+        assert fetch(connection, "SELECT name FROM one") == [("x",)]
+        connection.close()
+
+
 def test_a_url_without_a_host_names_the_socket():
     database = parse(f"postgres://postgres@:{free_port()}/x") | {"ENGINE": "authsite.postgresql"}
     with pytest.raises(psycopg.OperationalError, match="on socket"):
