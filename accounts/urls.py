@@ -9,7 +9,7 @@ from accounts.deletion import views as deletion
 from accounts.emails import views as emails
 from accounts.exports import views as exports
 from accounts.mail import development_views
-from accounts.ops import health, public_views
+from accounts.ops import health, openapi, public_views
 from accounts.ops.doctor import inside
 from accounts.passwords import views as passwords
 from accounts.profile import views as profile
@@ -124,6 +124,7 @@ urlpatterns = [
     path(inside.PATH.lstrip("/"), inside.doctor, name="doctor"),
     path("metrics", health.figures, name="metrics"),
     path("accounts/owner/<str:token>/", public_views.owner_link, name="owner"),
+    path("accounts/reference/", openapi.own_docs, name="own_reference"),
     path("accounts/what-next/", public_views.what_next, name="what_next"),
     path("brand/<str:name>", public_views.brand_file, name="brand_file"),
     *(

@@ -47,11 +47,6 @@ def _excess() -> QuerySet[LoginSession]:
 
 
 _INSERT = PreparedInsert(AppSession)
-# What the session of an app has from its parent: the device, and how the user has authenticated.
-_OF_PARENT = (
-    *("user", "agent", "browser", "system", "ip"),
-    *("amr", "auth_time", "factor_at", "passkey_at", "factor_key", "stepped_up_at"),
-)
 _LIVE = OwnedQuery(
     lambda: LoginSession.objects.filter(
         is_live(P("now")), pk=P("session"), app_session__isnull=False
@@ -80,7 +75,7 @@ def new(
         ends_at = now + timedelta(days=config.refresh_token_days)
         idle_at = min(now + timedelta(days=config.refresh_idle_days), ends_at)
     session = LoginSession(
-        **{name: getattr(parent, name) for name in _OF_PARENT},
+        **sessions.inherited(parent),
         kind=LoginSession.Kind.CONNECTED,
         scope=scope,
         begun_at=now,

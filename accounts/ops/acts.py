@@ -22,6 +22,7 @@ SAME_EMAIL = "The same email contains the code."
 TERMS = "With the member `terms`, as every call that signs up or in."
 EVENT = "`GET activity/` names the session of each event."
 KEEPING = "The error `deletion_requested` of a sign-in has the `url` of the page."
+SHOWN = "The page shows it only to its own script."
 OWNER = "Once in the life of a site, by the person who has started it."
 LINK = "The link opens in any browser, without a sign-in. The emails contain its URL."
 
@@ -129,6 +130,7 @@ ACTS = (
     Act("accounts/activity/<int:event_id>/", "End the session", "DELETE sessions/<id>/", EVENT),
     Act("accounts/keys/new/", "Create an API key", "POST keys/"),
     Act("accounts/keys/", "Revoke an API key", "DELETE keys/<id>/", button="end"),
+    Act("accounts/reference/", "Fill an access token in", "POST token/", SHOWN),
     # Data and deletion.
     Act("accounts/data/", "Ask for all data", "POST me/exports/"),
     Act("accounts/data/", "Download it", "GET me/exports/<id>/", button="download"),

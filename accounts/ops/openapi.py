@@ -17,10 +17,17 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 
 from accounts.calls import conditions, idempotency
-from accounts.ops.schema import CODES, REQUESTS, example_of
+from accounts.common.client_info import client_of
+from accounts.common.pages import form_page
+from accounts.ops import samples
+from accounts.ops.schema import CODES, REQUESTS, TITLES, example_of
+from accounts.sessions.current import session_of
+from accounts.signin.recent import recent_authentication_required
 from accounts.signin.second_step import SecondMethod
 from accounts.tokens.authentication import ForPerson, HasOwnSession, required_scope
+from accounts.tokens.services import issue_to_page
 
+_TITLE = settings.SPECTACULAR_SETTINGS["TITLE"]
 GET_OPTIONS = "For the passkey (WebAuthn, `PublicKeyCredentialRequestOptions`)."
 REQUEST_ID = {"type": "string", "description": "As in `X-Request-ID`, for questions to us."}
 CHALLENGED = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 6750."}}
@@ -231,8 +238,21 @@ def description(_request: HttpRequest) -> HttpResponse:
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
     """Show the OpenAPI description with Swagger UI, which can send calls."""
-    title = settings.SPECTACULAR_SETTINGS["TITLE"]
-    return render(request, "accounts/ops/docs.html", {"title": title})
+    return render(request, "accounts/ops/docs.html", {"title": _TITLE})
+
+
+@csp_override(settings.SECURE_CSP_API_DOCS)
+@form_page
+@recent_authentication_required
+def own_docs(request: HttpRequest) -> HttpResponse:
+    """Show the same to a signed-in person; a POST fills in an access token.
+
+    Only the answer to the POST contains the token: it is in no URL and in no storage.
+    """
+    context: dict[str, Any] = {"title": _TITLE, "is_own": True}
+    if request.method == "POST":
+        context["token"] = issue_to_page(session_of(request), client_of(request))
+    return render(request, "accounts/ops/docs.html", context)
 
 
 def complete(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
@@ -253,20 +273,18 @@ def complete(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
         "name": settings.REFRESH_COOKIE_NAME,
         "description": "The refresh token of a page in a browser.",
     }
-    for operations in result["paths"].values():
-        for operation in operations.values():
+    for path, operations in result["paths"].items():
+        for method, operation in operations.items():
             _complete(operation, components["schemas"])
+            origin = result["servers"][0]["url"]
+            operation["x-codeSamples"] = samples.of(method, origin + path, operation)
     return result
 
 
 def _complete(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Add summary, security, examples and errors to an operation.
-
-    An operation without a docstring, which may come from another app, gets its id as the summary.
-    """
+    """Add the title (``summary``), security, examples and errors to an operation."""
     name = operation["operationId"]
-    text = operation.setdefault("description", name.replace("_", " ").capitalize())
-    operation["summary"] = text.partition(". ")[0].split("\n")[0]
+    operation["summary"] = TITLES.get(name, name.replace("_", " ").capitalize())
     operation.setdefault("security", SECURITY.get(name, []))
     if name in BODIES:
         content = {"application/json": {"schema": BODIES[name]}}

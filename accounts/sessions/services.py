@@ -113,6 +113,16 @@ def _new(
     )
 
 
+def inherited(parent: LoginSession) -> dict[str, Any]:
+    """Return the fields that a session begun from the browser session ``parent`` has from it.
+
+    They are the user, the device, and how the user has authenticated.
+    """
+    device = ("user", "agent", "browser", "system", "ip")
+    shown = ("amr", "auth_time", "factor_at", "passkey_at", "factor_key", "stepped_up_at")
+    return {name: getattr(parent, name) for name in (*device, *shown)}
+
+
 def live(user: User) -> QuerySet[LoginSession]:
     """Return the sessions in which ``user`` is signed in, most recently used first."""
     return LoginSession.objects.filter(is_live(clock.now()), user=user).order_by("-used_at")

@@ -7,6 +7,7 @@ code or a challenge would be used up for nothing, and a repeated refresh token w
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -265,6 +266,34 @@ def mail_code(
     if SecondMethod.EMAIL not in methods_of(challenge.user, token_challenges.proofs(challenge)):
         raise second_step.NoMail
     token_challenges.mail_code(challenge, client)
+
+
+def issue_to_page(here: LoginSession, client: ClientInfo) -> AccessToken:
+    """Return an access token for a page of this site, in a session that ends with the token.
+
+    ``here``: the session of the browser, which has authenticated recently.
+
+    Raises:
+        RateLimited: this session has requested too many tokens.
+        CannotSign: the signing key cannot be decrypted.
+    """
+    signatures.be_ready()
+    hit(EXCHANGE_SESSION.of(here.pk))
+    ends_at = clock.now() + timedelta(seconds=settings.AUTHSITE.access_token_seconds)
+    session = LoginSession(
+        **sessions.inherited(here),
+        kind=LoginSession.Kind.APP,
+        scope=scopes.written(scopes.DEFAULT),
+        idle_at=min(ends_at, here.ends_at),
+        ends_at=min(ends_at, here.ends_at),
+    )
+    actor = Actor(client, session=session.pk).by(*session.amr)
+    with transaction.atomic():
+        sessions.lock(here.pk)
+        sessions.insert.run(session)
+        record(session.user, events.CLIENT_SIGNED_IN, actor)
+        sessions.make_room(session.user, session, actor)
+    return AccessToken.issue(session, settings.AUTHSITE.origin, scopes.DEFAULT)
 
 
 def renew(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens | None:

@@ -1,6 +1,10 @@
 """The description of the API, and its examples."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from django.test import Client
@@ -8,13 +12,19 @@ from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from accounts.ops import openapi
 from accounts.ops.openapi import CONFLICTS
 from accounts.ops.schema import REQUESTS
+from tests.support.missing import find, missing
 from tests.support.openapi import METHODS, SCHEMA, description, operations, resolve, validator
 from tests.support.routes import ROUTES
+from tests.support.site import text_of
 from tests.support.standards import proves
+from tests.support.steps import code_in
 from tests.support.urls import OPEN
 
+# A site of its own, because the samples sign up alice.
+SITE = {"SITE_NAME": "Samples"}
 # These serve the description and are not part of it.
 DESCRIPTIONS = {"schema/", "docs/"}
 # Statuses that any call may answer.
@@ -52,7 +62,11 @@ def test_the_description_has_exactly_the_routes_and_methods_of_the_api(described
     assert {(path, method) for path, method, _ in operations(described)} == routed
 
 
-def test_every_operation_has_a_summary_and_all_its_errors(described):
+def test_every_operation_has_a_title_of_its_own_and_all_its_errors(described):
+    titles = [operation["summary"] for *_, operation in operations(described)]
+    assert len(set(titles)) == len(titles)
+    assert [title for title in titles if not re.fullmatch(r"[A-Z][\w ,-]{3,48}\w", title)] == []
+    assert openapi.TITLES.keys() <= {op["operationId"] for *_, op in operations(described)}
     for path, method, operation in operations(described):
         responses = operation["responses"]
         told = {status for status in responses if status >= "400"}
@@ -71,7 +85,6 @@ def test_every_operation_has_a_summary_and_all_its_errors(described):
         assert "WWW-Authenticate" in errors["401"]["headers"], (path, method)
         for later in ("429", "503"):
             assert "Retry-After" in errors[later]["headers"], (path, method)
-        assert operation["summary"].strip(), (path, method)
 
 
 def test_every_operation_has_a_chosen_id_a_described_tag_and_security(described):
@@ -114,3 +127,40 @@ def test_every_example_is_valid_by_its_schema_and_has_no_member_that_is_not_desc
                 assert not errors, (path, method, errors)
 
     assert examples > calls
+
+
+def test_the_samples_in_curl_and_python_sign_alice_up_and_use_her_account(site):
+    find("curl") or missing("curl")
+    described = json.loads(site.client().get(SCHEMA).text)
+    samples = {
+        operation["operationId"]: operation["x-codeSamples"]
+        for *_, operation in operations(described)
+    }
+
+    def run(name, label, token="", code=""):
+        (source,) = (sample["source"] for sample in samples[name] if sample["label"] == label)
+        words = ["bash", "-c", source] if label == "curl" else [sys.executable, "-c", source]
+        words[-1] = words[-1].replace("1234 5678", code or "1234 5678")
+        done = subprocess.run(
+            words,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "TOKEN": token},
+        )
+        return json.loads(done.stdout[done.stdout.index("{") :])
+
+    assert run("sign_up", "curl")["username"] == "alice"
+    code = code_in(text_of(site.wait_for_mail(to="alice@")))
+    assert "code" not in run("verify_email", "Python", code=code)
+    for label in ("curl", "Python"):
+        token = run("sign_in", label)["access"]
+        assert run("get_me", label, token)["username"] == "alice"
+        assert run("update_me", label, token)["display_name"] == "Alice"
+        assert run("create_key", label, token)["key"].startswith("authsite_")
+    assert (
+        run("list_sessions", "curl", token)["count"]
+        == run("list_keys", "Python", token)["count"]
+        == 2
+    )

@@ -86,6 +86,7 @@ GUARDED = {
     ),
     "signin.session.record_api_reauthentication": "/api/v1/reauthenticate/",
     "tokens.services.exchange": "/api/v1/token/",
+    "tokens.services.issue_to_page": "reference/",
     "tokens.families.rotate": "/api/v1/token/refresh/ /api/v1/session/refresh/",
     "apikeys.services.make": "keys/new/ /api/v1/keys/",
     "signup.services.sign_up": "signup/ /api/v1/users/",

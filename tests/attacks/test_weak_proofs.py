@@ -47,6 +47,7 @@ ACTS: dict[str, tuple[str, dict[str, str]]] = {
     "remove an email": ("/accounts/email/", {"remove": "1"}),
     "connect a provider": ("/accounts/oidc/acme/login/", {"act": "connect"}),
     "make an API key": ("/accounts/keys/new/", {"name": "bot", "profile": "read", "expires": "30"}),
+    "get a token for the API reference": ("/accounts/reference/", {}),
     "add an authenticator": (SETUP, {"code": "000000"}),
     "add a passkey": ("/accounts/2fa/passkeys/add/", {}),
     "remove a factor": ("/accounts/2fa/totp/{id}/", {"remove": "1"}),
