@@ -28,7 +28,7 @@ from accounts.activity.events import Event
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, data_of, record, record_for_superusers, timestamp
 from accounts.common import clock, crypto, metrics, secrets
-from accounts.common.database import delete_in_batches
+from accounts.common.database import PreparedQuery, delete_in_batches
 from accounts.common.errors import PublicError
 from accounts.common.leases import LeasedQueue
 from accounts.common.queues.sender import Sender, Work
@@ -54,6 +54,9 @@ KEPT = timedelta(days=7)
 # The fields that staff decide.
 FIELDS = ("description", "url", "is_private", "format", "kinds", "groups")
 TEST, PREFIX = "test", "whsec_"
+_ENABLED = PreparedQuery(
+    lambda: Endpoint.objects.filter(disabled_at=None, format__in=Endpoint.Format.values)
+)
 
 
 class EndpointDisabled(PublicError):
@@ -136,7 +139,7 @@ def write(rows: Sequence[Activity]) -> None:
 
     Without an endpoint, this takes one short query, and a sign-in none: it has no type.
     """
-    endpoints = list(Endpoint.objects.filter(disabled_at=None, format__in=Endpoint.Format.values))
+    endpoints = _ENABLED.all()
     if not endpoints:
         return
     members = _members(endpoints, rows)
