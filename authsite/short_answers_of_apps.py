@@ -28,7 +28,8 @@ from authsite.short_answers import (
 
 def _token_of_app(environ: Environ, client_ip: str) -> ShortResponse | None:
     body = body_of_request(environ, FORM)
-    if body is None:
+    # Other grants are not parsed twice.
+    if body is None or b"refresh_token" not in body:
         return None
     # The constructor makes five dictionaries, and only this one is read.
     request = HttpRequest.__new__(HttpRequest)
