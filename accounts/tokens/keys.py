@@ -26,8 +26,6 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_ssh_private_key,
 )
-from jwt import PyJWK, get_algorithm_by_name
-from jwt.exceptions import PyJWTError
 
 from accounts.common import crypto
 from accounts.common.errors import PublicError
@@ -165,6 +163,8 @@ def public_jwk(key: PrivateKey) -> Jwk:
 
 def written(key: PublicKey) -> Jwk:
     """Return the public key ``key`` as a JWK (RFC 7517); its ``kid`` is the thumbprint."""
+    from jwt import get_algorithm_by_name  # noqa: PLC0415 commands rarely need it
+
     algorithm = algorithm_of(key)
     members = get_algorithm_by_name(algorithm).to_jwk(key, as_dict=True)
     jwk = {name: members[name] for name in MEMBERS[members["kty"]]}
@@ -173,6 +173,8 @@ def written(key: PublicKey) -> Jwk:
 
 def public_key(jwk: Jwk) -> PublicKey:
     """Return the public key that ``jwk`` encodes."""
+    from jwt import PyJWK  # noqa: PLC0415 commands rarely need it
+
     key: PublicKey = PyJWK(jwk).key
     return key
 
@@ -183,6 +185,8 @@ def checked_public_key(jwk: Jwk) -> PublicKey:
     Raises:
         ValueError: the key is malformed, weak, or so unusual that verifying with it takes long.
     """
+    from jwt import PyJWTError  # noqa: PLC0415 commands rarely need it
+
     try:
         key = public_key(jwk)
     except PyJWTError:

@@ -6,13 +6,15 @@ nobody accepts one for another (RFC 8725 section 3.11).
 
 import json
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from jwt.algorithms import get_default_algorithms
 
 from accounts.common import crypto
 from accounts.tokens import keyring
@@ -25,9 +27,6 @@ LONGEST_WITH_GROUPS = 4096
 # The seconds by which the clocks of two nodes may differ. The start of a token's validity has this
 # tolerance, its end has none.
 SKEW = 10
-_algorithms = get_default_algorithms()
-# RFC 9864 renames EdDSA with Ed25519.
-_algorithms["Ed25519"] = _algorithms["EdDSA"]
 _ECDSA = ec.ECDSA(SHA256())
 _json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -112,7 +111,16 @@ def split(token: str) -> Parts:
 
 def is_signed(parts: Parts, algorithm: str, key: PublicKey) -> bool:
     """Return whether the signature of a JWT verifies with ``key`` for ``algorithm``."""
-    return bool(_algorithms[algorithm].verify(parts.signed, key, parts.signature))
+    return bool(_algorithms()[algorithm].verify(parts.signed, key, parts.signature))
+
+
+@cache
+def _algorithms() -> dict[str, Any]:
+    from jwt.algorithms import get_default_algorithms  # noqa: PLC0415 commands rarely need it
+
+    found: dict[str, Any] = get_default_algorithms()
+    # RFC 9864 renames EdDSA with Ed25519.
+    return found | {"Ed25519": found["EdDSA"]}
 
 
 @lru_cache(16)
@@ -121,8 +129,10 @@ def _head(kid: str, algorithm: str, typ: str) -> str:
 
 
 def _signature(key: Signer, message: bytes) -> bytes:
-    if not isinstance(key.key, ec.EllipticCurvePrivateKey):
-        return _algorithms[key.algorithm].sign(message, key.key)
+    if isinstance(key.key, RSAPrivateKey):
+        return key.key.sign(message, PKCS1v15(), SHA256())
+    if isinstance(key.key, Ed25519PrivateKey):
+        return key.key.sign(message)
     # RFC 7518 section 3.4. In PyJWT, this conversion takes as long as the signature.
     r, s = decode_dss_signature(key.key.sign(message, _ECDSA))
     return r.to_bytes(32) + s.to_bytes(32)

@@ -187,7 +187,7 @@ OWNERS = {
         "tokens/access.py tokens/signatures.py oauth/id_tokens.py oauth/logout.py "
         "webhooks/services.py"
     ): "keyring.signer",
-    "tokens/signatures.py": "key.key.sign _algorithms[key.algorithm].sign",
+    "tokens/signatures.py": "key.key.sign",
 }
 
 
