@@ -19,7 +19,7 @@ from django.conf import settings
 
 from accounts.activity.services import Actor
 from accounts.apikeys import services as apikeys
-from accounts.common import secrets
+from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.oauth import app_sessions, forward
@@ -29,6 +29,7 @@ from accounts.oauth.clients.uris import forward_callback
 from accounts.passwords.services import hash_password
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
+from accounts.sessions.store import SessionStore
 from accounts.tokens import families as refresh
 from accounts.tokens import scopes
 from accounts.tokens.access import AccessToken
@@ -37,8 +38,10 @@ from accounts.users.models import User
 from tests.bench.loads import STRIDE
 from tests.bench.servers import PEOPLE, REDIRECT_URI, WIKI
 from tests.support.copies import copy
+from tests.support.second_factor import enrolled
 
 CLIENT = ClientInfo("198.51.100.7", "bench")
+BROWSER = ClientInfo("", "curl/8.14")
 
 
 def id_of(kind: str, number: int) -> uuid.UUID:
@@ -117,11 +120,31 @@ def cookies_of_wiki() -> list[str]:
     for number in range(PEOPLE):
         user = User.objects.get(pk=id_of("person", number))
         proofs = (Proof.now(Method.PASSWORD),)
-        browser = sessions.create(user, proofs, ClientInfo("", "curl/8.14"), is_remembered=True)
+        browser = sessions.create(user, proofs, BROWSER, is_remembered=True)
         new = app_sessions.new(browser, WIKI, "openid", settings.AUTHSITE.origin, is_offline=False)
         app_sessions.insert(new)
         cookies.append(f"{forward.COOKIE}={forward.cookie_for(new.session.pk)}")
     return cookies
+
+
+def staff_page() -> list[str]:
+    """Return the page of staff about a person, and the cookie of a member of staff."""
+    staff = users.create_user("desk", "!")
+    staff.is_staff = staff.is_superuser = True
+    staff.save()
+    users.confirm_email(staff, "desk@example.org")
+    enrolled(staff)
+    proofs = (Proof.now(Method.PASSWORD), Proof.now(Method.TOTP))
+    session = sessions.create(staff, proofs, BROWSER, is_remembered=True)
+    # Otherwise the factor, which is new, would not count.
+    session.stepped_up_at = clock.now()
+    session.save()
+    browser = SessionStore()
+    browser.create()
+    browser.login_session = session
+    browser.save()
+    path = f"/admin/accounts/user/{id_of('person', 0)}/change/"
+    return [path, f"{settings.SESSION_COOKIE_NAME}={browser.session_key}"]
 
 
 def main(
@@ -136,6 +159,7 @@ def main(
     client = new_client(f"{REDIRECT_URI}logout" if hears else "")
     answer = {"known": told, "key": key, "access": access_token(session), "client": client}
     answer["of_wiki"] = cookies_of_wiki()
+    answer["of_staff"] = staff_page()
     answer["of_app"] = tokens_of_app(session, client.partition(":")[0])
     Path(to).write_text(json.dumps(answer))
 

@@ -178,6 +178,12 @@ def session_pages(server: Server) -> Load:
     return signed_in(server, SESSIONS)
 
 
+def staff_pages(server: Server) -> Load:
+    """Return views of the page of staff about a person."""
+    path, cookie = server.of_staff
+    return again([server.get(path, Cookie=cookie)])
+
+
 def first_logins(server: Server) -> Load:
     """Return the logins after which a person has as many sessions as allowed."""
     return Load(islice(logins(server, 1).requests, FEW_SESSIONS))

@@ -170,13 +170,15 @@ def pages(meter: Meter, site: Ours, django: Server | str, flask: Server | str) -
 
 
 def signed_in_pages(meter: Meter, site: Ours) -> Iterator[Row]:
-    """Compare pages of a person who is signed in in a few browsers with a hash."""
+    """Compare pages of a person with a few sessions, and a page of staff, with a hash."""
     paths = {"home": "/", "sessions": loads.SESSIONS, "two-step verification": loads.TWO_STEP}
+    of: dict[str, Callable[[Server], loads.Load]]
+    of = {name: partial(loads.signed_in, path=path) for name, path in paths.items()}
+    of["staff: a person"] = loads.staff_pages
     *sides, one_hash = meter.interleaved(
-        *(meter.side(site, partial(loads.signed_in, path=path), "") for path in paths.values()),
-        meter.hash(),
+        *(meter.side(site, load, "") for load in of.values()), meter.hash()
     )
-    for name, side in zip(paths, sides, strict=True):
+    for name, side in zip(of, sides, strict=True):
         costs = ratios(side, one_hash)
         yield Row(f"page: {name}, to one hash", "", side.cell, one_hash.words, costs)
 

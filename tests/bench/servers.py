@@ -100,7 +100,8 @@ class Server:
 
     `algorithm` names what signs its tokens, `api` is the path prefix of its API, and `key` is an
     `Authorization` header with an API key. `of_wiki` are `Cookie` headers of people who have opened
-    an app behind a proxy.
+    an app behind a proxy. `of_staff` is the path of a page about a person, and the `Cookie` header
+    of a member of staff.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Server:
     key: str = ""
     app: App | None = None
     of_wiki: Sequence[str] = ("",)
+    of_staff: Sequence[str] = ("", "")
 
     def get(self, path: str, **headers: str) -> Request:
         return Request("GET", path, None, self.headers | headers)

@@ -77,6 +77,7 @@ def ours(
                     tokens=tuple(told["of_app"])
                 ),
                 of_wiki=told["of_wiki"],
+                of_staff=told["of_staff"],
                 people=people,
                 known=tuple(Tokens(**pair) for pair in told["known"]),
             )
