@@ -27,7 +27,7 @@ from accounts.activity.models import (
 )
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device
-from accounts.common.database import PreparedInsert, delete_in_batches
+from accounts.common.database import P, PreparedInsert, PreparedQuery, delete_in_batches
 from accounts.users.emails import key
 from accounts.users.models import EmailAddress, FormerCredential, User
 from accounts.users.rights import superusers
@@ -236,7 +236,7 @@ def are_shown() -> Q:
     return Q() if settings.AUTHSITE.staff_views_shown == "on" else ~Q(kind__in=events.VIEWS)
 
 
-def all_of(user: User) -> QuerySet[Activity]:
+def all_of(user: User | P) -> QuerySet[Activity]:
     """Return the events of ``user``, newest first, as staff see them."""
     return Activity.objects.filter(user=user).order_by("-id")
 
@@ -249,15 +249,22 @@ def of(user: User, group: str = "") -> QuerySet[Activity]:
     return rows
 
 
-def last_failures(user: User) -> QuerySet[Activity]:
+def _last(group: Group, *more: Event) -> PreparedQuery[Activity]:
+    kinds = [e.name for e in EVENTS.values() if e.group is group or e in more]
+    return PreparedQuery(lambda: all_of(P("user")).filter(kind__in=kinds)[:MOST])
+
+
+_FAILURES, _SIGN_INS = _last(Group.FAILURE), _last(Group.SIGN_IN, events.ALL_ENDED)
+
+
+def last_failures(user: User) -> list[Activity]:
     """Return the last 20 events of ``user`` that are failed attempts, newest first."""
-    return of(user, Group.FAILURE)[:MOST]
+    return _FAILURES.all(user=user.pk)
 
 
-def last_sign_ins(user: User) -> QuerySet[Activity]:
+def last_sign_ins(user: User) -> list[Activity]:
     """Return the last 20 sign-ins of ``user``, and ends of sessions, newest first."""
-    kinds = [e.name for e in EVENTS.values() if e.group == Group.SIGN_IN]
-    return of(user).filter(kind__in=[*kinds, events.ALL_ENDED.name])[:MOST]
+    return _SIGN_INS.all(user=user.pk)
 
 
 def has_happened(user: User, event: Event, since: datetime, detail: str = "") -> bool:

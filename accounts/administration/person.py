@@ -67,17 +67,17 @@ class Facts:
     @cached_property
     def emails(self) -> list[EmailAddress]:
         """The confirmed email addresses, oldest first."""
-        return list(emails_of(self.user))
+        return emails_of(self.user)
 
     @cached_property
     def pending(self) -> list[PendingEmail]:
         """The email addresses that wait for their confirmation, oldest first."""
-        return list(emails.pending(self.user))
+        return emails.pending_of(self.user)
 
     @cached_property
     def removed(self) -> list[FormerCredential]:
         """The removed and suspended email addresses, last removed first."""
-        return list(former_credentials.recent_emails(self.user))
+        return former_credentials.all_recent_emails(self.user)
 
     @cached_property
     def held(self) -> Held:
@@ -101,7 +101,7 @@ class Facts:
 
     @cached_property
     def _sessions(self) -> list[LoginSession]:
-        return list(sessions.live_or_stopped(self.user))
+        return sessions.live_or_stopped(self.user)
 
     @cached_property
     def connections(self) -> list[Any]:
@@ -111,7 +111,7 @@ class Facts:
     @cached_property
     def keys(self) -> list[APIKey]:
         """The API keys, newest first."""
-        return list(apikeys.of(self.user))
+        return apikeys.all_of(self.user)
 
     @cached_property
     def taken(self) -> dict[str, User]:
@@ -127,7 +127,7 @@ class Facts:
     @cached_property
     def recovery_row(self) -> Recovery | None:
         """The row about requests to recover the account, and about cases at Support."""
-        return Recovery.objects.filter(user=self.user).first()
+        return recovery.find_row(self.user)
 
     @cached_property
     def recovery(self) -> Recovery | None:
@@ -137,12 +137,12 @@ class Facts:
     @cached_property
     def failures(self) -> list[Activity]:
         """The last failures, newest first."""
-        return list(activity.last_failures(self.user))
+        return activity.last_failures(self.user)
 
     @cached_property
     def sign_ins(self) -> list[Activity]:
         """The last sign-ins, and the ends of sessions, newest first."""
-        return list(activity.last_sign_ins(self.user))
+        return activity.last_sign_ins(self.user)
 
     @cached_property
     def attempts(self) -> list[Activity]:

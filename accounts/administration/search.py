@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.apikeys.models import PREFIX, APIKey
 from accounts.common import clock
+from accounts.common.database import P, PreparedQuery
 from accounts.common.key_text import ID_LENGTH
 from accounts.common.text import fold
 from accounts.emails.models import PendingEmail
@@ -137,12 +138,13 @@ SHOWN_OF_KEY = 4
 class State:
     """A state of accounts by which staff filter the list.
 
-    ``label``: its name. ``select``: returns the users in the state.
+    ``label``: its name. ``select``: returns those of some users who are in the state. A prepared
+        query gives it :meth:`Recovery.since` and :meth:`Recovery.disputed_since`, too.
     ``tone``: how the pages show that a user is in the state; None if they show it otherwise.
     """
 
     label: Promise
-    select: Callable[[QuerySet[User]], QuerySet[User]]
+    select: Callable[..., QuerySet[User]]
     tone: str | None = ""
 
 
@@ -153,38 +155,57 @@ ORDERS |= {f"-{name}": f"-{column}" for name, column in ORDERS.items()}
 UNCONFIRMED = "unconfirmed"
 # Pending sign-ups are unconfirmed, too: see :func:`search_signups`.
 STATES = {
-    "locked": State(_("Locked"), lambda users: users.filter(IS_LOCKED), "warn"),
-    "switched_off": State(_("Deactivated"), lambda users: users.filter(is_active=False), "bad"),
+    "locked": State(_("Locked"), lambda users, *_: users.filter(IS_LOCKED), "warn"),
+    "switched_off": State(_("Deactivated"), lambda users, *_: users.filter(is_active=False), "bad"),
     "deletion": State(
-        _("To be deleted"), lambda users: users.filter(deletion_due__isnull=False), "bad"
+        _("To be deleted"), lambda users, *_: users.filter(deletion_due__isnull=False), "bad"
     ),
     "dispute": State(
         _("Asks support to decide"),
-        lambda users: users.filter(pk__in=Recovery.disputed().values("user")),
+        lambda users, *since: users.filter(pk__in=Recovery.disputed(*since[1:]).values("user")),
         "warn",
     ),
     "recovery": State(
         _("Waiting for recovery"),
-        lambda users: users.filter(pk__in=Recovery.current().values("user")),
+        lambda users, *since: users.filter(pk__in=Recovery.current(*since[:1]).values("user")),
         "warn",
     ),
-    UNCONFIRMED: State(_("Email not confirmed"), lambda users: users.filter(email=""), "warn"),
-    "no_factor": State(_("No second factor"), lambda users: users.filter(has_factor=False)),
-    "staff": State(_("Staff"), lambda users: users.filter(Q(is_staff=True) | Q(is_superuser=True))),
-    "never_seen": State(_("Never signed in"), lambda users: users.filter(last_login=None), None),
+    UNCONFIRMED: State(_("Email not confirmed"), lambda users, *_: users.filter(email=""), "warn"),
+    "no_factor": State(_("No second factor"), lambda users, *_: users.filter(has_factor=False)),
+    "staff": State(
+        _("Staff"), lambda users, *_: users.filter(Q(is_staff=True) | Q(is_superuser=True))
+    ),
+    "never_seen": State(
+        _("Never signed in"), lambda users, *_: users.filter(last_login=None), None
+    ),
 }
+
+
+def _states(users: QuerySet[User], *since: P) -> QuerySet[Any, Any]:
+    first, *others = (
+        state.select(users.order_by(), *since).values_list("pk", Value(name))
+        for name, state in STATES.items()
+        if state.tone is not None
+    )
+    return first.union(*others, all=True)
+
+
+_STATES: PreparedQuery[Any] = PreparedQuery(
+    lambda: _states(User.objects.filter(pk=P("id")), P("asked"), P("disputed"))
+)
 
 
 def states_of(ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[State]]:
     """Return the states of the users with these ids that pages show, in the order of ``STATES``."""
-    users = User.objects.filter(pk__in=ids).order_by()
-    first, *others = (
-        state.select(users).annotate(state=Value(name)).values_list("pk", "state")
-        for name, state in STATES.items()
-        if state.tone is not None
-    )
-    found = set(first.union(*others, all=True))
+    found = set(_states(User.objects.filter(pk__in=ids)))
     return {pk: [state for name, state in STATES.items() if (pk, name) in found] for pk in ids}
+
+
+def states_of_one(user: User) -> list[State]:
+    """Return the states of ``user`` as :func:`states_of`, with a prepared query."""
+    asked, disputed = Recovery.since(), Recovery.disputed_since()
+    found = {name for _pk, name in _STATES.rows(id=user.pk, asked=asked, disputed=disputed)}
+    return [state for name, state in STATES.items() if name in found]
 
 
 def search_users(query: str, state: str = "", *, all_emails: bool = True) -> QuerySet[User]:

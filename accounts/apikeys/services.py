@@ -17,7 +17,7 @@ from accounts.apikeys.models import TEXT, APIKey
 from accounts.calls import services as calls
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
-from accounts.common.database import P
+from accounts.common.database import P, PreparedQuery
 from accounts.common.errors import TooMany
 from accounts.sessions import services as sessions
 from accounts.throttle.limits import KEY_NEW
@@ -106,9 +106,17 @@ def scope_of(wanted: str) -> frozenset[str]:
     return scope
 
 
-def of(user: User) -> QuerySet[APIKey]:
+def of(user: User | P) -> QuerySet[APIKey]:
     """Return the API keys of ``user``, newest first."""
     return APIKey.objects.filter(user=user).order_by("-made_at")
+
+
+_OF = PreparedQuery(lambda: of(P("user")))
+
+
+def all_of(user: User) -> list[APIKey]:
+    """Return all API keys of ``user``, newest first, with a prepared query."""
+    return _OF.all(user=user.pk)
 
 
 def find_key(shown: str) -> APIKey | None:
@@ -152,9 +160,10 @@ def effects(user: User, keep: uuid.UUID | None) -> Effects:
     created in these sessions, because a thief may have created them. All other keys remain, even
     those that were created in a session that has already ended. Expired keys are left out.
     """
-    keys = [key for key in of(user) if not key.is_over]
-    live = sessions.live(user).filter(pk__in=[key.session for key in keys if key.session])
-    ending = set(live.values_list("pk", flat=True)) - {keep}
+    keys = [key for key in all_of(user) if not key.is_over]
+    made_in = {key.session for key in keys if key.session} - {keep}
+    live = sessions.live(user).filter(pk__in=made_in).values_list("pk", flat=True)
+    ending = set(live) if made_in else set()
     return Effects(
         [key for key in keys if key.session in ending],
         [key for key in keys if key.session not in ending],

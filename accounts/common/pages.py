@@ -132,5 +132,14 @@ class RowPaginator(Paginator):  # type: ignore[type-arg] # it takes none at run 
 
 
 def page_of(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:
-    """Return the page of ``rows`` that ``?page=`` names, or the nearest page that exists."""
-    return RowPaginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
+    """Return the page of ``rows`` that ``?page=`` names, or the nearest page that exists.
+
+    The rows of the first page are counted only if there are more.
+    """
+    paginator = RowPaginator(rows, PAGE_SIZE)
+    if number := request.GET.get("page"):
+        return paginator.get_page(number)
+    found = list(rows[: PAGE_SIZE + 1])
+    if len(found) <= PAGE_SIZE:
+        paginator.count = len(found)
+    return Page(found[:PAGE_SIZE], 1, paginator)

@@ -8,7 +8,7 @@ links and codes that were emailed before.
 """
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
@@ -25,6 +25,7 @@ from accounts.codes.models import Code
 from accounts.codes.services import LinkEnded, Purpose, WrongCode
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
+from accounts.common.database import P, PreparedQuery
 from accounts.common.errors import PublicError, TooMany
 from accounts.common.localization import speaking
 from accounts.common.pages import absolute
@@ -137,10 +138,18 @@ class OwnEmail(PublicError):
     message = _("You’ve already added this address.")
 
 
-def pending(user: User) -> QuerySet[PendingEmail]:
+def pending(user: User | P, now: datetime | P | None = None) -> QuerySet[PendingEmail]:
     """Return the pending email addresses of ``user``, oldest first."""
-    waiting = PendingEmail.objects.filter(user=user, expires_at__gt=clock.now())
+    waiting = PendingEmail.objects.filter(user=user, expires_at__gt=now or clock.now())
     return waiting.order_by("expires_at")
+
+
+_PENDING = PreparedQuery(lambda: pending(P("user"), P("now")))
+
+
+def pending_of(user: User) -> list[PendingEmail]:
+    """Return the addresses of :func:`pending`, with a prepared query."""
+    return _PENDING.all(user=user.pk, now=clock.now())
 
 
 def confirmed(user: User) -> QuerySet[EmailAddress]:

@@ -4,6 +4,7 @@
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events, notices
@@ -22,6 +23,7 @@ from accounts.activity.services import Actor, record
 from accounts.apikeys import services as apikeys
 from accounts.codes.services import LinkEnded
 from accounts.common import clock
+from accounts.common.database import P, PreparedQuery
 from accounts.common.errors import PublicError
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
@@ -31,7 +33,7 @@ from accounts.recovery.models import Recovery
 from accounts.recovery.rule import Kind, Lock, Ownership, Thing
 from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
-from accounts.sessions.services import IS_APP, live
+from accounts.sessions.services import count_kinds, live
 from accounts.throttle.limits import MAIL_AGAIN
 from accounts.throttle.services import hit
 from accounts.twofactor import services as twofactor
@@ -62,9 +64,6 @@ class NotEnoughShown(CannotLock):
     message = _("To lock your account, enter your password, or use the link that we email you.")
 
 
-_IN_BROWSER = Q(kind=LoginSession.Kind.BROWSER)
-
-
 class Access:
     """What gives access to the account of ``user``. Each property is read when it is needed.
 
@@ -81,19 +80,18 @@ class Access:
         return rows.exclude(pk=self._keep) if self._keep else rows
 
     @cached_property
-    def _numbers(self) -> dict[str, int]:
-        browsers, programs = (Count("pk", filter=q) for q in (_IN_BROWSER, ~_IN_BROWSER & ~IS_APP))
-        return self.live.order_by().aggregate(browsers=browsers, programs=programs)
+    def _kinds(self) -> Counter[str]:
+        return count_kinds(self._user, keep=self._keep)
 
     @property
     def browsers(self) -> int:
         """The number of live sessions in browsers."""
-        return self._numbers["browsers"]
+        return self._kinds[LoginSession.Kind.BROWSER]
 
     @property
     def programs(self) -> int:
         """The number of live sessions of API clients that are no connected apps."""
-        return self._numbers["programs"]
+        return self._kinds.total() - self.browsers - self._kinds[LoginSession.Kind.CONNECTED]
 
     @property
     def sessions(self) -> int:
@@ -103,6 +101,8 @@ class Access:
     @cached_property
     def apps(self) -> list[str]:
         """The names of the connected apps that are signed in."""
+        if not self._kinds[LoginSession.Kind.CONNECTED]:
+            return []
         return connected.apps().names(self.live.order_by())
 
     @cached_property
@@ -121,7 +121,7 @@ class Access:
     @cached_property
     def trusted(self) -> int:
         """The number of trusted browsers."""
-        return trusted_browsers.of(self._user).count()
+        return len(trusted_browsers.of(self._user))
 
     @property
     def is_any(self) -> bool:
@@ -164,6 +164,17 @@ def effects(user: User, notice: Notice | None = None) -> dict[str, Any]:
     }
 
 
+def changes() -> QuerySet[Activity]:
+    """Return the changes that :func:`first_changes` chooses from, oldest first, to prepare them."""
+    kinds = [e.name for e in events.EVENTS.values() if e.group is Group.CHANGE and e.mail]
+    rows = Activity.objects.filter(user=P("user"), at__gt=P("since"), kind__in=kinds)
+    # Without an IP address and an actor, no person has caused the event.
+    return rows.exclude(ip="", actor="").order_by("pk")[:MOST_CHANGES]
+
+
+CHANGES = PreparedQuery(changes)
+
+
 def first_changes(user: User, notice: Notice | None = None) -> list[Activity]:
     """Return the changes of the last 30 days that a lock of ``user`` can name, newest first.
 
@@ -171,11 +182,7 @@ def first_changes(user: User, notice: Notice | None = None) -> list[Activity]:
     for the link. If there are too many, the newest are left out, so that a thief cannot push the
     first one off the list.
     """
-    since = clock.now() - rule.MONTH
-    changes = [e.name for e in events.EVENTS.values() if e.group is Group.CHANGE and e.mail]
-    rows = Activity.objects.filter(user=user, at__gt=since, kind__in=changes).order_by("pk")
-    # Without an IP address and an actor, no person has caused the event.
-    found = list(rows.exclude(ip="", actor="")[:MOST_CHANGES])
+    found = CHANGES.all(user=user.pk, since=clock.now() - rule.MONTH)
     if notice and notice.row not in found and notice.row.event is not events.LOCK_ASKED:
         found.append(notice.row)
     return sorted(found, key=lambda row: row.pk, reverse=True)

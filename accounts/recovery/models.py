@@ -66,9 +66,17 @@ class Recovery(models.Model):
         return cls.objects.filter(is_warned, asked_at__isnull=False)
 
     @classmethod
-    def disputed(cls) -> models.QuerySet[Self]:
-        """Return the rows of accounts about which Support must decide."""
-        rows = cls.objects.filter(support_asked_at__gt=clock.now() - MONTH)
+    def disputed_since(cls) -> datetime:
+        """Return the earliest time at which Support can have been asked in a current dispute."""
+        return clock.now() - MONTH
+
+    @classmethod
+    def disputed(cls, since: datetime | P | None = None) -> models.QuerySet[Self]:
+        """Return the rows of accounts about which Support must decide.
+
+        ``since``: by default, :meth:`disputed_since`.
+        """
+        rows = cls.objects.filter(support_asked_at__gt=since or cls.disputed_since())
         return rows.exclude(at_support=[])
 
     @classmethod

@@ -34,6 +34,7 @@ from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
 
+_ROW = PreparedQuery(lambda: Recovery.objects.filter(user=P("user")))
 _CURRENT = PreparedQuery(lambda: Recovery.current(P("since")).filter(user=P("user")))
 LINK = "factor.recovery"
 # The notices of a request are posted again after this time, by a job that runs every day.
@@ -177,6 +178,11 @@ def is_offered(user: User) -> bool:
     formers = former_credentials.removed(user, FormerCredential.Kind.EMAIL)
     can_be_told = bool(user.email) or formers.exists()
     return Recovery.wait() > timedelta() and can_be_told and not user.is_privileged
+
+
+def find_row(user: User) -> Recovery | None:
+    """Return the row of ``user``, or None."""
+    return _ROW.first(user=user.pk)
 
 
 def find_current(user: User) -> Recovery | None:

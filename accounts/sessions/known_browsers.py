@@ -7,7 +7,7 @@ becomes unknown when access to the account ends, such as by a lock.
 """
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -18,7 +18,7 @@ from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common import clock, pages, secrets
 from accounts.common.client_info import ClientInfo, Device, client_of
-from accounts.common.database import delete_in_batches
+from accounts.common.database import P, PreparedQuery, delete_in_batches
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle import services as throttle
 from accounts.users.models import PendingSignup, User
@@ -46,17 +46,24 @@ def known(user: User) -> QuerySet[KnownBrowser]:
 
     A sign-in of ``user`` in one of them is not mailed as one in a new browser.
     """
-    fresh = of(user).filter(version=user.credential_version, until__gt=clock.now())
-    return fresh.order_by("-until")
+    return _known(user, user.credential_version, clock.now())
+
+
+def _known(user: User | P, version: int | P, now: datetime | P) -> QuerySet[KnownBrowser]:
+    rows = KnownBrowser.objects.filter(user=user, version=version, until__gt=now)
+    return rows.order_by("-until")
+
+
+_LISTED = PreparedQuery(lambda: _known(P("user"), P("version"), P("now"))[:MOST_LISTED])
 
 
 def listed(request: HttpRequest, user: User) -> list[KnownBrowser]:
     """Return those of :func:`known` that the page of sessions lists."""
     here = _digests(_token(request), client_of(request).device)
-    rows = known(user)[:MOST_LISTED]
+    rows = _LISTED.all(user=user.pk, version=user.credential_version, now=clock.now())
     for row in rows:
         row.is_here = row.digest in here
-    return list(rows)
+    return rows
 
 
 @transaction.atomic

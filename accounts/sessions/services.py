@@ -1,6 +1,7 @@
 """Creates, updates and revokes sessions."""
 
 import uuid
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -46,6 +47,11 @@ _LOCKED = PreparedQuery(lambda: _LIVE.select_for_update().filter(pk=P("session")
 _COUNTED: PreparedQuery[Any] = PreparedQuery(
     lambda: _LIVE.exclude(IS_APP).filter(user=P("user")).values("pk")
 )
+_KINDS: PreparedQuery[Any] = PreparedQuery(
+    lambda: _LIVE.filter(user=P("user")).exclude(pk=P("keep")).values_list("kind")
+)
+# No session has this id.
+_NONE = uuid.UUID(int=0)
 
 
 def create(
@@ -128,12 +134,22 @@ def live(user: User) -> QuerySet[LoginSession]:
     return LoginSession.objects.filter(is_live(clock.now()), user=user).order_by("-used_at")
 
 
-def live_or_stopped(user: User) -> QuerySet[LoginSession]:
+_LIVE_OR_STOPPED = PreparedQuery(
+    lambda: LoginSession.objects.filter(
+        is_live(P("now")) | Q(ended_by=events.SESSION_STOPPED.name), user=P("user")
+    ).order_by("-used_at")
+)
+
+
+def live_or_stopped(user: User) -> list[LoginSession]:
     """Return the sessions of :func:`live`, and those that session protection revoked."""
-    is_stopped = Q(ended_by=events.SESSION_STOPPED.name)
-    return LoginSession.objects.filter(is_live(clock.now()) | is_stopped, user=user).order_by(
-        "-used_at"
-    )
+    return _LIVE_OR_STOPPED.all(user=user.pk, now=clock.now())
+
+
+def count_kinds(user: User, *, keep: uuid.UUID | None = None) -> Counter[str]:
+    """Return how many live sessions of each kind ``user`` has, without the session ``keep``."""
+    rows = _KINDS.rows(user=user.pk, now=clock.now(), keep=keep or _NONE)
+    return Counter(kind for (kind,) in rows)
 
 
 def signed_in(people: QuerySet[User]) -> QuerySet[User]:

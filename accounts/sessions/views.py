@@ -107,10 +107,11 @@ def sessions(request: HttpRequest) -> HttpResponse:
         return revoke(request, here)
     page = page_of(request, others(here))
     browsers = [session for session in page if not session.is_client]
-    add_apps([here, *browsers])
+    access = Access(here.user, here.pk)
+    if access.apps:
+        add_apps([here, *browsers])
     add_providers(here.user, [here, *page])
     connected.fetch(page)
-    access = Access(here.user, here.pk)
     context = {
         "here": here,
         "page": page,

@@ -173,7 +173,7 @@ class AccountSerializer(FoundSerializer, ProfileSerializer):
         """Return the names of the states of the account, as the list filters by them."""
         if not isinstance(account, User):
             return [UNCONFIRMED]
-        found = search.states_of([account.pk])[account.pk]
+        found = search.states_of_one(account)
         return [name for name, state in STATES.items() if state in found]
 
     def get_emails(self, account: Account) -> list[str]:

@@ -6,6 +6,7 @@ the trust in all browsers.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -16,6 +17,7 @@ from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common import clock, secrets
 from accounts.common.client_info import client_of
+from accounts.common.database import P, PreparedQuery
 from accounts.common.pages import set_cookie
 from accounts.sessions.current import actor_of
 from accounts.twofactor.models import TrustedBrowser
@@ -37,7 +39,8 @@ def here(request: HttpRequest, user: User) -> QuerySet[TrustedBrowser]:
     digests = [d for token in _tokens(request) for d in secrets.digests(token, PURPOSE)]
     device = client_of(request).device
     # A stolen cookie is not accepted from another kind of browser.
-    return of(user).filter(digest__in=digests, browser=device.browser, system=device.system)
+    rows = _rows(**_values(user))
+    return rows.filter(digest__in=digests, browser=device.browser, system=device.system)
 
 
 def _tokens(request: HttpRequest) -> list[str]:
@@ -69,14 +72,26 @@ def trust(request: HttpRequest, response: HttpResponse, user: User) -> None:
     set_cookie(response, settings.TRUSTED_COOKIE_NAME, value, timedelta(days=days))
 
 
-def of(user: User) -> QuerySet[TrustedBrowser]:
+def of(user: User) -> list[TrustedBrowser]:
     """Return the browsers that are trusted for ``user``, most recently used first."""
-    rows = TrustedBrowser.objects.filter(
-        user=user, version=user.credential_version, ends_at__gt=clock.now()
-    )
+    return _OF.all(**_values(user))
+
+
+def _rows(*, user: Any, version: Any, now: Any, since: Any) -> QuerySet[TrustedBrowser]:
+    rows = TrustedBrowser.objects.filter(user=user, version=version, ends_at__gt=now)
+    return rows.filter(made_at__gt=since).order_by("-used_at")
+
+
+def _values(user: User) -> dict[str, Any]:
     # The setting may have been reduced since the browsers became trusted.
-    days = timedelta(days=settings.AUTHSITE.trusted_browser_days)
-    return rows.filter(made_at__gt=clock.now() - days).order_by("-used_at")
+    now, days = clock.now(), timedelta(days=settings.AUTHSITE.trusted_browser_days)
+    version = user.credential_version
+    return {"user": user.pk, "version": version, "now": now, "since": now - days}
+
+
+_OF = PreparedQuery(
+    lambda: _rows(user=P("user"), version=P("version"), now=P("now"), since=P("since"))
+)
 
 
 @transaction.atomic
@@ -85,7 +100,7 @@ def end(user: User, actor: Actor, browser_id: int | None = None) -> int:
 
     Returns the number of browsers that were trusted.
     """
-    rows = of(user) if browser_id is None else of(user).filter(pk=browser_id)
+    rows = [row for row in of(user) if browser_id in {None, row.pk}]
     ended = [str(row.device) for row in rows]
     TrustedBrowser.objects.filter(pk__in=[row.pk for row in rows]).delete()
     for device in ended:

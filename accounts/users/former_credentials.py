@@ -14,6 +14,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Min, Q, QuerySet
 
 from accounts.common import clock
+from accounts.common.database import P, PreparedQuery
 from accounts.recovery.rule import BEFORE, MONTH, Lock
 from accounts.users.models import LOCKED, EmailAddress, FormerCredential, User
 
@@ -71,12 +72,20 @@ def notified_emails(user: User) -> QuerySet[FormerCredential]:
     return rows.order_by("pk")
 
 
-def recent_emails(user: User) -> QuerySet[FormerCredential]:
+def recent_emails(user: User | P) -> QuerySet[FormerCredential]:
     """Return the removed and suspended email addresses of ``user``, last removed first.
 
     They are stored for about five weeks.
     """
     return FormerCredential.objects.filter(user=user, kind=Kind.EMAIL).order_by("-removed_at")
+
+
+_RECENT_EMAILS = PreparedQuery(lambda: recent_emails(P("user")))
+
+
+def all_recent_emails(user: User) -> list[FormerCredential]:
+    """Return the addresses of :func:`recent_emails`, with a prepared query."""
+    return _RECENT_EMAILS.all(user=user.pk)
 
 
 def trusted_emails(user: User) -> list[str]:

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.common import clock, localization, secrets
 from accounts.common.config import LONGEST_TERMS_VERSION
+from accounts.common.database import P, PreparedQuery
 from accounts.common.errors import PublicError
 from accounts.common.issuers import LONGEST_ISSUER, Issuer
 from accounts.common.signals import credentials_changed, superuser_requested
@@ -422,9 +423,12 @@ def find_identity(issuer: str, subject: str) -> Identity | None:
     return rows.first()
 
 
+_OF = PreparedQuery(lambda: Identity.objects.filter(user=P("user")).order_by("pk"))
+
+
 def of(user: User) -> list[Identity]:
     """Return all external identities of ``user``, oldest first."""
-    return list(Identity.objects.filter(user=user).order_by("pk"))
+    return _OF.all(user=user.pk)
 
 
 def usable(user: User) -> list[Identity]:

@@ -45,9 +45,14 @@ BY_USERNAME = PreparedQueries(
 )
 
 
-def emails_of(user: User) -> QuerySet[EmailAddress]:
+_EMAILS = PreparedQuery(
+    lambda: EmailAddress.objects.filter(user=P("user")).order_by("confirmed_at", "pk")
+)
+
+
+def emails_of(user: User) -> list[EmailAddress]:
     """Return the confirmed email addresses of ``user``, oldest first."""
-    return user.emails.order_by("confirmed_at", "pk")
+    return _EMAILS.all(user=user.pk)
 
 
 class OwnedQuery[M: models.Model]:

@@ -2,9 +2,9 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 40_800
+MOST_LINES = 40_870
 MOST_FILES = 391
-LARGEST_PACKAGE = 3_160
+LARGEST_PACKAGE = 3_175
 # Lines of tests for each line of code.
 MOST_TESTS = 1.26
 
