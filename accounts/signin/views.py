@@ -247,7 +247,7 @@ def login_code(request: HttpRequest) -> HttpResponse:
         return _mail_code(request)
     if "code" in request.POST:
         sentence = _(
-            "You asked for that code in another browser, or it’s too old. Ask for a new one."
+            "You asked for that code in another browser, or the code is too old. Ask for a new one."
         )
         messages.warning(request, sentence)
     if code_request and "other" not in request.GET:
