@@ -12,6 +12,7 @@ from accounts.invitations.models import Invitation
 from accounts.mail.models import MailReceipt, MassMailPace, OutgoingMail
 from accounts.ops.models import LastSuccess
 from accounts.passwords.models import HashKind
+from accounts.profile.models import Picture
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.settingsfile.models import MadeByFile
@@ -65,6 +66,7 @@ __all__ = [
     "Passkey",
     "PendingEmail",
     "PendingSignup",
+    "Picture",
     "Recovery",
     "RecoveryCodes",
     "Refusals",

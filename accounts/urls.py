@@ -32,6 +32,8 @@ urlpatterns = [
     # Home page and the profile page.
     path("", profile.home, name="home"),
     path("accounts/profile/", profile.profile, name="profile"),
+    path("accounts/profile/picture/", profile.change_picture, name="picture_change"),
+    path("pictures/<str:name>", profile.picture, name="picture"),
     # Sessions.
     path("accounts/undo/", undo.undo, name="undo"),
     path("accounts/sessions/", sessions.sessions, name="sessions"),

@@ -92,7 +92,7 @@ CHUNK = 65536
 # processor time, before any rate limit applies.
 LARGEST_CALL = 65536
 PUBLIC_KEYS = "/.well-known/jwks.json"
-FILES = ("/brand/", "/client/", "/favicon.ico", "/apple-touch-icon.png")
+FILES = ("/brand/", "/client/", "/favicon.ico", "/apple-touch-icon.png", "/pictures/")
 WATCHED = ("/health/", "/metrics")
 
 

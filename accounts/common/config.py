@@ -233,6 +233,12 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
         "after TERMS_VERSION changes.",
         address("https", "http"),
     )
+    avatars: str = setting(
+        "Whether people can upload a profile picture: `on` or `off`. Apps with the scope `profile` "
+        "get its address, which needs no sign-in and cannot be guessed, as the claim `picture`.",
+        choice("on", "off"),
+        default="off",
+    )
     terms_version: str = setting(
         "The version of these terms, such as their date. Change it when they change; sessions "
         "that exist go on until their end.",

@@ -148,6 +148,16 @@ describe(
     kept=_ACCOUNT,
 )
 describe(
+    "accounts.Picture",
+    "user",
+    {
+        "content": "the picture, a WebP file (in an export in Base64)",
+        "name": internal("the last part of its address"),
+    },
+    purpose="The profile picture.",
+    kept=_ACCOUNT,
+)
+describe(
     "accounts.EmailAddress",
     "user",
     {

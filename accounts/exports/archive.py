@@ -5,6 +5,7 @@ written in batches, so that a long history takes no more memory than a short one
 """
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from itertools import batched
@@ -57,7 +58,12 @@ def _rows(table: Table, person: Person) -> Iterator[dict[str, Any]]:
     paths = [OWN.get((table.label, name), NAMED.get(name, name)) for name in table.exported]
     for batch in read_in_batches(found.values_list("pk", *paths), BATCH):
         for _pk, *values in batch:
-            yield dict(zip(table.exported, values, strict=True))
+            yield dict(zip(table.exported, map(_as_json, values), strict=True))
+
+
+def _as_json(value: Any) -> Any:
+    """Return ``value``, or its Base64 if it is the content of a file."""
+    return b64encode(value).decode() if isinstance(value, bytes | memoryview) else value
 
 
 def steps() -> int:

@@ -32,6 +32,7 @@ TITLES: dict[str, str | Promise] = {
     "accounts.User_user_permissions": _("Rights"),
     "accounts.Activity": _("Activity"),
     "accounts.TermsAcceptance": _("Accepted terms"),
+    "accounts.Picture": _("Profile picture"),
     "accounts.APIKey": _("API keys"),
     "accounts.LoginSession": _("Where you’re signed in"),
     "accounts.KnownBrowser": _("Browsers that we recognise"),
@@ -57,7 +58,8 @@ LABELS: dict[str, str | Promise] = {
     "email": _("Email address"),
     "display_name": _("Display name"), "given_name": _("First name"),
     "family_name": _("Last name"), "about": _("About you"), "language": _("Language"),
-    "time_zone": _("Time zone"), "date_joined": _("Signed up"), "last_login": _("Last signed in"),
+    "content": _("File"), "time_zone": _("Time zone"),
+    "date_joined": _("Signed up"), "last_login": _("Last signed in"),
     "password_at": _("Password set"), "passkey_declined_at": _("Passkey declined"),
     "updated_at": _("Profile changed"), "is_active": _("Active"), "is_staff": _("Staff"),
     "is_superuser": _("Superuser"), "emailed_codes": _("Emailed codes as the second step"),
@@ -125,6 +127,8 @@ _EVENTS = {name: event.sentence for name, event in EVENTS.items()}
 # Functions that return values in words, by column. The label of the table stands before the names
 # of columns that other tables have, too.
 VALUES: dict[str, Callable[[Any], str]] = {
+    # The whole of it is in data.json.
+    "accounts.Picture.content": lambda text: f"WebP, {len(text) * 3 // 4} B",
     **dict.fromkeys(("accounts.Activity.kind", "ended_by"), one_of(_EVENTS)),
     "proof": lambda amr: proofs.in_words(amr.split()),
     "amr": proofs.in_words,

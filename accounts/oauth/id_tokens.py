@@ -11,6 +11,7 @@ from django.conf import settings
 from accounts.common import clock
 from accounts.common.localization import tag_of
 from accounts.oauth.clients.models import Client
+from accounts.profile import pictures
 from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring, signatures
 from accounts.tokens.keyring import Further
@@ -20,7 +21,7 @@ from accounts.users.services import is_email_verified
 
 BY_SCOPE = {
     "profile": (
-        *("preferred_username", "name", "given_name", "family_name"),
+        *("preferred_username", "name", "given_name", "family_name", "picture"),
         *("locale", "zoneinfo", "updated_at"),
     ),
     "email": ("email", "email_verified"),
@@ -39,7 +40,7 @@ def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
         claims["name"] = user.display_name or user.username
         claims["zoneinfo"] = user.time_zone
         held = {"given_name": user.given_name, "family_name": user.family_name}
-        held |= {"locale": tag_of(user.language)}
+        held |= {"locale": tag_of(user.language), "picture": pictures.url_of(user)}
         claims |= {name: value for name, value in held.items() if value}
         claims["updated_at"] = int(user.updated_at.timestamp())
     if "email" in scope and user.email:

@@ -49,6 +49,7 @@ _FOR_PEOPLE: dict[str, str | Promise] = {
     "activity:read": _("sees your security history, including the apps you’ve connected"),
     "offline_access": _("stays connected after you sign out here"),
 }
+_WITH_PICTURE = {"profile": _("sees your name, picture, username, language and time zone")}
 
 
 def is_sensitive(scope: Collection[str]) -> bool:
@@ -85,7 +86,8 @@ def permissions_at(audience: str, scope: Collection[str]) -> list[str]:
 
 def in_words(scope: Collection[str]) -> list[str]:
     """Return what an app with these scopes may do, in words for the person whose account it is."""
-    words = [str(words) for name, words in _FOR_PEOPLE.items() if name in scope]
+    shown = _FOR_PEOPLE | (_WITH_PICTURE if settings.AUTHSITE.avatars == "on" else {})
+    words = [str(words) for name, words in shown.items() if name in scope]
     return words or [gettext("sees only an ID that stands for your account")]
 
 

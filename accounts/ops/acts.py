@@ -78,6 +78,11 @@ ACTS = (
     # The profile and its language.
     Act("accounts/profile/", "Save the profile", "PATCH me/"),
     Act("accounts/profile/", "Change the username", "POST me/username/"),
+    Act(
+        "accounts/profile/picture/",
+        "Upload or remove a profile picture",
+        reason="Bodies of calls are smaller than pictures.",
+    ),
     Act("accounts/language/", "Choose the language", reason="Clients send `Accept-Language`."),
     Act("accounts/undo/", "Undo a change", reason="Clients send the former values."),
     Act("accounts/theme/", "Choose light or dark", reason="It holds for this browser."),

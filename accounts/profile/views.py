@@ -6,8 +6,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotFound
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -19,7 +21,8 @@ from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.common.localization import speaking, spoken
 from accounts.common.pages import form_page, typed
-from accounts.profile import services
+from accounts.profile import pictures, services
+from accounts.profile.pictures import BadPicture
 from accounts.sessions import current, undo
 from accounts.sessions.current import actor_of, session_of
 from accounts.sessions.services import IS_APP, live
@@ -28,6 +31,20 @@ from accounts.users import services as users
 from accounts.users.forms import ProfileForm, UsernameField
 from accounts.users.models import User
 from accounts.users.services import AccountChanged, UsernameTaken
+
+
+class PictureForm(forms.Form):
+    """The form to upload a picture. What the file contains is checked by ``pictures.store``."""
+
+    picture = forms.FileField(
+        help_text=BadPicture.message,
+        widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png,image/webp"}),
+        error_messages=dict.fromkeys(("required", "invalid", "empty"), BadPicture.message),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["picture"].label = _("File")
 
 
 class RenameForm(forms.Form):
@@ -103,6 +120,52 @@ def _save(request: HttpRequest, user: User) -> HttpResponse:
     return redirect("profile")
 
 
+@form_page
+def change_picture(request: HttpRequest) -> HttpResponse:
+    """Store or remove the picture (POST). Without recent authentication, nothing changes.
+
+    Raises:
+        Http404: ``AVATARS`` is off.
+    """
+    if not pictures.is_on():
+        raise Http404
+    if request.method != "POST":
+        return redirect("profile")
+    if not recent.has_recent_authentication(request):
+        return current.redirect_to_reauthenticate(request, back=reverse("profile"))
+    user, actor = session_of(request).user, actor_of(request)
+    if "remove" in request.POST:
+        pictures.remove(user, actor)
+        messages.success(request, gettext("Your profile picture was removed."))
+        return redirect("profile")
+    form = PictureForm(files=request.FILES)
+    if form.is_valid():
+        try:
+            pictures.store(user, form.cleaned_data["picture"].read(), actor)
+        except BadPicture as error:
+            form.add_error("picture", str(error))
+        else:
+            messages.success(request, gettext("Your profile picture was saved."))
+            return redirect("profile")
+    return _show(request, user, picture_form=form)
+
+
+@login_not_required
+@require_safe
+def picture(_request: HttpRequest, name: str) -> HttpResponse:
+    """Return the picture with this name."""
+    content = pictures.find(name)
+    if content is None:
+        return HttpResponseNotFound("Not found.\n", content_type="text/plain; charset=utf-8")
+    headers = {
+        # Pages of apps show it, too. An hour after its removal nobody does.
+        "Cache-Control": "public, max-age=3600",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    return HttpResponse(content, content_type="image/webp", headers=headers)
+
+
 @undo.undoes("profile")
 def _undo(user: User, change: Mapping[str, Any], actor: Actor) -> bool:
     if any(getattr(user, name) != value for name, value in change["saved"].items()):
@@ -138,6 +201,7 @@ def _show(
     *,
     form: ProfileForm | None = None,
     rename_form: RenameForm | None = None,
+    picture_form: PictureForm | None = None,
     draft: Mapping[str, str] | None = None,
 ) -> HttpResponse:
     """Return the page.
@@ -155,6 +219,9 @@ def _show(
         "form": form or _form(user, initial=shown),
         "manager": users.manager_of(user),
         "rename_form": rename_form or RenameForm(initial=shown),
+        "has_pictures": pictures.is_on(),
+        "picture": pictures.url_of(user),
+        "picture_form": picture_form or PictureForm(),
         "rename_at": clock.now() + timedelta(seconds=wait) if wait else None,
     }
     return render(request, "accounts/profile/profile.html", context)

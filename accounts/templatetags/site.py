@@ -22,9 +22,11 @@ from django.utils.translation import get_language
 
 from accounts.common import client_info, clock, localization, logs
 from accounts.common.brand.files import brand_of
+from accounts.profile import pictures
 from accounts.sessions import undo
 from accounts.sessions.current import known_user_id
 from accounts.users import support_code as codes
+from accounts.users.models import User
 
 register = template.Library()
 
@@ -100,6 +102,12 @@ def menu_item(context: dict[str, Any], view: str, icon_name: str, label: str) ->
     current = ' aria-current="page"' if path == url else ' aria-current="true"' if is_here else ""
     link = '<li><a href="{}"{}>{}{}</a></li>'
     return format_html(link, url, SafeString(current), icon(icon_name), label)
+
+
+@register.simple_tag
+def picture_of(user: User) -> str:
+    """Return the URL of the profile picture of ``user``, or ""."""
+    return pictures.url_of(user)
 
 
 @register.simple_tag(takes_context=True)

@@ -2,8 +2,8 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 40_870
-MOST_FILES = 391
+MOST_LINES = 41_060
+MOST_FILES = 393
 LARGEST_PACKAGE = 3_175
 # Lines of tests for each line of code.
 MOST_TESTS = 1.26

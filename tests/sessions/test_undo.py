@@ -67,7 +67,8 @@ def test_not_now_can_be_taken_back(client, alice):
 
 
 @pytest.mark.parametrize("wrong", ["late", "other session", "other token", "changed meanwhile"])
-def test_nothing_is_undone(wrong, client, alice, clock):
+def test_an_offer_to_undo_ends_soon_and_belongs_to_one_session(wrong, client, alice, clock):
+    """Withstands another member."""
     signed_in(alice, client)
     other = signed_in(alice)
     offer = offer_of(save(client))

@@ -44,6 +44,7 @@ OPEN = {
     "accounts/password/locked/",
     "accounts/owner/<str:token>/",
     "brand/<str:name>",
+    "pictures/<str:name>",
     "favicon.ico",
     "apple-touch-icon.png",
     "client/<str:name>",

@@ -1,0 +1,126 @@
+"""Profile pictures: people upload one, and pages and apps show it.
+
+An upload comes from a stranger. Its bytes are limited before Pillow reads them, and its pixels
+before Pillow decodes them; only three decoders are used. What is stored is a new image, so that
+metadata, such as the place where a photo was taken, and code behind the image are gone.
+
+The URL of a picture is not guessable and changes with each upload. It needs no session, because
+apps show the picture to people who have no session here.
+"""
+
+from io import BytesIO
+from threading import Lock
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import events
+from accounts.activity.services import Actor, record
+from accounts.common import clock, secrets
+from accounts.common.errors import PublicError
+from accounts.common.pages import absolute
+from accounts.profile.models import Picture
+from accounts.throttle.limits import PROFILE_CHANGE
+from accounts.throttle.services import hit
+from accounts.users.models import User
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+LARGEST = 2_000_000
+# Decoding takes four bytes for each pixel, and converting as much: about 100 MB.
+MOST_PIXELS = 12_000_000
+SIDE = 256
+# One picture at a time takes this memory.
+_decoding = Lock()
+
+
+class BadPicture(PublicError):
+    """The file is no picture that the site takes."""
+
+    code = "bad_picture"
+    message = _("Choose a JPEG, PNG or WebP picture of at most 2 MB and 12 megapixels.")
+
+
+def is_on() -> bool:
+    """Return whether people may have pictures (``AVATARS``)."""
+    return bool(settings.AUTHSITE.avatars == "on")
+
+
+def url_of(user: User) -> str:
+    """Return the URL of the picture of ``user``, or "" without one."""
+    if not is_on():
+        return ""
+    name = Picture.objects.filter(user=user).values_list("name", flat=True).first()
+    return absolute("picture", name) if name else ""
+
+
+def find(name: str) -> bytes | None:
+    """Return the picture with this name, or None if its user has another one or is deactivated."""
+    if not (is_on() and name.isprintable()):
+        return None
+    rows = Picture.objects.filter(name=name, user__is_active=True)
+    content = rows.values_list("content", flat=True).first()
+    return None if content is None else bytes(content)
+
+
+def store(user: User, content: bytes, actor: Actor) -> None:
+    """Make the file ``content`` the picture of ``user``.
+
+    Raises:
+        BadPicture: it is larger than allowed, or no picture in one of the three formats.
+        RateLimited: there were too many changes of the profile.
+    """
+    hit(PROFILE_CHANGE.of(user.pk, ""))
+    values = {"content": redrawn(content), "name": secrets.token()}
+    with transaction.atomic():
+        Picture.objects.update_or_create(user=user, defaults=values)
+        _note(user, actor)
+
+
+def remove(user: User, actor: Actor) -> None:
+    """Remove the picture of ``user``, if there is one."""
+    with transaction.atomic():
+        if Picture.objects.filter(user=user).delete()[0]:
+            _note(user, actor)
+
+
+def _note(user: User, actor: Actor) -> None:
+    User.objects.filter(pk=user.pk).update(updated_at=clock.now())
+    record(user, events.PROFILE_CHANGED, actor)
+
+
+def redrawn(content: bytes) -> bytes:
+    """Return a square WebP file that shows the picture ``content`` and contains nothing else.
+
+    Raises:
+        BadPicture: see :func:`store`.
+    """
+    if len(content) > LARGEST:
+        raise BadPicture
+    from PIL import Image  # noqa: PLC0415 few requests need it, and most sites none
+
+    try:
+        # Reads the header only.
+        with Image.open(BytesIO(content), formats=FORMATS) as image, _decoding:
+            if image.width * image.height > MOST_PIXELS:
+                raise BadPicture
+            return _square(image)
+    except BadPicture:
+        raise
+    except Exception as error:
+        raise BadPicture from error
+
+
+def _square(image: Any) -> bytes:
+    from PIL import Image, ImageOps  # noqa: PLC0415 as above
+
+    # JPEG can be decoded in a smaller size.
+    image.draft("RGB", (2 * SIDE, 2 * SIDE))
+    upright = ImageOps.exif_transpose(image.convert("RGBA"))
+    fitted = ImageOps.fit(upright, (SIDE, SIDE))
+    clean = Image.new("RGB", fitted.size, "white")
+    clean.paste(fitted, mask=fitted.getchannel("A"))
+    file = BytesIO()
+    clean.save(file, "WEBP", quality=85)
+    return file.getvalue()
