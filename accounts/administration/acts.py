@@ -255,6 +255,15 @@ _ALL = (
         is_severe=True,
     ),
     Act(
+        "remove-picture",
+        label=_("Remove the profile picture"),
+        does=_("They can upload another one."),
+        shows=_("“The profile was changed” in their activity, and an email."),
+        done=_("The profile picture is removed."),
+        run=steps.remove_picture,
+        is_possible=steps.has_picture,
+    ),
+    Act(
         "remove-factors",
         label=_("Remove second factors"),
         does=_(

@@ -18,6 +18,7 @@ from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
 from accounts.emails import services as emails
 from accounts.passwords import changes
+from accounts.profile import pictures
 from accounts.recovery import locks
 from accounts.recovery import services as recovery
 from accounts.sessions import connected
@@ -214,6 +215,16 @@ def revoke_keys(order: Order) -> None:
         apikeys.revoke(order.user, order.target, order.actor)
     else:
         apikeys.revoke_keys(order.user, apikeys.of(order.user), order.actor)
+
+
+def has_picture(facts: Facts) -> bool:
+    """Return whether the user has a profile picture that pages show."""
+    return bool(pictures.url_of(facts.user))
+
+
+def remove_picture(order: Order) -> None:
+    """Remove the profile picture."""
+    pictures.remove(order.user, order.actor)
 
 
 def apps_of(facts: Facts) -> list[Target]:

@@ -23,6 +23,7 @@ from accounts.emails.models import PendingEmail
 from accounts.invitations.models import Invitation
 from accounts.oauth import connections
 from accounts.oauth.clients.models import ClientSecret
+from accounts.profile.models import Picture
 from accounts.recovery import services as recovery
 from accounts.recovery.locks import lock_down
 from accounts.recovery.models import Recovery
@@ -50,7 +51,7 @@ from tests.support.disputes import NEW, accept_notices, reset_link, sets_passwor
 from tests.support.invitations import invite
 from tests.support.lockdown import switch_off
 from tests.support.second_factor import enrolled
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.social import configured
 from tests.support.steps import (
     WRONG,
@@ -116,6 +117,10 @@ def to_be_deleted(user):
     deletion.request(user, Actor())
 
 
+def with_picture(user):
+    Picture.objects.create(user=user, content=b"")
+
+
 # For each act: what makes it possible, and the event of the person.
 PREPARED: dict[str, tuple[Callable[[User], object], str]] = {
     "confirm-address": (with_new_address, "address_added"),
@@ -127,6 +132,7 @@ PREPARED: dict[str, tuple[Callable[[User], object], str]] = {
     "revoke-keys": (key_of, "key_ended"),
     "disconnect-apps": (with_app, "app_disconnected"),
     "disconnect-provider": (with_provider, "provider_disconnected"),
+    "remove-picture": (with_picture, "profile_changed"),
     "remove-factors": (enrolled, "factors_reset"),
     "lift-lock": (lambda user: lock_down(user, Actor()), "lock_lifted"),
     "decide": (with_request, "support_decided"),
@@ -140,8 +146,9 @@ PREPARED: dict[str, tuple[Callable[[User], object], str]] = {
 
 @pytest.mark.parametrize("name", API_ACTS)
 def test_an_act_is_in_both_histories_and_the_owner_gets_the_reason_by_email(
-    alice, carol, clock, name
+    alice, carol, clock, name, settings
 ):
+    set_up(settings, avatars="on")
     prepare, event = PREPARED[name]
     prepare(alice)
     clock.advance(minutes=2)

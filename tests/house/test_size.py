@@ -2,9 +2,9 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 41_060
+MOST_LINES = 41_100
 MOST_FILES = 393
-LARGEST_PACKAGE = 3_175
+LARGEST_PACKAGE = 3_200
 # Lines of tests for each line of code.
 MOST_TESTS = 1.26
 
