@@ -10,17 +10,7 @@ class AdministrationConfig(AppConfig):
 
     name = "accounts.administration"
     default_auto_field = "django.db.models.BigAutoField"
-
-    def ready(self) -> None:
-        """Describe the values in the tables of this app in words."""
-        from accounts.administration import bulk
-        from accounts.exports import words
-
-        words.VALUES["administration.BulkAct.act"] = words.one_of(
-            {name: kind.label for name, kind in bulk.KINDS.items()}
-        )
-        words.VALUES["administration.BulkAct.stopped"] = words.one_of(bulk.STOPS)
-        words.VALUES["outcome"] = words.one_of(bulk.OUTCOMES)
+    export_words = ("accounts.administration.bulk.WORDS",)
 
 
 describe(

@@ -28,6 +28,7 @@ from accounts.administration.roles import (
 from accounts.common import clock
 from accounts.common.database import delete_in_batches
 from accounts.common.errors import PublicError
+from accounts.exports.words import one_of
 from accounts.mail.services import mass_mail
 from accounts.sessions import services as sessions
 from accounts.users.models import User
@@ -96,6 +97,11 @@ KINDS = {
     "end-sessions": BulkKind(
         _("Sign out sessions"), sessions.signed_in, _("Not signed in anywhere")
     ),
+}
+WORDS = {
+    "administration.BulkAct.act": one_of({name: kind.label for name, kind in KINDS.items()}),
+    "administration.BulkAct.stopped": one_of(STOPS),
+    "outcome": one_of(OUTCOMES),
 }
 
 

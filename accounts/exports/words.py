@@ -1,9 +1,11 @@
 """The headings of tables, the labels of columns and the words for values on the page of an export.
 
-Apps that the site can do without add the words for the values of their columns to ``VALUES``.
+Apps that the site can do without name the words for their own columns in ``export_words``.
 """
 
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity.events import EVENTS
 from accounts.common import proofs
 from accounts.common.localization import in_full, listed
+from accounts.common.registered import registered
 from accounts.recovery import checklist
 from accounts.tokens import scopes
 from accounts.twofactor.models import NAMES
@@ -126,7 +129,7 @@ def one_of(words: Mapping[Any, Any]) -> Callable[[Any], str]:
 _EVENTS = {name: event.sentence for name, event in EVENTS.items()}
 # Functions that return values in words, by column. The label of the table stands before the names
 # of columns that other tables have, too.
-VALUES: dict[str, Callable[[Any], str]] = {
+_VALUES: dict[str, Callable[[Any], str]] = {
     # The whole of it is in data.json.
     "accounts.Picture.content": lambda text: f"WebP, {len(text) * 3 // 4} B",
     **dict.fromkeys(("accounts.Activity.kind", "ended_by"), one_of(_EVENTS)),
@@ -154,3 +157,9 @@ VALUES: dict[str, Callable[[Any], str]] = {
         }
     ),
 }
+
+
+@cache
+def functions() -> dict[str, Callable[[Any], str]]:
+    """Return the functions that return values in words, also those of apps."""
+    return dict(ChainMap(*registered("export_words"), _VALUES))

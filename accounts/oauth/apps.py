@@ -16,31 +16,28 @@ class OAuthConfig(AppConfig):
     name = "accounts.oauth"
     verbose_name = _("Apps")
     default_auto_field = "django.db.models.BigAutoField"
+    doctor_checks = ("accounts.oauth.clients.services.check_development",)
+    export_words = ("accounts.oauth.scopes.WORDS",)
+    settings_file = (
+        "accounts.oauth.settings_file.Apps",
+        "accounts.oauth.settings_file.RegistrationTokens",
+    )
 
     def ready(self) -> None:
         """Register what the rest of the site needs to know of apps."""
         from accounts.administration import roles
         from accounts.common.queues import sender
-        from accounts.exports import words
-        from accounts.oauth import id_tokens, logout, scopes
-        from accounts.oauth.clients.services import check_development
+        from accounts.oauth import id_tokens, logout
         from accounts.oauth.connected import ConnectedApps
         from accounts.oauth.requests import hint_of
-        from accounts.oauth.settings_file import Apps, RegistrationTokens
-        from accounts.ops.doctor import inside
         from accounts.sessions import connected
-        from accounts.settingsfile import kinds
         from accounts.signin import flow
         from accounts.tokens import keyring
 
         connected.register(ConnectedApps())
         keyring.FURTHER.append(id_tokens.SIGNED)
         flow.register(hint_of)
-        kinds.FURTHER += [Apps, RegistrationTokens]
         sender.register(logout.WORK)
-        inside.FURTHER.append(check_development)
-        for column in ("oauth.Connection.scope", "accounts.LoginSession.scope"):
-            words.VALUES[column] = scopes.text_in_words
         roles.register(
             self.label,
             {

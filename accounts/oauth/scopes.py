@@ -98,6 +98,9 @@ def text_in_words(scope: str) -> str:
     return api_scopes.in_words(held) if is_of_api else listed(in_words(held), ";")
 
 
+WORDS = dict.fromkeys(("oauth.Connection.scope", "accounts.LoginSession.scope"), text_in_words)
+
+
 def audiences() -> tuple[str, ...]:
     """Return the services for which apps can request access tokens: this site, and others."""
     return (settings.AUTHSITE.origin, *settings.AUTHSITE.token_audiences)

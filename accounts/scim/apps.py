@@ -12,14 +12,12 @@ class ScimConfig(AppConfig):
     name = "accounts.scim"
     verbose_name = _("Directories")
     default_auto_field = "django.db.models.BigAutoField"
+    settings_file = ("accounts.scim.settings_file.Directories",)
 
     def ready(self) -> None:
-        """Register the rights, and the directories in a settings file."""
+        """Register the rights."""
         from accounts.administration import roles
-        from accounts.scim.settings_file import Directories
-        from accounts.settingsfile import kinds
 
-        kinds.FURTHER.append(Directories)
         roles.register(
             self.label,
             {

@@ -159,8 +159,6 @@ class Groups(Kind[Group]):
         return f"{row.pk} {row.name}"
 
 
-# The kinds of apps that may not be installed. They are applied after the others.
-FURTHER: list[type[Kind[Any]]] = []
 # The kind under which the secrets that a settings file has made are remembered.
 SECRETS = "secrets"
 

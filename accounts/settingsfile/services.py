@@ -16,8 +16,9 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from accounts.common.errors import PublicError
+from accounts.common.registered import registered
 from accounts.common.text import refuse_invisible
-from accounts.settingsfile.kinds import FURTHER, Groups, Kind, Values, in_order
+from accounts.settingsfile.kinds import Groups, Kind, Values, in_order
 from accounts.settingsfile.models import MadeByFile
 
 # What a value is called in an error, by the type of the default.
@@ -111,7 +112,8 @@ def as_toml(value: Any) -> str:
 
 
 def _kinds() -> list[Kind[Any]]:
-    return [Groups(), *(kind() for kind in FURTHER)]
+    # Those of apps are applied after the others.
+    return [Groups(), *(kind() for kind in registered("settings_file"))]
 
 
 class _Run:

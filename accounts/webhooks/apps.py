@@ -13,19 +13,17 @@ class WebhooksConfig(AppConfig):
     name = "accounts.webhooks"
     verbose_name = _("Webhooks")
     default_auto_field = "django.db.models.BigAutoField"
+    settings_file = ("accounts.webhooks.settings_file.Webhooks",)
 
     def ready(self) -> None:
         """Write and send webhooks, and register what the rest of the site needs to know."""
         from accounts.activity import services as activity
         from accounts.administration import roles
         from accounts.common.queues import sender
-        from accounts.settingsfile import kinds
         from accounts.webhooks import services
-        from accounts.webhooks.settings_file import Webhooks
 
         activity.FOLLOWERS.append(services.write)
         sender.register(services.WORK)
-        kinds.FURTHER.append(Webhooks)
         roles.register(
             self.label,
             {

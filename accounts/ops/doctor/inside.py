@@ -31,6 +31,7 @@ from accounts.codes.models import Code
 from accounts.common import clock, crypto, environment
 from accounts.common.config import Config
 from accounts.common.personal_data import NOT_PERSONAL, TABLES
+from accounts.common.registered import registered
 from accounts.mail import services as mail
 from accounts.mail.message import support_email
 from accounts.mail.models import OutgoingMail
@@ -82,8 +83,6 @@ def _facts(meta: dict[str, Any], scheme: str) -> dict[str, Any]:
 
 
 type Check = Callable[[Config], Iterator[Finding]]
-# Checks that need the database. The OpenID Provider adds its own.
-FURTHER: list[Check] = []
 
 CLOCK_SECONDS = 2.0
 MAIL_LATE_SECONDS = 15 * 60
@@ -130,7 +129,7 @@ def check(config: Config) -> Iterator[Finding]:
     if health.has_left_provider(MigrationRecorder(connection).applied_migrations()):
         yield found("provider_left")
     own = (_database, _waiting_mail, _secrets, _keys, _people, _daily_job, _backups)
-    for check in (*own, *FURTHER):
+    for check in (*own, *registered("doctor_checks")):
         yield from _run(check.__name__.strip("_").replace("_", " "), check, config)
 
 
