@@ -135,7 +135,7 @@ def checkup(user: User) -> Checkup:
     held = twofactor.held(user)
     return Checkup(
         email=user.email,
-        emails=user.emails.count(),
+        emails=len(users.emails_of(user)),
         has_password=user.has_usable_password(),
         has_provider=bool(users_models.usable(user)),
         held=held,

@@ -25,7 +25,8 @@ from accounts.profile import pictures, services
 from accounts.profile.pictures import BadPicture
 from accounts.sessions import current, undo
 from accounts.sessions.current import actor_of, session_of
-from accounts.sessions.services import IS_APP, live
+from accounts.sessions.models import LoginSession
+from accounts.sessions.services import count_kinds
 from accounts.signin import recent
 from accounts.users import services as users
 from accounts.users.forms import ProfileForm, UsernameField
@@ -70,11 +71,11 @@ def home(request: HttpRequest) -> HttpResponse:
     session = session_of(request)
     user = session.user
     recent = history.entries(activity.of(user)[:LOOKED_AT])[:RECENT]
-    checkup = services.checkup(user)
+    checkup, kinds = services.checkup(user), count_kinds(user)
     context = {
         "checkup": checkup,
         "automatic": services.options_of_offer(session, checkup),
-        "devices": live(user).exclude(IS_APP).count(),
+        "devices": kinds.total() - kinds[LoginSession.Kind.CONNECTED],
         "entries": recent,
     }
     return render(request, "accounts/profile/home.html", context)

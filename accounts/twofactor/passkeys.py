@@ -20,6 +20,7 @@ from accounts.activity.services import Actor, record
 from accounts.calls import services as calls
 from accounts.common import clock, crypto
 from accounts.common.client_info import NO_CLIENT, ClientInfo
+from accounts.common.database import P, PreparedQuery
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import factor_proved
 from accounts.sessions import services as sessions
@@ -51,14 +52,20 @@ def second_purpose(user: User) -> str:
     return f"second {user.stamp}"
 
 
+_OF = PreparedQuery(lambda: Passkey.objects.filter(user=P("user")).order_by("pk"))
+_SUSPENDED = PreparedQuery(
+    lambda: former_credentials.suspended(P("user")).filter(kind=FormerCredential.Kind.FACTOR)
+)
+
+
 def of(user: User) -> list[Passkey]:
     """Return the passkeys of ``user``, oldest first, including unconfirmed ones."""
-    return list(Passkey.objects.filter(user=user).order_by("pk"))
+    return _OF.all(user=user.pk)
 
 
 def suspended_ids(user: User) -> list[str]:
     """Return the credential ids of the passkeys that a lock of the account has suspended."""
-    rows = former_credentials.suspended(user).filter(kind=FormerCredential.Kind.FACTOR)
+    rows = _SUSPENDED.all(user=user.pk)
     ids = [row.data["fields"].get("credential_id") for row in rows]
     return [credential_id for credential_id in ids if credential_id]
 

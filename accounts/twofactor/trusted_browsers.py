@@ -37,6 +37,8 @@ def is_trusted(request: HttpRequest, user: User) -> bool:
 def here(request: HttpRequest, user: User) -> QuerySet[TrustedBrowser]:
     """Return the trusted browsers of ``user`` that the cookie of ``request`` identifies."""
     digests = [d for token in _tokens(request) for d in secrets.digests(token, PURPOSE)]
+    if not digests:
+        return TrustedBrowser.objects.none()
     device = client_of(request).device
     # A stolen cookie is not accepted from another kind of browser.
     rows = _rows(**_values(user))

@@ -40,7 +40,7 @@ def keep(row: Any, **fields: Any) -> None:
     FormerCredential.objects.create(user_id=row.user_id, data=data, **fields)
 
 
-def suspended(user: User) -> QuerySet[FormerCredential]:
+def suspended(user: User | P) -> QuerySet[FormerCredential]:
     """Return the credentials that a lock of the account suspended, oldest first."""
     return FormerCredential.objects.filter(user=user, is_suspended=True).order_by("pk")
 
