@@ -20,11 +20,12 @@ from tests.support.inject import Injected
 from tests.support.nodes import POSTGRES_PROVED, database
 from tests.support.second_factor import CHALLENGE
 from tests.support.site import Site, text_of
-from tests.support.steps import LOGIN, PASSWORD, sign_in, sql
+from tests.support.steps import LOGIN, PASSWORD, code_in, sign_in, sql
 from tests.support.webauthn import LOGIN_PASSKEY, Passkey, options_on
 
 # The clock of the upgraded site stands so long after the release.
 LATER_SECONDS = 60
+EMAIL = "/accounts/email/"
 
 
 @pytest.fixture(scope="module", params=POSTGRES_PROVED)
@@ -98,9 +99,14 @@ def test_each_second_factor_works(upgraded):
 
 
 def test_emails_that_waited_are_sent_and_their_links_work(upgraded):
-    site, _kept, _clock = upgraded
+    site, kept, _clock = upgraded
     reset, invited, pending = site.client(), site.client(), site.client()
+    alice = browser_with(site, kept["alice"]["browser"])
 
+    typed = code_in(site.wait_for_mail(to="alice@second.example"))
+    ((row,),) = sql(site, "SELECT id FROM accounts_pendingemail")
+    assert alice.post(EMAIL, {"confirm": row, "code": typed}).status == 302
+    assert sql(site, "SELECT 1 FROM accounts_emailaddress WHERE email = 'alice@second.example'")
     link = link_in(site, "bob@", "Set a new password")
     assert reset.post(link, {"password1": NEW}).location.startswith(LOGIN)
     assert sign_in(site.client(), "bob", NEW).location == "/"
@@ -128,6 +134,8 @@ def test_apps_go_on_and_a_code_of_a_device_is_typed_in(upgraded):
 
     form = {"grant_type": "refresh_token", "refresh_token": app["refresh_token"]}
     secret = {"Authorization": basic(app["id"], app["secret"])}
+    bearer = {"Authorization": f"Bearer {app['access_token']}"}
+    assert site.client().get("/oauth/userinfo", headers=bearer).json()["name"] == "carol"
     assert site.client().post("/oauth/token", form, csrf=False, headers=secret).status == 200
     asked = browser.post(PAGE, {"user_code": device["user_code"]})
     assert "Terminal" in browser.get(asked.location).text
