@@ -130,7 +130,7 @@ def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
         OAuthError: ``invalid_grant``: the code was used before or has expired, the browser session
             has ended, or the account was changed.
     """
-    refresh_token = _begin_session(held, info, key) if held.used_at is None else None
+    refresh_token = _begin_session(held, info, key)
     if refresh_token is None:
         if not held.is_of_device:
             _revoke_given(held, Actor(info))
