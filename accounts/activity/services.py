@@ -94,7 +94,9 @@ def record(
     former: EmailAddress | None = None,
     mail: bool = True,
 ) -> Activity:
-    """Record that ``event`` happened to ``user``, and notify the owner if ``event.mail`` is set.
+    """Record that ``event`` happened to ``user``, for webhooks and the event log as well.
+
+    The owner is notified if ``event.mail`` is set.
 
     Call this in the transaction of the change, so that the change and the event are stored
     together. ``former``, an address that was removed or is no longer primary, is notified as well.

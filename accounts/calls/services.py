@@ -22,7 +22,7 @@ LIFE = timedelta(hours=24)
 
 
 class KeyReused(PublicError):
-    """The key came with another body before."""
+    """The ``Idempotency-Key`` was used before, with another body."""
 
     code = "idempotency_key_reused"
     status = 422

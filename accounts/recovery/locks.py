@@ -48,7 +48,10 @@ MOST_CHANGES = 50
 
 
 class CannotLock(PublicError):
-    """A mailbox locks an account alone only once in 30 days, and not soon after an opening."""
+    """What was shown cannot lock the account now, or the lock would put aside nothing more.
+
+    A mailbox alone locks an account once in 30 days, and not soon after an opening.
+    """
 
     code = "not_possible"
     status = 403
@@ -165,7 +168,7 @@ def effects(user: User, notice: Notice | None = None) -> dict[str, Any]:
 
 
 def changes() -> QuerySet[Activity]:
-    """Return the changes that :func:`first_changes` chooses from, oldest first, to prepare them."""
+    """Return the query of :func:`first_changes`, oldest first; ``CHANGES`` prepares it."""
     kinds = [e.name for e in events.EVENTS.values() if e.group is Group.CHANGE and e.mail]
     rows = Activity.objects.filter(user=P("user"), at__gt=P("since"), kind__in=kinds)
     # Without an IP address and an actor, no person has caused the event.

@@ -166,7 +166,7 @@ class LoginSession(models.Model):
 
     @property
     def has_new_factor(self) -> bool:
-        """Whether the second factor that was last shown or added does not count yet."""
+        """Whether the second factor that was last used or added is too new for ``claimed_acr``."""
         return self.factor_at is not None and self.stepped_up_at is None
 
     @property

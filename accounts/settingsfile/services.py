@@ -91,7 +91,7 @@ def dump(origin: str) -> str:
 
 
 def table(name: str, key: str, values: Mapping[str, Any]) -> str:
-    """Return the table ``[name.key]`` with ``values``."""
+    """Return the TOML text of the table ``[name.key]`` with ``values``."""
     lines = (f"{name} = {as_toml(value)}\n" for name, value in values.items())
     return f"[{name}.{as_toml(key)}]\n{''.join(lines)}"
 

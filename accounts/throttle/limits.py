@@ -4,6 +4,7 @@ In this module, a *network* is one IPv4 address or one IPv6 /64. The wider netwo
 have separate budgets, which are a few times as large (``throttle.services.around``). A *line* is
 the connection of one customer of an internet provider. It may have many IP addresses, so it stands
 for an IPv4 /24 or an IPv6 /48 (``ClientInfo.wide_network``). A *login* is a username or email.
+The names of the limits call a line SUBSCRIBER.
 """
 
 import hashlib

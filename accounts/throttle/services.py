@@ -202,8 +202,8 @@ def hit(*budgets: Budget, silent: Iterable[Budget] = ()) -> bool:
     """Count one action against each of ``budgets``. If one is used up, count nothing.
 
     ``silent``: further budgets, about which the client must learn nothing, because that would
-        reveal something about another person. The action is counted against all of them or none.
-        Both take equally long.
+        reveal something about another person. If one of them is used up, the action is counted
+        only against ``budgets``. Both cases take equally long.
 
     Return False if one of ``silent`` is used up, otherwise True.
 

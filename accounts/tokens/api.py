@@ -216,7 +216,10 @@ class VerifyView(Open, APIView):
 
     @operation("verify_token", TokenSerializer, ClaimsSerializer)
     def post(self, request: Request) -> Response:
-        """Return the claims of a valid access token that this site issued for any audience."""
+        """Return the claims of a valid access token that this site issued, but not to an app.
+
+        ``audience``, if given, is the only audience that is accepted.
+        """
         data = valid(TokenSerializer(data=request.data))
         return Response(services.claims(data["token"], data.get("audience", "")))
 

@@ -57,7 +57,10 @@ class SessionSecret:
         request.session[self.key] = self.seal(user, secret, sign_in)
 
     def seal(self, user: User, secret: str, sign_in: str = "") -> str:
-        """Return ``secret`` encrypted, so that :meth:`open` reads it for ``user`` only."""
+        """Return ``secret`` encrypted for :meth:`open`.
+
+        It is readable until ``life`` is over, with the same ``user`` and ``sign_in``.
+        """
         until = (clock.now() + self.life).timestamp()
         data = {"whose": f"{user.pk} {sign_in}", "secret": secret, "until": until}
         return crypto.seal(json.dumps(data), self.key)

@@ -109,7 +109,10 @@ class EndpointAdmin(SecretAdmin):
         obj.new_secret = services.save_endpoint(obj, actor)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> list[str]:
-        """Return the fields that only superusers change: answers tell about a private network."""
+        """Return the fields that this member of staff cannot change.
+
+        Only superusers choose private targets, whose answers tell about a private network.
+        """
         if cast(User, request.user).is_superuser:
             return []
         return ["is_private", *(["url"] if obj and obj.is_private else [])]
