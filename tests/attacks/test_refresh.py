@@ -55,7 +55,7 @@ def refused(refresh_token, **token_request):
 def reuses():
     """Return how many reuses were recorded; fail unless a mail reports each of them."""
     noted = Activity.objects.filter(kind=REUSED).count()
-    mails = [mail for mail in outbox() if "may have been copied" in mail.subject]
+    mails = [mail for mail in outbox() if "was used twice" in mail.subject]
     assert len(mails) == noted
     return noted
 

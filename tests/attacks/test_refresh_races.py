@@ -60,7 +60,7 @@ def eight_uses_of_one_refresh_token(nodes, name):
     assert renew(third["refresh"], there[0]).code == "token_not_valid"
     assert not any(is_good_anywhere(nodes, answer) for answer in [first, third, *answers])
     assert times_in_history(nodes, name, "token_reused") == 1
-    nodes[0].wait_for_mail(to=f"{name}@", subject="may have been copied")
+    nodes[0].wait_for_mail(to=f"{name}@", subject="was used twice")
 
 
 def retries_while_the_successor_is_used(nodes, name):
