@@ -48,6 +48,9 @@ def test_the_border_of_every_field_has_enough_contrast(look):
 RARELY_NEEDED = {"OpenSSL", "passlib", "psycopg", "qrcode", "redis", "requests", "webauthn", "yaml"}
 START = """
 import sys, authsite.wsgi
+from django.urls import get_resolver
+assert get_resolver().url_patterns
+assert "unittest" not in sys.modules
 from django.test import Client
 assert Client().get("/accounts/login/", HTTP_HOST="localhost").status_code == 200
 print(*sys.modules)
