@@ -16,6 +16,7 @@ from django.utils.csp import CSP
 from dotenv import dotenv_values
 
 from accounts.common import database_url
+from accounts.common.brand.files import VARIANTS
 from accounts.common.environment import ConfigError, read
 from authsite import __version__
 
@@ -298,8 +299,23 @@ FORM_RENDERER = "accounts.common.forms.Renderer"
 
 LANGUAGE_CODE = "en"
 # The name of each language is in the language itself.
-LANGUAGES = [("en", "English"), ("de", "Deutsch")]
-LOCALE_PATHS = [*(folder / "locale" for folder in _OWN), BASE_DIR / "locale"]
+LANGUAGES = [
+    ("en", "English"),
+    ("de", "Deutsch"),
+    ("fr", "Français"),
+    ("es", "Español"),
+    ("it", "Italiano"),
+    ("nl", "Nederlands"),
+    ("pl", "Polski"),
+    ("pt-br", "Português (Brasil)"),
+    ("ja", "日本語"),
+    ("ar", "العربية"),
+]
+LOCALE_PATHS = [
+    *(folder / "locale" for folder in _OWN),
+    *(VARIANTS / name for name in AUTHSITE.language_variants),
+    BASE_DIR / "locale",
+]
 FORMAT_MODULE_PATH = "authsite.formats"
 
 STATIC_URL = "/static/"

@@ -23,11 +23,12 @@ def test_the_templates_and_texts_of_the_guide_replace_those_of_the_site(tmp_path
             with file.open("rb") as po, file.with_suffix(".mo").open("wb") as mo:
                 write_mo(mo, read_po(po))
 
-    with Site(TEMPLATES_DIR=str(tmp_path)) as site:
+    with Site(TEMPLATES_DIR=str(tmp_path), LANGUAGE_VARIANTS="de-formal") as site:
         browser = site.client(Accept_Language="en")
         page = browser.get("/help/").text
         assert "Call us" in page
         assert 'id="wasnt"' in page, "the rest of the page is the site's own"
         assert "Lost your password?" in browser.get("/accounts/login/").text
-        german = site.client(Accept_Language="de").get("/accounts/login/").text
+        german = site.client(Accept_Language="de").get("/accounts/password/reset/").text
         assert "Lost your password?" not in german
+        assert "Geben Sie Ihren Benutzernamen" in german

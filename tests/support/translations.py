@@ -1,11 +1,12 @@
 """Update ``locale/`` with the texts of code and templates: ``make messages``.
 
 This is written in Python, so that the gettext programs are not needed. Each language has two
-files: translators edit the ``.po`` file, and the site reads the ``.mo`` file.
+files: translators edit the ``.po`` file, and the site reads the ``.mo`` file. A variant of a
+language, such as formal German, has the texts that differ, in a folder of ``locale/variants``.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
@@ -19,6 +20,9 @@ from django.utils.translation.template import templatize
 ROOT = Path(__file__).resolve().parents[2]
 LOCALE = ROOT / "locale"
 NAME = "LC_MESSAGES/django"
+VARIANTS = sorted(
+    str(folder.relative_to(LOCALE)) for folder in LOCALE.glob("variants/*/*") if folder.is_dir()
+)
 
 KEYWORDS = DEFAULT_KEYWORDS | {
     f"{name}_lazy": DEFAULT_KEYWORDS[name] for name in ("gettext", "ngettext", "pgettext")
@@ -41,17 +45,24 @@ def used() -> Catalog:
 
 
 def read(language: str) -> Catalog:
-    """Return the translations in the ``.po`` file of a language, or an empty catalog."""
-    path = LOCALE / language / f"{NAME}.po"
+    """Return the translations in the ``.po`` file of a folder of ``locale/``, or none."""
+    path, name = LOCALE / language / f"{NAME}.po", Path(language).name
     if not path.exists():
-        return Catalog(locale=language, charset="utf-8")
+        return Catalog(locale=name, charset="utf-8")
     with path.open("rb") as file:
-        return read_po(file, locale=language)
+        return read_po(file, locale=name)
 
 
 def update(language: str) -> Catalog:
-    """Write both files of a language: with new texts untranslated, and without unused texts."""
+    """Write both files of a language: with new texts untranslated, and without unused texts.
+
+    A variant gets no new texts.
+    """
     catalog, template = read(language), used()
+    if language in VARIANTS:
+        for message in [message for message in template if message.id]:
+            if catalog.get(message.id, message.context) is None:
+                template.delete(message.id, message.context)
     # Otherwise the date would change at every run.
     template.creation_date = catalog.creation_date
     catalog.update(template, no_fuzzy_matching=True)
@@ -63,6 +74,11 @@ def update(language: str) -> Catalog:
     with path.with_suffix(".mo").open("wb") as file:
         write_mo(file, catalog)
     return catalog
+
+
+def forms(text: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the singular and plural forms of a text, or its only form."""
+    return (text or "",) if text is None or isinstance(text, str) else tuple(text)
 
 
 def templates() -> list[Path]:
@@ -88,6 +104,7 @@ def _texts(path: Path) -> Iterator[tuple[Text, str | None]]:
 
 
 if __name__ == "__main__":
-    for folder in sorted(LOCALE.iterdir()):
-        missing = [str(message.id) for message in update(folder.name) if not message.string]
-        print(f"{folder.name}: {len(missing)} to translate", *missing, sep="\n  ")  # noqa: T201 the command's result
+    languages = sorted(path.name for path in LOCALE.iterdir() if path.name != "variants")
+    for language in [*languages, *VARIANTS]:
+        missing = [str(message.id) for message in update(language) if "" in forms(message.string)]
+        print(f"{language}: {len(missing)} to translate", *missing, sep="\n  ")  # noqa: T201 the command's result

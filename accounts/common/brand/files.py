@@ -29,10 +29,12 @@ from accounts.common.brand.colours import (
     Tokens,
     tokens,
 )
-from accounts.common.setting_parsers import contact, from_json, one_line, setting
+from accounts.common.setting_parsers import contact, from_json, one_line, setting, words
 
 # What relative paths are relative to.
 PROJECT = Path(__file__).resolve().parents[3]
+# The texts of other forms of address, by name.
+VARIANTS = PROJECT / "locale" / "variants"
 LARGEST_LOGO = 200_000
 LONGEST_NAME = 40
 CSS, ICO, PNG, SVG = "text/css; charset=utf-8", "image/x-icon", "image/png", "image/svg+xml"
@@ -138,6 +140,14 @@ def folder(text: str) -> Path:
     return path
 
 
+def variants(text: str) -> tuple[str, ...]:
+    """Parse a list of folders in ``locale/variants``."""
+    names, known = words(text), sorted(path.name for path in VARIANTS.iterdir())
+    if not set(names) <= set(known):
+        raise ValueError(f"lists variants of languages: {', '.join(known)}")
+    return names
+
+
 @dataclass(frozen=True, kw_only=True)
 class BrandSettings:
     """The settings of the operator's brand. ``Config`` inherits them."""
@@ -170,6 +180,12 @@ class BrandSettings:
         "`mailto:help@example.org` or an `https:` URL. If unset, the help page shows the security "
         "contact.",
         contact,
+    )
+    language_variants: tuple[str, ...] = setting(
+        "How texts address people, where a language has two forms: with `de-formal`, German says "
+        "“Sie” in place of “du”.",
+        variants,
+        default=(),
     )
     templates_dir: Path | None = setting(  # noqa: RUF009 it is a field, as the others are
         "A folder of templates that replace those of the site with the same name, and of texts in "
