@@ -23,6 +23,7 @@ from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
+from accounts.common.database import P, PreparedQuery
 from accounts.common.pages import page_of
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
@@ -122,7 +123,7 @@ class Facts:
         else:
             keys = [row.key for row in self.pending]
         rows = EmailAddress.objects.filter(key__in=keys).select_related("user")
-        return {row.key: row.user for row in rows}
+        return {row.key: row.user for row in rows} if keys else {}
 
     @cached_property
     def recovery_row(self) -> Recovery | None:
@@ -261,9 +262,15 @@ def _budget(staff: User, actor: Actor, number: int) -> Budget:
     return one._replace(cost=min(number * one.cost, one.depth // 2))
 
 
+_NOTED: PreparedQuery[Any] = PreparedQuery(
+    lambda: Activity.objects.filter(
+        user=P("user"), kind=events.PAGE_OPENED.name, actor=P("actor"), at__gt=P("since")
+    ).values("pk")
+)
+
+
 def _is_noted(user: User, actor: Actor) -> bool:
-    rows = activity.all_of(user).filter(kind=events.PAGE_OPENED.name, actor=actor.name)
-    return rows.filter(at__gt=clock.now() - ONCE).exists()
+    return _NOTED.count(1, user=user.pk, actor=actor.name, since=clock.now() - ONCE) > 0
 
 
 # How many rows of a list the page shows.

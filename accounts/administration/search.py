@@ -40,7 +40,7 @@ from accounts.users.models import (
     User,
     Username,
 )
-from accounts.users.services import login_key
+from accounts.users.services import find_by_id, login_key
 
 # A shorter part has no trigram, so no index finds it.
 SHORTEST = 3
@@ -308,7 +308,7 @@ def find_account(text: str) -> User | PendingSignup:
     pk = _uuid(text)
     if pk is None:
         raise Http404
-    user = User.objects.filter(pk=pk).first()
+    user = find_by_id(str(pk))
     return user or get_object_or_404(unconfirmed_signups(), pk=pk)
 
 

@@ -242,10 +242,13 @@ def find_by_login(login: str) -> User | PendingSignup | None:
     return found
 
 
+_BY_ID = PreparedQuery(lambda: User.objects.filter(pk=P("id")))
+
+
 def find_by_id(text: str) -> User | None:
     """Return the user with the public id ``text``, or None if there is none."""
     try:
-        return User.objects.filter(pk=uuid.UUID(text)).first()
+        return _BY_ID.first(id=uuid.UUID(text))
     except ValueError:
         return None
 
