@@ -193,11 +193,15 @@ def recorded() -> dict[str, tuple[float, list[str], dict[str, list[int]]]]:
 
 
 def read(store: Path) -> dict[str, dict[str, Any]]:
-    """Return what the tests execute of each file that has not changed since."""
-    rows = map(json.loads, store.read_text().splitlines() if store.exists() else [])
-    return {
-        row["file"]: row["tests"] for row in rows if row["hash"] == digest(text_of(row["file"]))
-    }
+    """Return what the tests execute of each file that has not changed since.
+
+    A file has several rows if tests of other files were run between its own.
+    """
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    for row in map(json.loads, store.read_text().splitlines() if store.exists() else []):
+        if row["hash"] == digest(text_of(row["file"])):
+            found[row["file"]] |= row["tests"]
+    return found
 
 
 def record(files: set[str], store: Path) -> None:
