@@ -22,11 +22,13 @@ from accounts.oauth.id_tokens import BY_SCOPE
 from accounts.oauth.requests import FORM_POST, PROMPTS
 from accounts.oauth.scopes import API_SCOPES, SCOPES
 from accounts.oauth.token_views import GRANTS
+from accounts.profile import pictures
 from accounts.tokens import dpop, keyring
 from accounts.tokens.keyring import MAX_AGE
 
 # The claims that ID tokens have whatever their scope is; ``nonce`` only if the request has one.
 ALWAYS = ("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "acr", "sid")
+CLAIMS = (*ALWAYS, *(name for names in BY_SCOPE.values() for name in names))
 # The endpoints at which clients may authenticate by a signed assertion.
 SIGNED = ("token", "revocation", "introspection")
 CONFIDENTIAL_METHODS = [name for name in authentication.METHODS if name != "none"]
@@ -62,7 +64,7 @@ def provider(_request: HttpRequest) -> HttpResponse:
             "registration_endpoint": absolute("register"),
             "jwks_uri": absolute("jwks"),
             "scopes_supported": list(SCOPES),
-            "claims_supported": [*ALWAYS, *(name for names in BY_SCOPE.values() for name in names)],
+            "claims_supported": [name for name in CLAIMS if name != "picture" or pictures.is_on()],
             "response_types_supported": ["code"],
             "response_modes_supported": ["query", FORM_POST],
             "grant_types_supported": list(GRANTS),

@@ -43,7 +43,10 @@ CSP_OF_ADMIN = CSP.replace("require-trusted-types-for 'script'", "connect-src 's
 
 
 # These answer 405 to a POST before CSRF is checked.
-FILES = {".well-known/jwks.json", "brand/<str:name>", "client/<str:name>"}
+FILES = {
+    *(".well-known/jwks.json", "brand/<str:name>", "client/<str:name>", "pictures/<str:name>"),
+    *("favicon.ico", "apple-touch-icon.png"),
+}
 # Their clients are programs, and no cookie counts there.
 MACHINES = {route for route in PAGES if f"/{route}".startswith(errors.MACHINES)}
 # The form of an app may begin a sign-in or ask to sign out, which changes nothing:

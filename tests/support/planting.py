@@ -84,6 +84,8 @@ class Planter:
             return self._key(field) if is_persons or not field.null else None
         if isinstance(field, TEXTS):
             return self._mark(field) if self._takes_mark(field, label) else READ[field.name]
+        if isinstance(field, models.BinaryField):
+            return self._mark(field).encode()
         if isinstance(field, models.UUIDField):
             return uuid4()
         if isinstance(field, models.DateTimeField):
