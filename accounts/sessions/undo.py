@@ -67,7 +67,8 @@ def undo(request: HttpRequest) -> HttpResponse:
     """Undo the change that was offered, and return to the page."""
     user, found = session_of(request).user, offered(request)
     is_undone = False
-    if found and compare_digest(found["token"], request.POST.get("token", "")):
+    given = request.POST.get("token", "").encode()
+    if found and compare_digest(found["token"].encode(), given):
         _token, change, former, _until = request.session.pop(OFFER)
         is_undone = _acts[change](user, former, actor_of(request))
         user.refresh_from_db(fields=["language"])

@@ -76,7 +76,7 @@ def test_an_offer_to_undo_ends_soon_and_belongs_to_one_session(wrong, client, al
         clock.advance(seconds=30)
     if wrong == "changed meanwhile":
         save(other, name="Alix")
-    sent = offer | ({"token": "x"} if wrong == "other token" else {})
+    sent = offer | ({"token": "ö"} if wrong == "other token" else {})
 
     answer = (other if wrong == "other session" else client).post(UNDO, sent)
 
