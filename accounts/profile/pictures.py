@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common import clock, secrets
-from accounts.common.errors import PublicError
+from accounts.common.errors import Busy, PublicError
 from accounts.common.pages import absolute
 from accounts.profile.models import Picture
 from accounts.throttle.limits import PROFILE_CHANGE
@@ -28,11 +28,17 @@ from accounts.users.models import User
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 LARGEST = 2_000_000
-# Decoding takes four bytes for each pixel, and converting as much: about 100 MB.
+# Decoding takes four bytes for each pixel and converting as much: about 140 MB, for WebP 230 MB.
 MOST_PIXELS = 12_000_000
+# Pillow also takes eight bytes for each row of each copy.
+LONGEST_SIDE = 30_000
+# A JPEG file of 2 MB may have 70,000 scans of a few bytes. Each of them is applied to all pixels,
+# which takes a minute. Cameras and programs write about ten.
+MOST_SCANS, SCAN = 100, b"\xff\xda"
 SIDE = 256
-# One picture at a time takes this memory.
+# One picture at a time takes this memory. The threads of a server must not all wait for it.
 _decoding = Lock()
+WAIT_SECONDS = 3.0
 
 
 class BadPicture(PublicError):
@@ -69,6 +75,7 @@ def store(user: User, content: bytes, actor: Actor) -> None:
 
     Raises:
         BadPicture: it is larger than allowed, or no picture in one of the three formats.
+        Busy: other pictures are being decoded.
         RateLimited: there were too many changes of the profile.
     """
     hit(PROFILE_CHANGE.of(user.pk, ""))
@@ -94,22 +101,27 @@ def redrawn(content: bytes) -> bytes:
     """Return a square WebP file that shows the picture ``content`` and contains nothing else.
 
     Raises:
-        BadPicture: see :func:`store`.
+        BadPicture, Busy: see :func:`store`.
     """
-    if len(content) > LARGEST:
+    is_jpeg = content.startswith(b"\xff")
+    if len(content) > LARGEST or (is_jpeg and content.count(SCAN) > MOST_SCANS):
         raise BadPicture
     from PIL import Image  # noqa: PLC0415 few requests need it, and most sites none
 
+    if not _decoding.acquire(timeout=WAIT_SECONDS):
+        raise Busy(1)
     try:
         # Reads the header only.
-        with Image.open(BytesIO(content), formats=FORMATS) as image, _decoding:
-            if image.width * image.height > MOST_PIXELS:
+        with Image.open(BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS or max(image.size) > LONGEST_SIDE:
                 raise BadPicture
             return _square(image)
     except BadPicture:
         raise
     except Exception as error:
         raise BadPicture from error
+    finally:
+        _decoding.release()
 
 
 def _square(image: Any) -> bytes:

@@ -89,6 +89,16 @@ def test_an_export_has_the_picture_and_an_erased_account_has_none(alice, clock):
     assert Client().get(path).status_code == 404
 
 
+def test_an_upload_does_not_wait_long_for_another_one(alice, monkeypatch):
+    """Withstands a flood."""
+    monkeypatch.setattr(pictures, "WAIT_SECONDS", 0)
+    with pictures._decoding:
+        answer = upload(signed_in(alice), photo())
+
+    assert (answer.status_code, Picture.objects.count()) == (429, 0)
+    assert upload(signed_in(alice), photo()).status_code == 200
+
+
 @pytest.mark.parametrize("why", ["deactivated", "setting"])
 def test_a_picture_is_hidden_from_everybody(why, alice, settings):
     pictures.store(alice, photo(), Actor())
@@ -140,12 +150,26 @@ def png_of(width, height):
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", False),
         (png_of(20_000, 20_000), False),
         (png_of(4_001, 3_000), False),
+        (png_of(1, 30_001), False),
+        (photo()[:-2] + pictures.SCAN * pictures.MOST_SCANS, False),
         (photo().ljust(pictures.LARGEST + 1), False),
         (b"", False),
         (photo()[:-200], True),
         (png_of(100, 100), True),
     ],
-    ids=["svg", "gif", "eps", "bomb", "pixel too many", "byte too many", "empty", "cut", "hollow"],
+    ids=[
+        "svg",
+        "gif",
+        "eps",
+        "bomb",
+        "pixel too many",
+        "long",
+        "scans",
+        "byte too many",
+        "empty",
+        "cut",
+        "hollow",
+    ],
 )
 def test_another_file_than_a_small_picture_is_refused_and_a_bomb_is_not_decoded(
     content, is_decoded, client, alice, monkeypatch
