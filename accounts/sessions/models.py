@@ -98,7 +98,8 @@ class LoginSession(models.Model):
     # When reauthentication became necessary because another browser used the session, else None.
     challenged_at = models.DateTimeField(null=True)
     # For API clients: the scope of the tokens, digests of the current and the previous refresh
-    # token, and when the token was last rotated.
+    # token, and when the token was last rotated. The session of a page of this site has no refresh
+    # token: its ``former_digest`` is the id of the browser session with which it ends.
     scope = models.CharField(max_length=LONGEST_SCOPE, blank=True, default="")
     refresh_digest = models.CharField(max_length=64, blank=True, default="")
     former_digest = models.CharField(max_length=64, blank=True, default="")

@@ -129,6 +129,11 @@ def inherited(parent: LoginSession) -> dict[str, Any]:
     return {name: getattr(parent, name) for name in (*device, *shown)}
 
 
+def of_page(parent: LoginSession) -> dict[str, Any]:
+    """Return the fields by which a session that a page begins belongs to its ``parent``."""
+    return {"kind": LoginSession.Kind.APP, "former_digest": parent.pk.hex}
+
+
 def live(user: User) -> QuerySet[LoginSession]:
     """Return the sessions in which ``user`` is signed in, most recently used first."""
     return LoginSession.objects.filter(is_live(clock.now()), user=user).order_by("-used_at")
@@ -242,11 +247,16 @@ def revoke(
 ) -> bool:
     """Revoke ``session``; return False if it had already ended.
 
+    The sessions that pages have begun in a browser session (:func:`of_page`) end with it.
+
     If ``reason`` and ``actor`` are given, the event ``reason`` is recorded with that actor.
     """
     name = reason.name if reason else ""
     if not _revoke(LoginSession.objects.filter(pk=session.pk), name):
         return False
+    if not session.is_client:
+        # A second statement also sees a session that was begun while the first one waited.
+        _revoke(LoginSession.objects.filter(user=session.user_id, **of_page(session)), name)
     session.ended_at = clock.now()
     if reason and actor:
         record(session.user, reason, actor, detail=detail)

@@ -271,7 +271,7 @@ def mail_code(
 def issue_to_page(here: LoginSession, client: ClientInfo) -> AccessToken:
     """Return an access token for a page of this site, in a session that ends with the token.
 
-    ``here``: the session of the browser, which has authenticated recently.
+    ``here``: the session of the browser, which has authenticated recently. The token ends with it.
 
     Raises:
         RateLimited: this session has requested too many tokens.
@@ -282,7 +282,7 @@ def issue_to_page(here: LoginSession, client: ClientInfo) -> AccessToken:
     ends_at = clock.now() + timedelta(seconds=settings.AUTHSITE.access_token_seconds)
     session = LoginSession(
         **sessions.inherited(here),
-        kind=LoginSession.Kind.APP,
+        **sessions.of_page(here),
         scope=scopes.written(scopes.DEFAULT),
         idle_at=min(ends_at, here.ends_at),
         ends_at=min(ends_at, here.ends_at),

@@ -26,6 +26,7 @@ from accounts.signin.services import reverify_password
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, REAUTHENTICATION
 from accounts.twofactor import passkeys, verification
 from accounts.users.models import User
+from tests.support.api import call
 from tests.support.second_steps import REAUTHENTICATE, mails_about
 from tests.support.signin import signed_in
 from tests.support.standards import proves
@@ -99,6 +100,19 @@ def test_a_copied_cookie_stops_working_once_the_session_is_revoked(end):
     assert copy_of(thief).post(SESSIONS, {"others": "1"}).url.startswith("/accounts/login/")
     assert LoginSession.objects.get(pk=session).ended_at
     assert not BrowserSession.objects.filter(login_session=session).exists()
+
+
+@pytest.mark.parametrize("end", ["signed out", "ended", "all others ended"])
+def test_a_token_of_the_api_reference_ends_with_the_session_of_its_page(end, alice):
+    """Withstands a thief with a token."""
+    here, there = signed_in(alice), signed_in(alice)
+    page = here.post("/accounts/reference/").text
+    token = page.partition('data-token="')[2].partition('"')[0]
+    assert call("me/", token=token).status == 200
+
+    ENDS[end](alice, here, there)
+
+    assert call("me/", token=token).status == 401
 
 
 def test_signing_in_as_another_user_revokes_the_previous_session():
