@@ -62,10 +62,13 @@ def url_of(user: User) -> str:
 
 
 def find(name: str) -> bytes | None:
-    """Return the picture with this name, or None if its user has another one or is deactivated."""
+    """Return the picture with this name.
+
+    Return None if its user has another one, is deactivated or will be deleted.
+    """
     if not (is_on() and name.isprintable()):
         return None
-    rows = Picture.objects.filter(name=name, user__is_active=True)
+    rows = Picture.objects.filter(name=name, user__is_active=True, user__deletion_due=None)
     content = rows.values_list("content", flat=True).first()
     return None if content is None else bytes(content)
 
@@ -103,8 +106,7 @@ def redrawn(content: bytes) -> bytes:
     Raises:
         BadPicture, Busy: see :func:`store`.
     """
-    is_jpeg = content.startswith(b"\xff")
-    if len(content) > LARGEST or (is_jpeg and content.count(SCAN) > MOST_SCANS):
+    if len(content) > LARGEST or (content[:1] == SCAN[:1] and content.count(SCAN) > MOST_SCANS):
         raise BadPicture
     from PIL import Image  # noqa: PLC0415 few requests need it, and most sites none
 

@@ -13,6 +13,7 @@ from django.test import Client
 from PIL import Image, ImageFile
 
 from accounts.activity.services import Actor
+from accounts.deletion import services as deletion
 from accounts.deletion.erasure import erase
 from accounts.exports import archive
 from accounts.oauth.id_tokens import claims_of
@@ -99,13 +100,15 @@ def test_an_upload_does_not_wait_long_for_another_one(alice, monkeypatch):
     assert upload(signed_in(alice), photo()).status_code == 200
 
 
-@pytest.mark.parametrize("why", ["deactivated", "setting"])
+@pytest.mark.parametrize("why", ["deactivated", "to be deleted", "setting"])
 def test_a_picture_is_hidden_from_everybody(why, alice, settings):
     pictures.store(alice, photo(), Actor())
     path = path_of(alice)
     if why == "setting":
         set_up(settings, avatars="off")
         assert signed_in(alice).post(CHANGE).status_code == 404
+    elif why == "to be deleted":
+        deletion.request(alice, Actor())
     else:
         User.objects.update(is_active=False)
 
