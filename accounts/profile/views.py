@@ -1,6 +1,7 @@
 """The home page, which gives an overview of the account, and the profile page."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -169,10 +170,14 @@ def picture(_request: HttpRequest, name: str) -> HttpResponse:
 
 @undo.undoes("profile")
 def _undo(user: User, change: Mapping[str, Any], actor: Actor) -> bool:
-    if any(getattr(user, name) != value for name, value in change["saved"].items()):
-        return False
-    services.save(user, change["former"], actor)
-    return True
+    def check(row: User) -> None:
+        """Of several requests at once, the first one has undone the change."""
+        if any(getattr(row, name) != value for name, value in change["saved"].items()):
+            raise AccountChanged
+
+    with suppress(AccountChanged):
+        return bool(services.save(user, change["former"], actor, check=check))
+    return False
 
 
 def _rename(request: HttpRequest, user: User) -> HttpResponse:

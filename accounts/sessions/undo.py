@@ -67,8 +67,7 @@ def undo(request: HttpRequest) -> HttpResponse:
     """Undo the change that was offered, and return to the page."""
     user, found = session_of(request).user, offered(request)
     is_undone = False
-    given = request.POST.get("token", "").encode()
-    if found and compare_digest(found["token"].encode(), given):
+    if found and compare_digest(found["token"].encode(), request.POST.get("token", "").encode()):
         _token, change, former, _until = request.session.pop(OFFER)
         is_undone = _acts[change](user, former, actor_of(request))
         user.refresh_from_db(fields=["language"])

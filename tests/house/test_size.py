@@ -2,7 +2,7 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 41_100
+MOST_LINES = 41_110
 MOST_FILES = 393
 LARGEST_PACKAGE = 3_200
 # Lines of tests for each line of code.

@@ -5,7 +5,10 @@ import re
 import pytest
 
 from accounts.activity.models import Activity
+from accounts.activity.services import Actor
+from accounts.sessions import undo
 from accounts.twofactor.models import Authenticator
+from accounts.users.models import User
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 
@@ -40,6 +43,15 @@ def test_a_profile_gets_its_former_values_once_and_the_history_tells_both(client
     assert Activity.objects.filter(kind="profile_changed").count() == 2
     save(client)
     assert UNDO not in save(client).text, "nothing has changed"
+
+
+def test_one_of_two_requests_at_once_undoes_the_change(client, alice):
+    signed_in(alice, client)
+    save(client)
+    _token, change, former, _until = client.session[undo.OFFER]
+    read_before = [User.objects.get(), User.objects.get()]
+
+    assert [undo._acts[change](user, former, Actor()) for user in read_before] == [True, False]
 
 
 def test_a_second_factor_gets_its_former_name_but_a_removed_one_stays_removed(client, alice):
