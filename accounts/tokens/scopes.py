@@ -96,7 +96,9 @@ def in_words(scope: Iterable[str]) -> str:
         for area in _AREAS_IN_WORDS
     }
     words = [
-        f"{name}: {listed(str(label) for area, label in labels if rights[area] == those)}"
+        listed(
+            (str(name), listed(str(label) for area, label in labels if rights[area] == those)), ":"
+        )
         for those, name in _IN_WORDS.items()
         if those in rights.values()
     ]
