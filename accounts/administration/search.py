@@ -138,14 +138,20 @@ SHOWN_OF_KEY = 4
 class State:
     """A state of accounts by which staff filter the list.
 
-    ``label``: its name. ``select``: returns those of some users who are in the state. A prepared
-        query gives it :meth:`Recovery.since` and :meth:`Recovery.disputed_since`, too.
+    ``label``: its name.
+    ``condition``: which users are in the state. If it depends on the time, it is a function of
+        :meth:`Recovery.since` and :meth:`Recovery.disputed_since`.
     ``tone``: how the pages show that a user is in the state; None if they show it otherwise.
     """
 
     label: Promise
-    select: Callable[..., QuerySet[User]]
+    condition: Q | Callable[..., Q]
     tone: str | None = ""
+
+    def select(self, users: QuerySet[User], *since: P) -> QuerySet[User]:
+        """Return those of ``users`` who are in the state. ``since``: only of a prepared query."""
+        condition = self.condition
+        return users.filter(condition if isinstance(condition, Q) else condition(*since))
 
 
 # The columns by which the staff API sorts users.
@@ -155,29 +161,23 @@ ORDERS |= {f"-{name}": f"-{column}" for name, column in ORDERS.items()}
 UNCONFIRMED = "unconfirmed"
 # Pending sign-ups are unconfirmed, too: see :func:`search_signups`.
 STATES = {
-    "locked": State(_("Locked"), lambda users, *_: users.filter(IS_LOCKED), "warn"),
-    "switched_off": State(_("Deactivated"), lambda users, *_: users.filter(is_active=False), "bad"),
-    "deletion": State(
-        _("To be deleted"), lambda users, *_: users.filter(deletion_due__isnull=False), "bad"
-    ),
+    "locked": State(_("Locked"), IS_LOCKED, "warn"),
+    "switched_off": State(_("Deactivated"), Q(is_active=False), "bad"),
+    "deletion": State(_("To be deleted"), Q(deletion_due__isnull=False), "bad"),
     "dispute": State(
         _("Asks support to decide"),
-        lambda users, *since: users.filter(pk__in=Recovery.disputed(*since[1:]).values("user")),
+        lambda _asked=None, since=None: Q(pk__in=Recovery.disputed(since).values("user")),
         "warn",
     ),
     "recovery": State(
         _("Waiting for recovery"),
-        lambda users, *since: users.filter(pk__in=Recovery.current(*since[:1]).values("user")),
+        lambda since=None, _disputed=None: Q(pk__in=Recovery.current(since).values("user")),
         "warn",
     ),
-    UNCONFIRMED: State(_("Email not confirmed"), lambda users, *_: users.filter(email=""), "warn"),
-    "no_factor": State(_("No second factor"), lambda users, *_: users.filter(has_factor=False)),
-    "staff": State(
-        _("Staff"), lambda users, *_: users.filter(Q(is_staff=True) | Q(is_superuser=True))
-    ),
-    "never_seen": State(
-        _("Never signed in"), lambda users, *_: users.filter(last_login=None), None
-    ),
+    UNCONFIRMED: State(_("Email not confirmed"), Q(email=""), "warn"),
+    "no_factor": State(_("No second factor"), Q(has_factor=False)),
+    "staff": State(_("Staff"), Q(is_staff=True) | Q(is_superuser=True)),
+    "never_seen": State(_("Never signed in"), Q(last_login=None), None),
 }
 
 
