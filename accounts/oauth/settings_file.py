@@ -38,6 +38,7 @@ class Apps(Kind[Client]):
     """
 
     name = "apps"
+    secret = "secret"  # noqa: S105 the name of a key
     kept = frozenset({"secret", "enabled"})
     withheld = frozenset({"secret", "logo"})
 
@@ -80,13 +81,6 @@ class Apps(Kind[Client]):
             case "jwks" if value:
                 return keys.checked(value)
         return _offered(name, value)
-
-    def differing(self, row: Client, current: Values, wanted: Values) -> set[str]:
-        """Return the keys that differ, without a secret that has been made before."""
-        changed = super().differing(row, current, wanted)
-        if "secret" in changed and new_key(wanted["secret"]).id in self.former_secrets:
-            changed.remove("secret")
-        return changed
 
     def save(self, identity: str, row: Client | None, values: Values, changed: set[str]) -> Client:
         logo = base64.b64decode(values["logo"].removeprefix(LOGO))

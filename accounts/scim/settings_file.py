@@ -25,6 +25,7 @@ class Directories(Kind[Directory]):
     """
 
     name = "directories"
+    secret = "token"  # noqa: S105 the name of a key
     kept = frozenset({"token", "enabled"})
     withheld = frozenset({"token"})
 
@@ -44,13 +45,6 @@ class Directories(Kind[Directory]):
 
     def normal(self, name: str, value: object) -> object:
         return referred(str(value), SCIM_TOKEN, "scim-token") if name == "token" else value
-
-    def differing(self, row: Directory, current: Values, wanted: Values) -> set[str]:
-        """Return the keys that differ, without a token that has been made before."""
-        changed = super().differing(row, current, wanted)
-        if "token" in changed and new_key(wanted["token"]).id in self.former_secrets:
-            changed.remove("token")
-        return changed
 
     def save(
         self, identity: str, row: Directory | None, values: Values, changed: set[str]

@@ -32,11 +32,13 @@ class Kind[T: Model](ABC):
     """A kind of rows that a settings file describes. An instance serves one run.
 
     ``name``: the name of the kind in the file.
+    ``secret``: the key that refers to a secret, which is made once; empty if there is none.
     ``kept``: the keys that stay as they are in an existing row if the file does not name them.
     ``withheld``: the keys whose values are not printed when they differ.
     """
 
     name: str
+    secret = ""
     kept: ClassVar[frozenset[str]] = frozenset()
     withheld: ClassVar[frozenset[str]] = frozenset()
 
@@ -88,10 +90,19 @@ class Kind[T: Model](ABC):
     def differing(self, _row: T, current: Values, wanted: Values) -> set[str]:
         """Return the keys of the row with the values ``current`` that must change.
 
+        A secret that a settings file has made before is not made again.
+
         Raises:
             ValidationError: one of them cannot change.
         """
-        return {name for name, value in wanted.items() if current[name] != value}
+        changed = {name for name, value in wanted.items() if current[name] != value}
+        if self.secret in changed and self.mark_of(wanted[self.secret]) in self.former_secrets:
+            changed.remove(self.secret)
+        return changed
+
+    def mark_of(self, secret: str) -> str:
+        """Return a text that identifies the ``secret`` in a settings file, and no other secret."""
+        return new_key(secret).id
 
     def is_over(self, _identity: str, _values: Values) -> bool:
         """Return whether a row that does not exist must not be made any more."""

@@ -16,6 +16,7 @@ class Webhooks(Kind[Endpoint]):
     """The webhooks, by their descriptions. Their secrets are never dumped, not even as digests."""
 
     name = "webhooks"
+    secret = "secret"  # noqa: S105 the name of a key
     kept = frozenset({"secret", "enabled"})
     withheld = frozenset({"secret"})
 
@@ -54,12 +55,8 @@ class Webhooks(Kind[Endpoint]):
                 return read_secret(value)
         return value
 
-    def differing(self, row: Endpoint, current: Values, wanted: Values) -> set[str]:
-        """Return the keys that differ, without a secret that the webhook has or a file has made."""
-        changed = super().differing(row, current, wanted)
-        if "secret" in changed and plain_digest(wanted["secret"]) in self.former_secrets:
-            changed.remove("secret")
-        return changed
+    def mark_of(self, secret: str) -> str:
+        return plain_digest(secret)
 
     def save(
         self, identity: str, row: Endpoint | None, values: Values, changed: set[str]
@@ -74,7 +71,7 @@ class Webhooks(Kind[Endpoint]):
         if row and "secret" in changed:
             services.rotate_secret(endpoint, ACTOR, new=secret)
         if "secret" in changed and secret:
-            remember(plain_digest(secret))
+            remember(self.mark_of(secret))
         services.set_enabled(endpoint, ACTOR, enabled=values["enabled"])
         return endpoint
 
