@@ -2,12 +2,14 @@
 
 import json
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.activity.models import OPERATOR
 from accounts.activity.services import Actor
+from accounts.common.errors import PublicError
 from accounts.users import services as users
 from accounts.users.models import User
 
@@ -15,7 +17,12 @@ COMMAND_LINE = Actor(name=OPERATOR)
 
 
 class ResultCommand(BaseCommand, ABC):
-    """A command with a result. Subclasses override :meth:`answer`, and :meth:`words` if needed."""
+    """A command with a result. Subclasses override :meth:`answer`, and :meth:`words` if needed.
+
+    ``refusals``: the errors of :meth:`answer` whose messages the command prints.
+    """
+
+    refusals: ClassVar[tuple[type[Exception], ...]] = (PublicError, ValidationError, OverflowError)
 
     # The system checks import all pages. ``check`` and ``migrate`` run them.
     requires_system_checks = ()
@@ -24,7 +31,10 @@ class ResultCommand(BaseCommand, ABC):
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        facts = self.answer(**options)
+        try:
+            facts = self.answer(**options)
+        except self.refusals as error:
+            raise CommandError(" ".join(getattr(error, "messages", [str(error)]))) from None
         text = json.dumps(facts, default=str) if options["json"] else self.words(facts)
         self.stdout.write(text)
 
@@ -33,7 +43,7 @@ class ResultCommand(BaseCommand, ABC):
         """Do what the command does, and return the result.
 
         Raises:
-            CommandError: the command cannot do this. The message says why.
+            CommandError, or one of ``refusals``: the command cannot do this. The message says why.
         """
 
     def words(self, facts: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ class Command(ResultCommand):
         "Back up the database into a new file of a folder, or verify a backup by restoring it "
         "into a scratch database. See docs/operating.md for a restore."
     )
+    refusals = (BackupFailed,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -52,14 +53,11 @@ class Command(ResultCommand):
         if keep is not None and keep < 1:
             raise CommandError("Keep at least one backup.")
         path = options["path"].absolute()
-        try:
-            if options["verify"]:
-                file, counts = verify(path)
-                return {"file": str(file), "rows": sum(counts.values()), "tables": counts}
-            file = back_up(path)
-            digest = manifest_of(file)["sha256"]
-        except BackupFailed as error:
-            raise CommandError(str(error)) from None
+        if options["verify"]:
+            file, counts = verify(path)
+            return {"file": str(file), "rows": sum(counts.values()), "tables": counts}
+        file = back_up(path)
+        digest = manifest_of(file)["sha256"]
         return {
             "file": str(file),
             "deleted": [str(old) for old in drop_old(file, keep)] if keep else [],

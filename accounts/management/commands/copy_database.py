@@ -22,6 +22,7 @@ class Command(ResultCommand):
     """Stop every node first: what is written meanwhile is not copied."""
 
     help = "Copy all data into an empty database, and compare both row by row."
+    refusals = (CopyRefused,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         about = "a URL as in DATABASE_URL, or the name of an environment variable with one"
@@ -39,8 +40,6 @@ class Command(ResultCommand):
                 self.stderr.write("Creating the tables of the target")
                 _migrate(target)
                 done = databases.copy(self._news())
-        except CopyRefused as error:
-            raise CommandError(str(error)) from error
         except DatabaseError as error:
             raise CommandError(f"A database can't be used: {type(error).__name__}") from error
         tables = [asdict(table) for table in done]

@@ -5,7 +5,6 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from accounts.common import clock
-from accounts.common.errors import PublicError
 from accounts.deletion import services as deletion
 from accounts.management.answers import COMMAND_LINE, UserCommand
 from accounts.users.models import User
@@ -27,10 +26,7 @@ class Command(UserCommand):
     def result_for(self, user: User) -> dict[str, Any]:
         if user.deletion_due and not self._is_now:
             raise CommandError(f"{user.username} will be deleted already: {user.deletion_due}.")
-        try:
-            due = deletion.request(user, COMMAND_LINE, clock.now() if self._is_now else None)
-        except PublicError as error:
-            raise CommandError(str(error)) from None
+        due = deletion.request(user, COMMAND_LINE, clock.now() if self._is_now else None)
         return {"username": user.username, "deletion_due": due}
 
     def words(self, facts: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ class Command(ResultCommand):
     """Run it again after an interruption: it goes on where it ended."""
 
     help = "Import people with their passwords, second factors and groups. See docs/operating.md."
+    refusals = (OSError, ValueError, BadRow, Busy)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -69,17 +70,14 @@ class Command(ResultCommand):
             is_trial=options["dry_run"],
             notify=options["notify"],
         )
-        try:
-            parameters = Options(
-                **{name: options[name] for name in names},
-                signer_key=_secret(options["signer_key"]),
-                pepper=_secret(options["pepper"]),
-                app_key=_secret(options["app_key"]),
-            )
-            with _opened(options, parameters) as (rows, digest), mass_mail():
-                importing.run(rows, digest)
-        except (OSError, ValueError, BadRow, Busy) as error:
-            raise CommandError(str(error)) from None
+        parameters = Options(
+            **{name: options[name] for name in names},
+            signer_key=_secret(options["signer_key"]),
+            pepper=_secret(options["pepper"]),
+            app_key=_secret(options["app_key"]),
+        )
+        with _opened(options, parameters) as (rows, digest), mass_mail():
+            importing.run(rows, digest)
         return {
             "already_imported": importing.earlier,
             "imported": importing.imported,

@@ -3,11 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
 from accounts.common import clock
-from accounts.common.errors import PublicError
 from accounts.management.answers import COMMAND_LINE, ResultCommand
 from accounts.scim import services
 from accounts.scim.models import Directory
@@ -44,6 +42,4 @@ class Command(ResultCommand):
                 token = services.save(Directory(name=name, expires_at=expires_at), COMMAND_LINE)
         except Directory.DoesNotExist:
             raise CommandError(f"There is no directory {name!r}.") from None
-        except (ValidationError, PublicError, OverflowError) as error:
-            raise CommandError(" ".join(getattr(error, "messages", [str(error)]))) from None
         return {"scim_token": token, "url": url()}

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
 from accounts.management.answers import COMMAND_LINE
@@ -71,6 +70,7 @@ class Command(ClientCommand):
         "With the --client-id of an app that exists, update that app: options that are missing "
         "get their defaults, and its secret stays. All superusers get an email."
     )
+    refusals = (*ClientCommand.refusals, OSError)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="the name that people see")
@@ -97,22 +97,17 @@ class Command(ClientCommand):
     def answer(self, **options: Any) -> dict[str, Any]:
         fields, client_id = _fields(**options), options["client_id"]
         secret = ""
-        try:
-            former = clients.find_operator_app(client_id) if client_id else None
-            client = former or Client(**fields)
-            client.pk = client_id or client.pk
-            if options["logo"]:
-                client.new_logo = Path(options["logo"]).read_bytes()
-                fields["logo"] = clients.version_of(client.new_logo)
-            if former:
-                clients.update(former, fields, COMMAND_LINE)
-            else:
-                client.logo = fields.get("logo", "")
-                secret = clients.create(client, COMMAND_LINE)
-        except OSError as error:
-            raise CommandError(str(error)) from None
-        except ValidationError as error:
-            raise CommandError(" ".join(error.messages)) from None
+        former = clients.find_operator_app(client_id) if client_id else None
+        client = former or Client(**fields)
+        client.pk = client_id or client.pk
+        if options["logo"]:
+            client.new_logo = Path(options["logo"]).read_bytes()
+            fields["logo"] = clients.version_of(client.new_logo)
+        if former:
+            clients.update(former, fields, COMMAND_LINE)
+        else:
+            client.logo = fields.get("logo", "")
+            secret = clients.create(client, COMMAND_LINE)
         facts = {"issuer": settings.AUTHSITE.origin, "client_id": client.pk}
         return facts | ({"client_secret": secret} if secret else {})
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from accounts.management.answers import COMMAND_LINE
 from accounts.oauth.clients import services as clients
@@ -26,8 +26,5 @@ class Command(ClientCommand):
 
     def answer(self, **options: Any) -> dict[str, Any]:
         client = client_with(options["client_id"])
-        try:
-            secret = clients.rotate_secret(client, COMMAND_LINE, now=options["now"])
-        except clients.NoSecret as error:
-            raise CommandError(str(error)) from None
+        secret = clients.rotate_secret(client, COMMAND_LINE, now=options["now"])
         return {"client_id": client.pk, "client_secret": secret}
