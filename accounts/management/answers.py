@@ -27,8 +27,10 @@ class ResultCommand(BaseCommand, ABC):
     # The system checks import all pages. ``check`` and ``migrate`` run them.
     requires_system_checks = ()
 
-    def add_arguments(self, parser: CommandParser) -> None:
+    def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
+        parser = super().create_parser(*args, **kwargs)
         parser.add_argument("--json", action="store_true", help="print the result as JSON")
+        return parser
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
@@ -56,7 +58,6 @@ class UserCommand(ResultCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", help="username, email address or id")
-        super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         name = options["user"]

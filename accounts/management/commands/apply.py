@@ -39,7 +39,6 @@ class Command(ResultCommand):
             action="store_true",
             help="remove what a settings file has made and this one does not name; disable apps",
         )
-        super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         super().handle(*args, **options)

@@ -46,7 +46,6 @@ class Command(ResultCommand):
             metavar="N",
             help="afterwards, delete all backups except the newest N and the newest verified one",
         )
-        super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         keep: int | None = options["keep"]

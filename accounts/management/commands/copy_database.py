@@ -28,7 +28,6 @@ class Command(ResultCommand):
         about = "a URL as in DATABASE_URL, or the name of an environment variable with one"
         parser.add_argument("source", help=about)
         parser.add_argument("target", help=f"{about}; it must be empty")
-        super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         began = monotonic()

@@ -29,7 +29,6 @@ class Command(ResultCommand):
         parser.add_argument("--plain-port", type=int, help="the port for plain HTTP; 0: skip it")
         parser.add_argument("--ca", default="", help="file of a certificate authority to trust")
         parser.add_argument("--inside", action="store_true", help="do not ask the running site")
-        super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         super().handle(*args, **options)

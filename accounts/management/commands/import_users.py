@@ -60,7 +60,6 @@ class Command(ResultCommand):
             metavar="OURS=THEIRS,…",
             help="the names that columns of a CSV file have there",
         )
-        super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         names = ("salt_separator", "rounds", "mem_cost", "columns", "keeps_passkeys")

@@ -24,7 +24,6 @@ class Command(ResultCommand):
             help="authsite_ and at least the four characters after it, which pages show, or the "
             "whole key",
         )
-        super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         key = _key(options["prefix"].strip().removeprefix(PREFIX)[:ID_LENGTH])

@@ -29,7 +29,6 @@ class Command(ResultCommand):
         parser.add_argument(
             "--now", action="store_true", help="with --rotate: the former token ends at once"
         )
-        super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         name, days = options["name"], options["days"]

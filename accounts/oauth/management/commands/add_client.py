@@ -92,7 +92,6 @@ class Command(ClientCommand):
             choices=PROFILES,
             help="fapi2: what the FAPI 2.0 Security Profile requires of an app, which needs a key",
         )
-        super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         fields, client_id = _fields(**options), options["client_id"]

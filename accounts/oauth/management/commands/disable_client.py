@@ -19,7 +19,6 @@ class Command(ClientCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("client_id", help="the client ID of the app")
-        super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         client = client_with(options["client_id"])

@@ -29,7 +29,6 @@ class Command(ClientCommand):
             "--days", type=int, default=7, help="days until the token expires; by default 7"
         )
         add_access(parser, "these apps")
-        super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         count, days = options["clients"], options["days"]

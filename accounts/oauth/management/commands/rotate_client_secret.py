@@ -22,7 +22,6 @@ class Command(ClientCommand):
         parser.add_argument(
             "--now", action="store_true", help="all former secrets end now: they may have leaked"
         )
-        super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
         client = client_with(options["client_id"])
