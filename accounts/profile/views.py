@@ -168,7 +168,6 @@ def picture(_request: HttpRequest, name: str) -> HttpResponse:
     return HttpResponse(content, content_type="image/webp", headers=headers)
 
 
-@undo.undoes("profile")
 def _undo(user: User, change: Mapping[str, Any], actor: Actor) -> bool:
     def check(row: User) -> None:
         """Of several requests at once, the first one has undone the change."""
@@ -178,6 +177,9 @@ def _undo(user: User, change: Mapping[str, Any], actor: Actor) -> bool:
     with suppress(AccountChanged):
         return bool(services.save(user, change["former"], actor, check=check))
     return False
+
+
+undo.register("profile", _undo)
 
 
 def _rename(request: HttpRequest, user: User) -> HttpResponse:

@@ -1,7 +1,7 @@
 """Undo the last change, for 30 seconds, in the browser session that has made it.
 
-Only changes without consequences can be undone, such as a new name or a hidden suggestion. What has
-ended, such as a session, a key or a second factor, has ended.
+Only changes without consequences can be undone, such as a new name or a hidden suggestion. A
+session, a key or a second factor that was removed does not come back.
 
 An offer is part of the session data in the database. So it needs no signature, only the browser
 that has made the change can accept it, and it ends with the session. It is accepted once.
@@ -28,26 +28,20 @@ from accounts.users.models import User
 
 LIFE = timedelta(seconds=30)
 OFFER = "undo"
-# Restores the former state of a user, and returns whether it could: it is False if somebody has
-# changed the same meanwhile.
-type Act = Callable[[User, Mapping[str, Any], Actor], bool]
-_acts: dict[str, Act] = {}
+# Restores the former state of a user. Returns False if somebody has changed it again meanwhile.
+type Restore = Callable[[User, Mapping[str, Any], Actor], bool]
+_functions: dict[str, Restore] = {}
 
 
-def undoes(change: str) -> Callable[[Act], Act]:
-    """Register the decorated function as the one that undoes ``change``."""
-
-    def register(act: Act) -> Act:
-        _acts[change] = act
-        return act
-
-    return register
+def register(change: str, restore: Restore) -> None:
+    """Let ``restore`` undo each change that is offered by the name ``change``."""
+    _functions[change] = restore
 
 
 def offer(request: HttpRequest, text: str, change: str, **former: Any) -> None:
     """Show the message ``text`` on the next page, with a button that undoes ``change``.
 
-    ``former`` is what the function that undoes it needs; it can be written as JSON.
+    ``former`` is what the function that undoes it gets; it must be JSON.
     """
     until = (clock.now() + LIFE).timestamp()
     request.session[OFFER] = [secrets.token(), change, former, until]
@@ -69,7 +63,7 @@ def undo(request: HttpRequest) -> HttpResponse:
     is_undone = False
     if found and compare_digest(found["token"].encode(), request.POST.get("token", "").encode()):
         _token, change, former, _until = request.session.pop(OFFER)
-        is_undone = _acts[change](user, former, actor_of(request))
+        is_undone = _functions[change](user, former, actor_of(request))
         user.refresh_from_db(fields=["language"])
     with speaking(user.language):
         if is_undone:

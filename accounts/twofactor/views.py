@@ -94,7 +94,7 @@ class FactorView(View):
         """Give the factor another name."""
         user, actor = session_of(self.request).user, actor_of(self.request)
         services.rename(self.model, user, self.factor.pk, name, actor)
-        change = {"factor": self.factor.pk, "name": self.factor.name, "given": name}
+        change = {"factor_id": self.factor.pk, "name": self.factor.name, "name_before": name}
         undo.offer(self.request, _("Renamed."), self.model.__name__, **change)
         return redirect("second_factors")
 
@@ -115,12 +115,11 @@ class FactorView(View):
 def _undo_renaming(
     kind: type[Authenticator] | type[Passkey], user: User, change: Mapping[str, Any], actor: Actor
 ) -> bool:
-    factor, name, given = change["factor"], change["name"], change["given"]
-    return services.rename(kind, user, factor, name, actor, name_before=given)
+    return services.rename(kind, user, actor=actor, **change)
 
 
 for kind in (Authenticator, Passkey):
-    undo.undoes(kind.__name__)(partial(_undo_renaming, kind))
+    undo.register(kind.__name__, partial(_undo_renaming, kind))
 
 
 def base32(seed: str) -> str:
@@ -449,9 +448,7 @@ def offer_passkey(request: HttpRequest) -> HttpResponse:
     return redirect("home")
 
 
-@undo.undoes("decline")
-def _undo_decline(user: User, _change: Mapping[str, Any], _actor: Actor) -> bool:
-    return passkeys.reconsider(user)
+undo.register("decline", lambda user, _change, _actor: passkeys.reconsider(user))
 
 
 @form_page
