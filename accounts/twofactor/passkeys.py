@@ -52,15 +52,9 @@ def second_purpose(user: User) -> str:
     return f"second {user.stamp}"
 
 
-_OF = PreparedQuery(lambda: Passkey.objects.filter(user=P("user")).order_by("pk"))
 _SUSPENDED = PreparedQuery(
     lambda: former_credentials.suspended(P("user")).filter(kind=FormerCredential.Kind.FACTOR)
 )
-
-
-def of(user: User) -> list[Passkey]:
-    """Return the passkeys of ``user``, oldest first, including unconfirmed ones."""
-    return _OF.all(user=user.pk)
 
 
 def suspended_ids(user: User) -> list[str]:
@@ -255,7 +249,7 @@ def options_to_add(user: User, *, is_automatic: bool = False) -> dict[str, Any]:
     """
     purpose = _purpose(user, is_automatic=is_automatic)
     resident_key = "required" if is_automatic else "preferred"
-    existing = [row.descriptor for row in of(user)]
+    existing = [row.descriptor for row in twofactor.PASSKEYS_OF.all(user=user.pk)]
     return webauthn.to_create(user, purpose, existing, resident_key)
 
 

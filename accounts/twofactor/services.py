@@ -122,7 +122,7 @@ MEMO = "_has_factor"
 NEW = timedelta(days=7)
 
 _APPS_OF = PreparedQuery(lambda: Authenticator.objects.filter(user=P("user")).order_by("pk"))
-_PASSKEYS_OF = PreparedQuery(lambda: Passkey.objects.filter(user=P("user")).order_by("pk"))
+PASSKEYS_OF = PreparedQuery(lambda: Passkey.objects.filter(user=P("user")).order_by("pk"))
 _CODES_OF = PreparedQuery(lambda: RecoveryCodes.objects.filter(user=P("user")))
 _USER = PreparedQuery(lambda: User.objects.filter(pk=P("user")))
 _APP = PreparedQuery(lambda: Authenticator.objects.filter(user=P("user")).only("pk"))
@@ -158,7 +158,7 @@ class Held:
 
 def held(user: User) -> Held:
     """Return the second factors of ``user``, oldest first, and cache whether there are any."""
-    authenticators, rows = _APPS_OF.all(user=user.pk), _PASSKEYS_OF.all(user=user.pk)
+    authenticators, rows = _APPS_OF.all(user=user.pk), PASSKEYS_OF.all(user=user.pk)
     passkeys = [row for row in rows if row.confirmed]
     has_any = bool(authenticators or passkeys)
     setattr(user, MEMO, has_any)
