@@ -62,7 +62,7 @@ class EmailsView(generics.ListAPIView[Any]):
 
     def get_queryset(self) -> Any:
         user = cast(User, self.request.user)
-        return [*services.confirmed(user), *services.pending(user)]
+        return [*services.confirmed(user), *services.pending_of(user)]
 
     @operation("list_emails")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

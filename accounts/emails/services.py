@@ -362,12 +362,18 @@ def make_primary(user: User, email_id: int, actor: Actor) -> EmailAddress:
     """
     users.refuse_managed(user)
     with transaction.atomic():
-        owner = users.lock_row(user)
-        row = EmailAddress.objects.filter(user=owner, pk=email_id).first()
-        if row is None or row.email == owner.email:
-            raise EmailChangeRefused
+        owner, row = _lock_other(user, email_id)
         _make_primary(owner, row, actor)
         return row
+
+
+def _lock_other(user: User, email_id: int) -> tuple[User, EmailAddress]:
+    """Lock the row of ``user``; return it and that of an address that is not primary."""
+    owner = users.lock_row(user)
+    row = EmailAddress.objects.filter(user=owner, pk=email_id).first()
+    if row is None or row.email == owner.email:
+        raise EmailChangeRefused
+    return owner, row
 
 
 def _make_primary(owner: User, row: EmailAddress, actor: Actor) -> EmailAddress | None:
@@ -395,10 +401,7 @@ def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
         EmailChangeRefused: the user has no such email address, or it is the primary one.
     """
     with transaction.atomic():
-        owner = users.lock_row(user)
-        row = EmailAddress.objects.filter(user=owner, pk=email_id).first()
-        if row is None or row.email == owner.email:
-            raise EmailChangeRefused
+        owner, row = _lock_other(user, email_id)
         _remove(owner, row, actor)
         return row
 

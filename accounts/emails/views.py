@@ -193,7 +193,7 @@ class EmailView(View):
                 "wait": services.seconds_to_next_mail(row),
                 "replaces": row.email == self.request.session.get(REPLACES),
             }
-            for row in services.pending(self.user)
+            for row in services.pending_of(self.user)
         ]
         context = {
             "addresses": services.confirmed(self.user),
