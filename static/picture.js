@@ -1,4 +1,4 @@
-// Photos of phones are larger than the site takes, so the browser makes them smaller. Without this, people do that.
+// Photos of phones are larger than the site takes, so the browser makes them smaller. Without this script, people must do that.
 const LEAST_SIDE = 1024
 
 async function smaller(file) {

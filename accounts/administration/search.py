@@ -202,7 +202,7 @@ def states_of(ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[State]]:
 
 
 def states_of_one(user: User) -> list[State]:
-    """Return what :func:`states_of` returns for ``user``, by a prepared query."""
+    """Return the states of ``user`` as :func:`states_of`, with a prepared query."""
     asked, disputed = Recovery.since(), Recovery.disputed_since()
     found = {name for _pk, name in _STATES.rows(id=user.pk, asked=asked, disputed=disputed)}
     return [state for name, state in STATES.items() if name in found]

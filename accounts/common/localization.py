@@ -41,7 +41,7 @@ def tag_of(language: str) -> str:
     return translation.to_locale(language).replace("_", "-")
 
 
-# The marks of languages that have others than English, with a space where one follows.
+# The punctuation marks that differ from those of English, with the spaces around them.
 MARKS = {
     "ar": {",": "، ", ";": "؛ "},
     "fr": {":": "\N{NO-BREAK SPACE}: ", ";": "\N{NO-BREAK SPACE}; "},
@@ -50,7 +50,7 @@ MARKS = {
 
 
 def listed(words: Iterable[str], mark: str = ",") -> str:
-    """Return ``words`` with the active language's form of ``mark`` between them."""
+    """Join ``words`` by ``mark`` as the active language writes it."""
     return MARKS.get(spoken(), {}).get(mark, f"{mark} ").join(words)
 
 
@@ -161,8 +161,8 @@ def in_words(at: datetime) -> str:
 
 
 def _dated(*parts: str) -> str:
-    """Return the parts of a date as one text, as ``static/times.js`` does."""
-    return (" " if spoken() == "ja" else MARKS.get(spoken(), {}).get(",", ", ")).join(parts)
+    """Join the parts of a date, as ``static/times.js`` does."""
+    return " ".join(parts) if spoken() == "ja" else listed(parts)
 
 
 def days_in_words(count: int) -> str:

@@ -1,7 +1,7 @@
-"""Finds what apps offer to packages that must not import them.
+"""Finds the objects that apps offer to packages that must not import these apps.
 
-Commands and the process that sends webhooks need none of it. Therefore it is imported when it is
-asked for, and not in ``AppConfig.ready``.
+They are imported at their first use instead of in ``AppConfig.ready``, because most commands and
+the process that sends webhooks need none of them.
 """
 
 from typing import Any
@@ -11,9 +11,6 @@ from django.utils.module_loading import import_string
 
 
 def registered(attribute: str) -> list[Any]:
-    """Return the objects that the installed apps offer.
-
-    ``attribute``: the name of the attribute of their configurations that lists dotted paths.
-    """
+    """Return the objects whose dotted paths the configurations of apps list in ``attribute``."""
     paths = (path for config in apps.get_app_configs() for path in getattr(config, attribute, ()))
     return [import_string(path) for path in paths]

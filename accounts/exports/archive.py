@@ -31,7 +31,7 @@ from accounts.common.brand.files import brand_of
 from accounts.common.database import read_in_batches
 from accounts.common.localization import in_full, writing_to
 from accounts.common.personal_data import TABLES, Person, Table
-from accounts.exports.words import LABELS, TITLES, functions
+from accounts.exports.words import LABELS, TITLES, formatters
 from accounts.users import services as users
 from accounts.users.models import User
 
@@ -194,7 +194,7 @@ def _value_in_words(table: Table, row: dict[str, Any], name: str) -> str:
     value = row[name]
     if (table.label, name) == ("accounts.Activity", "detail"):
         return Entry([Activity(kind=row["kind"], detail=value)]).detail or value
-    if words := functions().get(f"{table.label}.{name}") or functions().get(name):
+    if words := formatters().get(f"{table.label}.{name}") or formatters().get(name):
         return words(value)
     if isinstance(value, bool):
         return _("Yes") if value else _("No")

@@ -160,6 +160,6 @@ _VALUES: dict[str, Callable[[Any], str]] = {
 
 
 @cache
-def functions() -> dict[str, Callable[[Any], str]]:
-    """Return the functions that return values in words, also those of apps."""
+def formatters() -> dict[str, Callable[[Any], str]]:
+    """Return the functions that return values in words, by column; also those of apps."""
     return dict(ChainMap(*registered("export_words"), _VALUES))

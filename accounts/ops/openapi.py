@@ -245,9 +245,9 @@ def docs(request: HttpRequest) -> HttpResponse:
 @form_page
 @recent_authentication_required
 def own_docs(request: HttpRequest) -> HttpResponse:
-    """Show the same to a signed-in person; a POST fills in an access token.
+    """Show the description to a signed-in person. A POST request fills in an access token.
 
-    Only the answer to the POST contains the token: it is in no URL and in no storage.
+    Only the answer to that request contains the token: it is in no URL and in no storage.
     """
     context: dict[str, Any] = {"title": _TITLE, "is_own": True}
     if request.method == "POST":

@@ -7,7 +7,9 @@ from accounts.users.models import User
 
 
 class Picture(models.Model):
-    """The profile picture of a user, a WebP file. It is not a column of the user, read so often.
+    """The profile picture of a user, a WebP file.
+
+    It has a table of its own, because almost every request reads the row of the user.
 
     ``name``: the last part of its URL, which nobody can guess. Each upload gets a new one.
     """

@@ -181,7 +181,7 @@ def is_offered(user: User) -> bool:
 
 
 def find_row(user: User) -> Recovery | None:
-    """Return the row of ``user``, or None."""
+    """Return the row of ``user`` about requests and cases at Support, or None."""
     return _ROW.first(user=user.pk)
 
 

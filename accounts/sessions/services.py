@@ -120,9 +120,9 @@ def _new(
 
 
 def inherited(parent: LoginSession) -> dict[str, Any]:
-    """Return the fields that a session begun from the browser session ``parent`` has from it.
+    """Return what a new session copies from the browser session ``parent``, by field.
 
-    They are the user, the device, and how the user has authenticated.
+    That is the user, the device, and how the user has authenticated.
     """
     device = ("user", "agent", "browser", "system", "ip")
     shown = ("amr", "auth_time", "factor_at", "passkey_at", "factor_key", "stepped_up_at")

@@ -28,8 +28,8 @@ BEGIN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'"
 
 # How often a statement runs on a connection before PostgreSQL keeps its plan.
 PREPARED_AFTER = 5
-# A prepared statement cannot run: a migration has changed a type since, or the server process, to
-# which a pooler has passed it, does not know it.
+# The errors of a prepared statement that cannot run: a migration has changed the type of a column,
+# or a pooler has passed the statement to a server process that does not know it.
 CANNOT_RUN = (
     errors.FeatureNotSupported,
     errors.InvalidSqlStatementName,

@@ -287,14 +287,14 @@ def _brand(colour: str, logo: Logo, logo_dark: Logo) -> Brand:
         return f"/brand/{name}"
 
     drawn = File(_favicon(tokens(colour, LIGHT) if colour else LIGHT_DEFAULT), SVG)
-    shape = _shape(logo)
-    icon = logo if isinstance(logo, File) and 1 / WORDMARK < shape < WORDMARK else drawn
+    ratio = _aspect_ratio(logo)
+    icon = logo if isinstance(logo, File) and 1 / WORDMARK < ratio < WORDMARK else drawn
     return Brand(
         style=url("brand", File(_style(colour), CSS)) if colour else "",
         favicon=url("favicon", icon) if colour or icon is logo else "",
         logo=url("logo", logo),
         logo_dark=url("logo-dark", logo_dark),
-        is_wordmark=shape >= WORDMARK,
+        is_wordmark=ratio >= WORDMARK,
         icon=icon,
         files=files,
     )
@@ -317,8 +317,8 @@ def png_size(png: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _shape(logo: Logo) -> float:
-    """Return how many times as wide as tall the logo is; 0 if that is not known."""
+def _aspect_ratio(logo: Logo) -> float:
+    """Return the width of the logo, divided by its height; 0 if they are unknown."""
     png = png_of(logo) if isinstance(logo, File) else None
     width, height = png_size(png) if png else (0, 1)
     return width / max(height, 1)

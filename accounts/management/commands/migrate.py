@@ -97,9 +97,10 @@ class Command(migrate.Command):
                 return
 
     def _interrupt_autovacuum(self, connection: Any) -> None:
-        """Lock all tables for a moment, as autovacuum does, which reads and writes do not notice.
+        """Stop autovacuum, which may hold the lock for which a migration waits.
 
-        Autovacuum gives way to a lock that waits for it for a second: longer than a migration may.
+        PostgreSQL stops it for a lock that has waited for a second (``deadlock_timeout``), longer
+        than a migration waits. This lock of all tables stops no read or write.
         """
         with suppress(OperationalError), atomic(connection.alias), connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '5s'")
@@ -107,7 +108,7 @@ class Command(migrate.Command):
             cursor.execute(f"LOCK {', '.join(tables)} IN SHARE UPDATE EXCLUSIVE MODE")
 
     def _build_indexes(self, connection: Any) -> None:
-        """Build the indexes that are missing, unless their columns are, too."""
+        """Build the missing indexes, once all migrations are applied."""
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             return
