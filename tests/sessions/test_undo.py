@@ -51,7 +51,7 @@ def test_one_of_two_requests_at_once_undoes_the_change(client, alice):
     _token, change, former, _until = client.session[undo.OFFER]
     read_before = [User.objects.get(), User.objects.get()]
 
-    assert [undo._acts[change](user, former, Actor()) for user in read_before] == [True, False]
+    assert [undo._functions[change](user, former, Actor()) for user in read_before] == [True, False]
 
 
 def test_a_second_factor_gets_its_former_name_but_a_removed_one_stays_removed(client, alice):
