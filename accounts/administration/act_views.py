@@ -74,7 +74,11 @@ def context_of(staff: User, facts: Facts) -> dict[str, Any]:
     role, offers, refusal = role_of(staff), [], ""
     try:
         offers = [
-            Offer(act, ActForm(act, facts), _url_of(act, facts.account))
+            Offer(
+                act,
+                ActForm(act, facts),
+                reverse("admin:accounts_user_act", args=[facts.account.pk, act.name]),
+            )
             for act in acts.acts_for(staff, facts)
         ]
     except NotInRole:
@@ -82,10 +86,6 @@ def context_of(staff: User, facts: Facts) -> dict[str, Any]:
     except PublicError as error:
         refusal = str(error)
     return {"role": history.ROLES[role] if role else "", "offers": offers, "refusal": refusal}
-
-
-def _url_of(act: Act, account: Account) -> str:
-    return reverse("admin:accounts_user_act", args=[account.pk, act.name])
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -103,8 +103,9 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
             # The form names the addresses, sessions and factors of the user.
             person.record_page_view(account, staff, actor_of(request))
         if form.is_valid():
-            done = _sentence(wanted, account, form.cleaned_data)
-            acts.perform(name, staff, actor_of(request), account, **form.cleaned_data)
+            data = form.cleaned_data
+            done = wanted.sentence(Facts(account), data.get("target", ""), data.get("mode", ""))
+            acts.perform(name, staff, actor_of(request), account, **data)
             messages.success(request, done)
             return _back_to(account)
     except PublicError as error:
@@ -119,10 +120,6 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
     }
     status = refusal.status if refusal else 200
     return render(request, "admin/accounts/user/act.html", context, status=status)
-
-
-def _sentence(act: Act, account: Account, data: dict[str, str]) -> str:
-    return act.sentence(Facts(account), data.get("target", ""), data.get("mode", ""))
 
 
 def _back_to(account: Account) -> HttpResponse:

@@ -230,7 +230,9 @@ class Portion:
         privileged = set(rows.values_list("name", flat=True))
         for each in candidates:
             wanted = list(dict.fromkeys(each.found.groups))
-            each.found.groups = [n for n in wanted if n not in privileged and _is_group(n)]
+            each.found.groups = [
+                n for n in wanted if n not in privileged and 1 <= len(n) <= LONGEST_GROUP
+            ]
             for name in wanted:
                 if name not in each.found.groups:
                     reason = "it has rights" if name in privileged else "its name is too long"
@@ -415,10 +417,6 @@ def _is_installed(label: str) -> bool:
 def _app_of(row: Model) -> str:
     """Return the id of the app if ``row`` is a consent, or an empty string."""
     return str(getattr(row, "client_id", ""))
-
-
-def _is_group(name: str) -> bool:
-    return 1 <= len(name) <= LONGEST_GROUP
 
 
 def _wanted(found: FoundPerson) -> str:

@@ -22,7 +22,7 @@ def of(method: str, url: str, operation: dict[str, Any]) -> list[dict[str, str]]
     content = operation.get("requestBody", {}).get("content", {})
     kind = next(iter(content), "")
     body = content[kind]["example"] if kind else None
-    if kind and kind != JSON:
+    if kind:
         headers["Content-Type"] = kind
     request = method.upper(), url.format(**path), headers, body, has_token
     return [
@@ -36,16 +36,16 @@ def _curl(method: str, url: str, headers: dict[str, str], body: Any, has_token: 
     parts = [f"curl -X {method} {quote(url)}"]
     if has_token:
         parts.append('-H "Authorization: Bearer $TOKEN"')
-    if body is not None and "Content-Type" not in headers:
-        headers = headers | {"Content-Type": JSON}
     parts += [f"-H {quote(f'{name}: {value}')}" for name, value in headers.items()]
     if body is not None:
-        parts.append(f"--data-binary {quote(_text(body))}")
+        text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+        parts.append(f"--data-binary {quote(text)}")
     return " \\\n  ".join(parts)
 
 
 def _python(method: str, url: str, headers: dict[str, str], body: Any, has_token: bool) -> str:
-    fields = [f"{name!r}: {value!r}" for name, value in headers.items()]
+    # The argument ``json`` sets this type.
+    fields = [f"{name!r}: {value!r}" for name, value in headers.items() if value != JSON]
     if has_token:
         fields.insert(0, '"Authorization": f"Bearer {os.environ[\'TOKEN\']}"')
     arguments = [repr(url)]
@@ -61,8 +61,6 @@ def _python(method: str, url: str, headers: dict[str, str], body: Any, has_token
 
 def _javascript(method: str, url: str, headers: dict[str, str], body: Any, has_token: bool) -> str:
     fields = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in headers.items()]
-    if body is not None and "Content-Type" not in headers:
-        fields.insert(0, f'"Content-Type": "{JSON}"')
     if has_token:
         fields.insert(0, "Authorization: `Bearer ${process.env.TOKEN}`")
     options = [f"method: {json.dumps(method)}"]
@@ -78,7 +76,3 @@ def _javascript(method: str, url: str, headers: dict[str, str], body: Any, has_t
         f"const answer = await fetch({json.dumps(url)}, {{\n{lines}}});\n"
         "console.log(answer.status, await answer.text());"
     )
-
-
-def _text(body: Any) -> str:
-    return body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)

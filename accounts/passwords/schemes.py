@@ -187,11 +187,9 @@ def _pbkdf2(name: str) -> Scheme:
             name, password, hashed.salts[0], hashed.costs[0], len(hashed.digest)
         )
 
-    return Scheme((1, 1), fits, compute, is_weak=_has_few_iterations)
-
-
-def _has_few_iterations(hashed: ForeignHash) -> bool:
-    return hashed.costs[0] < FEWEST_STRONG_ITERATIONS
+    return Scheme(
+        (1, 1), fits, compute, is_weak=lambda hashed: hashed.costs[0] < FEWEST_STRONG_ITERATIONS
+    )
 
 
 def _is_allowed_scrypt(n: int, r: int, p: int) -> bool:

@@ -61,19 +61,19 @@ class Path:
     sub: str = ""
 
 
-def path_of(text: str, schema: Schema, kind: str = "invalidPath") -> Path:
+def path_of(text: str, schema: Schema) -> Path:
     """Return the path ``text``. Attribute names ignore case (RFC 7643 section 2.1).
 
     Raises:
-        ScimError: the path is malformed, with the ``scimType`` ``kind``.
+        ScimError: the path is malformed.
     """
     found = _PATH.fullmatch(text) if len(text) <= LONGEST_PATH else None
     if found is None:
-        raise ScimError(kind, "This path is malformed.")
+        raise ScimError("invalidPath", "This path is malformed.")
     urn, name, condition, sub = found.groups()
     is_core = urn is None or urn.lower().startswith(CORE.lower())
     known = _spelled(name, schema) if is_core else ""
-    conditions = conditions_in(condition, kind) if condition is not None else {}
+    conditions = conditions_in(condition, "invalidPath") if condition is not None else {}
     return Path(known, conditions, sub or "")
 
 

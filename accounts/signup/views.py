@@ -213,7 +213,9 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
             proof = (
                 services.proof_of_browser(signup)
                 if is_here
-                else _verify_password(request, signup, form)
+                else services.proof_of_password(
+                    signup, form.cleaned_data["password"], client_of(request)
+                )
             )
             user = services.confirm_by_link(signup, key, client_of(request))
             return _sign_in(request, user, signup, proof)
@@ -223,10 +225,6 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
             return render(request, "accounts/signup/confirm_dead.html", status=404)
     context = {"form": form, "username": signup.username, "email": signup.email}
     return render(request, "accounts/signup/confirm_link.html", context)
-
-
-def _verify_password(request: HttpRequest, signup: PendingSignup, form: forms.Form) -> Proof:
-    return services.proof_of_password(signup, form.cleaned_data["password"], client_of(request))
 
 
 def _sign_in(

@@ -68,11 +68,11 @@ def email_of(value: object) -> str:
         return ""
 
 
-def text_of(value: object, most: int = 100) -> str:
-    """Return ``value`` as one line of at most ``most`` characters.
+def text_of(value: object) -> str:
+    """Return ``value`` as one line of at most 100 characters.
 
     If ``value`` is not a string, return an empty string.
     """
     if not isinstance(value, str):
         return ""
-    return " ".join("".join(c if c.isprintable() else " " for c in value).split())[:most]
+    return " ".join("".join(c if c.isprintable() else " " for c in value).split())[:100]

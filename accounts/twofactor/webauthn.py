@@ -185,11 +185,8 @@ def is_good(challenge: bytes, purpose: str) -> bool:
 
 def consume(challenge: bytes) -> bool:
     """Use up a valid challenge; return whether it was still unused."""
-    return use_once(PURPOSE, _nonce(challenge), _issued_at(challenge[: _HEAD.size]) + LIFE)
-
-
-def _nonce(challenge: bytes) -> str:
-    return challenge[:NONCE_BYTES].hex()
+    nonce, head = challenge[:NONCE_BYTES].hex(), challenge[: _HEAD.size]
+    return use_once(PURPOSE, nonce, _issued_at(head) + LIFE)
 
 
 def _issued_at(head: bytes) -> datetime:

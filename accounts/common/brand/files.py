@@ -286,7 +286,8 @@ def _brand(colour: str, logo: Logo, logo_dark: Logo) -> Brand:
         files[name] = given
         return f"/brand/{name}"
 
-    drawn = File(_favicon(tokens(colour, LIGHT) if colour else LIGHT_DEFAULT), SVG)
+    light = tokens(colour, LIGHT) if colour else LIGHT_DEFAULT
+    drawn = File(FAVICON.format(fill=light.fill, on_fill=light.on_fill).encode(), SVG)
     ratio = _aspect_ratio(logo)
     icon = logo if isinstance(logo, File) and 1 / WORDMARK < ratio < WORDMARK else drawn
     return Brand(
@@ -362,7 +363,3 @@ def _style(colour: str) -> bytes:
         for name, value in vars(light).items()
     )
     return f":root:root {{\n{rules}}}\n".encode()
-
-
-def _favicon(light: Tokens) -> bytes:
-    return FAVICON.format(fill=light.fill, on_fill=light.on_fill).encode()
