@@ -33,6 +33,8 @@ def filled(browser, kind):
 def test_the_first_step_offers_the_kinds_and_the_second_only_what_each_needs(carol):
     links = re.findall(r'href="\?kind=(\w+)"', carol.get(ADD).text)
     assert links == list(KINDS)
+    in_german = carol.get(ADD, headers={"accept-language": "de"}).text
+    assert "Der Server der App bewahrt ein Secret auf." in in_german
 
     for name, kind in KINDS.items():
         page = carol.get(f"{ADD}?kind={name}")

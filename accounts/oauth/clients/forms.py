@@ -58,7 +58,7 @@ class Kind:
 
 
 KINDS = {
-    "web": Kind(gettext_lazy("Web app with a server"), _("Its server keeps a secret.")),
+    "web": Kind(gettext_lazy("Web app with a server"), gettext_lazy("Its server keeps a secret.")),
     "spa": Kind(
         gettext_lazy("Single-page app"),
         gettext_lazy("It runs in the browser and has no server of its own, so it gets no secret."),
