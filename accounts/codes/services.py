@@ -110,7 +110,7 @@ class WrongCode(PublicError):
     """An emailed code was not accepted. The message is the same for every reason."""
 
     code = "invalid_code"
-    message = _("That code is wrong or has expired. Check it, or ask for a new one.")
+    message = gettext_lazy("That code is wrong or has expired. Check it, or ask for a new one.")
 
 
 class LinkEnded(PublicError):
@@ -118,7 +118,7 @@ class LinkEnded(PublicError):
 
     code = "link_spent"
     status = 404
-    message = _("This link doesn’t work any more.")
+    message = gettext_lazy("This link doesn’t work any more.")
 
 
 class UsedUp(PublicError):

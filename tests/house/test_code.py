@@ -92,3 +92,25 @@ def test_no_module_imports_itself_through_others():
     imports = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
 
     TopologicalSorter(imports).prepare()  # raises CycleError
+
+
+def calls(tree):
+    return {node for node in ast.walk(tree) if isinstance(node, ast.Call)}
+
+
+def test_a_text_that_is_made_at_import_is_lazy_or_it_would_be_english_for_everybody():
+    found = []
+    for path, text in CODE.items():
+        tree = ast.parse(text)
+        eager = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module == "django.utils.translation"
+            for alias in node.names
+            if alias.name in {"gettext", "ngettext"}
+        }
+        functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.Lambda)]
+        at_import = calls(tree).difference(*map(calls, functions))
+        found += [(path, ast.unparse(c)) for c in at_import if ast.unparse(c.func) in eager]
+
+    assert found == []
