@@ -15,6 +15,7 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from accounts.activity import events
+from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock, pages, secrets
 from accounts.common.client_info import ClientInfo, Device, client_of
@@ -169,15 +170,15 @@ def note_network(request: HttpRequest, user: User) -> bool:
     return noted is None
 
 
-def note_client(client: ClientInfo, user: User) -> bool:
-    """Record a sign-in of ``user`` with an API client; return whether the client was known.
+def note_client(client: ClientInfo, user: User) -> Event:
+    """Record a sign-in of ``user`` with an API client; return the event that describes it.
 
     An API client has no cookie, so it is identified by its network and the name that it sends.
     """
     what = _client_of(client, user)
     noted = throttle.find_record(user.pk, what)
     throttle.remember(user.pk, user.pk, what, noted)
-    return noted is not None
+    return events.CLIENT_SIGNED_IN if noted else events.CLIENT_SIGNED_IN_NEW
 
 
 def is_known_client(client: ClientInfo, user: User | None) -> bool:

@@ -108,8 +108,7 @@ def establish_api_session(
     _decide(sign_in)
     session.stepped_up_at = policy.stepped_up_at(sign_in.user, sign_in.proofs)
     sessions.insert.run(session)
-    is_known = known_browsers.note_client(client, sign_in.user)
-    event = events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW
+    event = known_browsers.note_client(client, sign_in.user)
     actor = Actor(client, session=session.pk).by(*session.amr)
     record(sign_in.user, event, actor)
     sessions.make_room(sign_in.user, session, actor)

@@ -470,8 +470,7 @@ def _record_call(user: User, client: ClientInfo) -> None:
         return
     with transaction.atomic():
         if remember_once(user.pk, source):
-            is_known = known_browsers.note_client(client, user)
-            event = events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW
+            event = known_browsers.note_client(client, user)
             record(user, event, Actor(client).by(Method.PASSWORD))
 
 
