@@ -81,5 +81,6 @@ def test_the_api_reference_copies_samples_and_calls_with_a_token_that_no_storage
 
     expect(call.locator(".live-responses-table")).to_contain_text('"username": "frank"')
     assert page.locator("[data-token]").count() == 0
+    assert page.evaluate("typeof token + typeof ui") == "undefined" * 2
     kept = "location.href + JSON.stringify([localStorage, sessionStorage, document.cookie])"
     assert "eyJ" not in page.evaluate(kept)
