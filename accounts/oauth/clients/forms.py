@@ -25,7 +25,7 @@ from accounts.oauth.clients import documents, services, uris
 from accounts.oauth.clients import keys as client_keys
 from accounts.oauth.clients.models import Client
 from accounts.oauth.scopes import audiences, known
-from accounts.signin.adminsite import ReasonForm
+from accounts.signin.adminsite import SecretForm
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ class KeysField(forms.JSONField):
         return "" if value is None else super().prepare_value(value)
 
 
-class ClientForm(forms.ModelForm):
+class ClientForm(SecretForm):
     """The form to register or change an app."""
 
     redirect_uris = LinesField(
@@ -289,8 +289,6 @@ class ClientForm(forms.ModelForm):
         required=False,
         empty_label=gettext_lazy("Everybody"),
     )
-    reason = ReasonForm.base_fields["reason"]
-
     # The kind of app that is registered.
     kind = KINDS["web"]
 
@@ -367,8 +365,6 @@ class ClientForm(forms.ModelForm):
         if self.instance._state.adding:
             self.initial["is_verified"] = False
         self._read = _version(self.instance)
-        if "reason" in self.fields:
-            self.fields["reason"].help_text = _("All superusers can read it.")
         self.initial["logo"] = _CurrentLogo(self.instance) if self.instance.logo else None
         if self.instance.source == Client.Source.DOCUMENT:
             # The document decides the other fields, and would overwrite a change.
