@@ -264,19 +264,18 @@ class IsFresh(ForPerson):
     be quick.
     """
 
+    exempt = frozenset({"DELETE"})
+
     def has_permission(self, request: Request, view: Any) -> bool:
-        if isinstance(request.auth, Credentials) and request.method != "DELETE":
+        if isinstance(request.auth, Credentials) and request.method not in self.exempt:
             require_recent_authentication(request.auth)
         return super().has_permission(request, view)
 
 
-class IsRecent(ForPerson):
+class IsRecent(IsFresh):
     """Requires recent authentication for every method, also to remove something."""
 
-    def has_permission(self, request: Request, view: Any) -> bool:
-        if isinstance(request.auth, Credentials):
-            require_recent_authentication(request.auth)
-        return super().has_permission(request, view)
+    exempt = frozenset()
 
 
 class ForOwnProgram(ForPerson):
