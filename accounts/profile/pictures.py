@@ -24,6 +24,7 @@ from accounts.common.pages import absolute
 from accounts.profile.models import Picture
 from accounts.throttle.limits import PROFILE_CHANGE
 from accounts.throttle.services import hit
+from accounts.users import services as users
 from accounts.users.models import User
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -79,18 +80,25 @@ def store(user: User, content: bytes, actor: Actor) -> None:
     Raises:
         BadPicture: it is larger than allowed, or no picture in one of the three formats.
         Busy: other pictures are being decoded.
+        AccountChanged: the account was erased meanwhile.
         RateLimited: there were too many changes of the profile.
     """
     hit(PROFILE_CHANGE.of(user.pk, ""))
     values = {"content": redrawn(content), "name": secrets.token()}
     with transaction.atomic():
+        users.lock_row_as_is(user)
         Picture.objects.update_or_create(user=user, defaults=values)
         _note(user, actor)
 
 
 def remove(user: User, actor: Actor) -> None:
-    """Remove the picture of ``user``, if there is one."""
+    """Remove the picture of ``user``, if there is one.
+
+    Raises:
+        AccountChanged: the account was erased meanwhile.
+    """
     with transaction.atomic():
+        users.lock_row_as_is(user)
         if Picture.objects.filter(user=user).delete()[0]:
             _note(user, actor)
 

@@ -20,6 +20,7 @@ from accounts.oauth.id_tokens import claims_of
 from accounts.profile import pictures
 from accounts.profile.models import Picture
 from accounts.users.models import User
+from accounts.users.services import AccountChanged
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_staff
 
@@ -88,6 +89,17 @@ def test_an_export_has_the_picture_and_an_erased_account_has_none(alice, clock):
     assert data == [{"content": b64encode(Picture.objects.get().content).decode()}]
     erase(alice.pk, is_restored=True)
     assert Client().get(path).status_code == 404
+
+
+def test_changes_of_a_picture_lock_the_account_so_one_that_was_erased_gets_none(alice):
+    erase(alice.pk, is_restored=True)
+
+    for change in (
+        lambda: pictures.store(alice, photo(), Actor()),
+        lambda: pictures.remove(alice, Actor()),
+    ):
+        with pytest.raises(AccountChanged):
+            change()
 
 
 def test_an_upload_does_not_wait_long_for_another_one(alice, monkeypatch):
