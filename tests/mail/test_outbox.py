@@ -186,10 +186,11 @@ def test_a_mail_with_fields_of_a_newer_node_is_left_to_it_and_delays_no_other():
     assert json.loads(crypto.unseal(newer.sealed, services.PURPOSE)) == json.loads(text)
 
 
-def test_a_mail_claimed_by_a_dead_sender_is_sent_when_the_lease_ends(clock):
+def test_a_claimed_mail_is_claimed_again_only_when_the_lease_of_a_dead_sender_ends(clock):
     """Withstands a failure."""
     post()
     assert services.OUTBOX.claim([OutgoingMail.objects.get().pk])
+    assert not services.OUTBOX.claim([OutgoingMail.objects.get().pk])
 
     assert deliver_due() == 0
     clock.advance(minutes=5)
