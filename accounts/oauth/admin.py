@@ -166,18 +166,13 @@ class ClientAdmin(SecretAdmin):
         kind = _kind_of(request) or ClientForm.kind
         return self.show(request, obj, obj.new_secret, kind=kind)
 
-    def render_change_form(
-        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        """Show the form, and until when the former secret is valid."""
-        client: Client | None = context["original"]
-        if client and client.has_secret:
-            context |= {
-                "current": clients.current_secret(client),
-                "former_ends_at": clients.former_secret_ends_at(client),
-            }
-        context["services"] = audiences()[1:]
-        return super().render_change_form(request, context, *args, **kwargs)
+    def context_of(self, row: Client | None) -> dict[str, Any]:
+        """Return the services, and until when the former secret is valid."""
+        context: dict[str, Any] = {"services": audiences()[1:]}
+        if row and row.has_secret:
+            context["current"] = clients.current_secret(row)
+            context["former_ends_at"] = clients.former_secret_ends_at(row)
+        return context
 
     def show(self, request: HttpRequest, row: Client, secret: str, **context: Any) -> HttpResponse:
         """Show what the app must be told. ``kind``: that of an app that was just registered."""

@@ -78,13 +78,9 @@ class DirectoryAdmin(SecretAdmin):
         """Save the directory."""
         obj.new_secret = services.save(obj, staff_of(request, form.cleaned_data["reason"]))
 
-    def render_change_form(
-        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        """Show the form, and how many people the directory manages."""
-        if directory := context["original"]:
-            context["people"] = directory.people.count()
-        return super().render_change_form(request, context, *args, **kwargs)
+    def context_of(self, row: Directory | None) -> dict[str, Any]:
+        """Return how many people the directory manages."""
+        return {"people": row.people.count()} if row else {}
 
 
 def tokens_known_to(user: User) -> Iterator[Known]:

@@ -342,6 +342,17 @@ class SecretAdmin(ListAdmin):
         """Return False: rows are disabled instead."""
         return False
 
+    def context_of(self, row: Any) -> dict[str, Any]:
+        """Return what the page shows beside the form of ``row``, which is None for a new one."""
+        raise NotImplementedError
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show the form, and what :meth:`context_of` returns."""
+        context |= self.context_of(context["original"])
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def find(self, request: HttpRequest, id: object) -> Any:
         """Return the row with this id.
 

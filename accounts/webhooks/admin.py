@@ -117,13 +117,9 @@ class EndpointAdmin(SecretAdmin):
             return []
         return ["is_private", *(["url"] if obj and obj.is_private else [])]
 
-    def render_change_form(
-        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        """Show the form, and the last deliveries."""
-        if endpoint := context["original"]:
-            context["deliveries"] = endpoint.deliveries.order_by("-pk")[:LISTED]
-        return super().render_change_form(request, context, *args, **kwargs)
+    def context_of(self, row: Endpoint | None) -> dict[str, Any]:
+        """Return the last deliveries."""
+        return {"deliveries": row.deliveries.order_by("-pk")[:LISTED]} if row else {}
 
     def test_view(self, request: HttpRequest, id: Any) -> HttpResponse:
         """Post a test event for the endpoint, and return to its page."""
