@@ -131,7 +131,7 @@ def test_a_request_survives_the_detour_to_a_provider(app, op):
 
 def test_ui_locales_choose_the_language_until_somebody_is_signed_in(app, browser):
     stranger = Browser()
-    begin(stranger, app, ui_locales="x-klingon fr-CA de-AT en")
+    begin(stranger, app, ui_locales="x-klingon sv-SE de-AT en")
 
     assert "Anmelden" in stranger.get(LOGIN).text
     begin(browser, app, ui_locales="de")
