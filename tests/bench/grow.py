@@ -45,8 +45,17 @@ BROWSER = ClientInfo("", "curl/8.14")
 
 
 def id_of(kind: str, number: int) -> uuid.UUID:
-    """Return the id of a person or a session: computed from its number, but well scattered."""
-    return uuid.UUID(hashlib.md5(f"{kind}{number}".encode()).hexdigest())  # noqa: S324 no secret
+    """Return the id of a person or a session: computed from its number, but well scattered.
+
+    Its version is 4, as that of other ids. The version of an id in a token has a meaning.
+    """
+    digest = hashlib.md5(f"{kind}{number}".encode()).hexdigest()  # noqa: S324 no secret
+    return uuid.UUID(f"{digest[:12]}4{digest[13:16]}8{digest[17:]}")
+
+
+def id_by(text: str) -> str:
+    """Return the SQL expression for :func:`id_of`, where ``text`` is that for kind and number."""
+    return f"overlay(overlay(md5({text}) placing '4' from 13) placing '8' from 17)::uuid"
 
 
 def make_few(few: int, password: str) -> User:
@@ -70,9 +79,9 @@ def copy_people_and_sessions(session: LoginSession, few: int, people: int, famil
     """Copy an API session and its user."""
     name = "'person' || n"
     first = session.user
-    copy(first, few, people - 1, id=f"md5({name})::uuid", username=name, username_key=name)
-    person = f"md5('person' || n * {STRIDE} %% {people})::uuid"
-    copy(session, 0, families - 1, id="md5('family' || n)::uuid", user_id=person)
+    copy(first, few, people - 1, id=id_by(name), username=name, username_key=name)
+    person = id_by(f"'person' || n * {STRIDE} %% {people}")
+    copy(session, 0, families - 1, id=id_by("'family' || n"), user_id=person)
 
 
 def access_token(session: LoginSession) -> str:
