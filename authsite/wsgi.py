@@ -3,6 +3,8 @@
 import gc
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -16,15 +18,19 @@ os.environ["AUTHSITE_SERVES"] = "1"
 # While modules are imported, the garbage collector finds next to nothing, and takes a tenth of the
 # time.
 gc.disable()
-# REST framework imports these for features that the site does not have: 11 MiB with SQLite.
-# A module that is None here counts as not installed.
-UNUSED = ("django.contrib.postgres.fields", "pygments", "requests", "yaml")
-_nothing: Any = None
-_hidden = {name: _nothing for name in UNUSED if name not in sys.modules}
-sys.modules.update(_hidden)
-import_module("rest_framework.compat")
-for _name in _hidden:
-    del sys.modules[_name]
+
+
+@contextmanager
+def _replaced(modules: Mapping[str, Any]) -> Iterator[None]:
+    """Let an import within the block find ``modules``. One that is None counts as not installed.
+
+    Own apps are imported later, and find the real modules.
+    """
+    missing = {name: module for name, module in modules.items() if name not in sys.modules}
+    sys.modules.update(missing)
+    yield
+    for name in missing:
+        del sys.modules[name]
 
 
 def _request_factory(*args: Any, **options: Any) -> Any:
@@ -33,19 +39,23 @@ def _request_factory(*args: Any, **options: Any) -> Any:
     return APIRequestFactory(*args, **options)
 
 
+# REST framework imports these for features that the site does not have: 11 MiB with SQLite.
+UNUSED = ("django.contrib.postgres.fields", "pygments", "requests", "yaml")
 # Two libraries import these for one name each, and with them ``unittest``: a fifth of the start.
-_test: Any = SimpleNamespace(APIRequestFactory=_request_factory, setting_changed=setting_changed)
 TEST = ("django.test", "django.test.signals", "rest_framework.test")
-_stubs = {name: _test for name in TEST if name not in sys.modules}
-sys.modules.update(_stubs)
+_test = SimpleNamespace(APIRequestFactory=_request_factory, setting_changed=setting_changed)
+with _replaced(dict.fromkeys(UNUSED)):
+    import_module("rest_framework.compat")
+with _replaced(dict.fromkeys(TEST, _test)):
+    import_module("rest_framework_simplejwt.settings")
+    import_module("drf_spectacular.plumbing")
+
 django = get_wsgi_application()
 
 from authsite import background  # noqa: E402 it imports models, which need Django to be set up
 from authsite.middleware import Utf8WSGIRequest  # noqa: E402 the same
 from authsite.short_path import ShortPath  # noqa: E402 the same
 
-for _name in _stubs:
-    del sys.modules[_name]
 django.request_class = Utf8WSGIRequest
 application = ShortPath(django)
 background.start()

@@ -235,7 +235,8 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
     )
     avatars: str = setting(
         "Whether people can upload a profile picture: `on` or `off`. Apps with the scope `profile` "
-        "get its address, which needs no sign-in and cannot be guessed, as the claim `picture`.",
+        "get its address, which needs no sign-in and cannot be guessed, as the claim `picture`. "
+        "While an upload is decoded, a process takes up to 230 MB more.",
         choice("on", "off"),
         default="off",
     )

@@ -68,9 +68,7 @@ def _javascript(method: str, url: str, headers: dict[str, str], body: Any, has_t
         options.append(f"headers: {{ {', '.join(fields)} }}")
     if body is not None:
         sent = json.dumps(body, ensure_ascii=False)
-        options.append(
-            f"body: {sent}" if isinstance(body, str) else f"body: JSON.stringify({sent})"
-        )
+        options.append(f"body: {sent if isinstance(body, str) else f'JSON.stringify({sent})'}")
     lines = "".join(f"  {option},\n" for option in options)
     return (
         f"const answer = await fetch({json.dumps(url)}, {{\n{lines}}});\n"

@@ -126,9 +126,8 @@ def redrawn(content: bytes) -> bytes:
             if image.width * image.height > MOST_PIXELS or max(image.size) > LONGEST_SIDE:
                 raise BadPicture
             return _square(image)
-    except BadPicture:
-        raise
     except Exception as error:
+        # The decoders raise undocumented errors for malformed files.
         raise BadPicture from error
     finally:
         _decoding.release()

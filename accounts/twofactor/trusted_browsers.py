@@ -87,8 +87,7 @@ def _rows(*, user: Any, version: Any, now: Any, since: Any) -> QuerySet[TrustedB
 def _values(user: User) -> dict[str, Any]:
     # The setting may have been reduced since the browsers became trusted.
     now, days = clock.now(), timedelta(days=settings.AUTHSITE.trusted_browser_days)
-    version = user.credential_version
-    return {"user": user.pk, "version": version, "now": now, "since": now - days}
+    return {"user": user.pk, "version": user.credential_version, "now": now, "since": now - days}
 
 
 _OF = PreparedQuery(
