@@ -91,7 +91,7 @@ TOKEN_EXCHANGED = Event(
     _("A program exchanged an access token for a new one."), group=Group.SIGN_IN
 )
 TOKEN_REUSED = Event(
-    _("A program’s token was used twice, so it may have been copied. The program was signed out."),
+    _("A program’s token was used twice and may have been copied. The program was signed out."),
     mail=_("A program was signed out because its token was used twice"),
     group=Group.FAILURE,
     says_more=True,
@@ -100,13 +100,13 @@ SIGNED_OUT = Event(_("Signed out."), group=Group.SIGN_IN)
 PROOF_GIVEN = Event(_("Confirmed that it’s you."), group=Group.SIGN_IN)
 SESSION_ENDED = Event(_("Another device was signed out."), group=Group.SIGN_IN)
 SESSION_ENDED_BY_LIMIT = Event(
-    _("The device that was used least recently was signed out, because there were too many."),
+    _("Too many devices were signed in, so the device that was unused for longest was signed out."),
     group=Group.SIGN_IN,
 )
 OTHERS_ENDED = Event(_("All other devices were signed out."), group=Group.SIGN_IN)
 # The detail is a :class:`Failure`.
 SIGN_IN_FAILED = Event(_("A sign-in failed."), group=Group.FAILURE)
-PROOF_FAILED = Event(_("An attempt to confirm that it’s you failed."), group=Group.FAILURE)
+PROOF_FAILED = Event(_("Someone tried to confirm that it’s you, and failed."), group=Group.FAILURE)
 PROOF_GUESSED = Event(
     _("Someone who’s signed in to your account failed five times to confirm that it’s you."),
     mail=_("Someone failed five times to confirm that it’s you"),
@@ -114,14 +114,14 @@ PROOF_GUESSED = Event(
     says_more=True,
 )
 LOCK_ASKED = Event(
-    _("Someone who’s signed in to your account asked for a link to lock it."),
+    _("Someone who’s signed in to your account asked for a link to lock your account."),
     mail=_("Your link to lock your account"),
     group=Group.SIGN_IN,
     says_more=True,
 )
 SUPPORT_ASKED = Event(
     _("Someone asked our team to decide who owns your account."),
-    mail=_("Someone asked our team to decide who owns your account"),
+    mail=True,
     group=Group.CHANGE,
 )
 FORMER_GUESSED = Event(
@@ -131,17 +131,17 @@ FORMER_GUESSED = Event(
     says_more=True,
 )
 BROWSER_CHANGED = Event(
-    _("Another browser used your sign-in and was asked to confirm that it’s you."),
+    _("Another browser took over your sign-in, so we asked it to confirm that it’s you."),
     group=Group.FAILURE,
 )
 BROWSER_PROVED = Event(
-    _("Another browser confirmed that it’s you and is now using your sign-in."),
-    mail=_("Another browser is now using your sign-in"),
+    _("Another browser took over your sign-in, and confirmed that it’s you."),
+    mail=_("Another browser took over your sign-in"),
     group=Group.SIGN_IN,
     says_more=True,
 )
 SESSION_STOPPED = Event(
-    _("A device was signed out because another browser used its sign-in."),
+    _("A device was signed out because another browser took over its sign-in."),
     mail=True,
     group=Group.FAILURE,
 )
@@ -248,13 +248,8 @@ PROVIDER_DISCONNECTED = Event(
 )
 KEY_MADE = Event(_("An API key was created."), mail=True)
 KEY_ENDED = Event(_("An API key was revoked."), mail=True)
-KEY_ALLOWED = Event(
-    _("An API key may use the staff API."), mail=_("One of your API keys may use the staff API")
-)
-KEY_DISALLOWED = Event(
-    _("An API key may no longer use the staff API."),
-    mail=_("One of your API keys may no longer use the staff API"),
-)
+KEY_ALLOWED = Event(_("An API key can now use the staff API."), mail=True)
+KEY_DISALLOWED = Event(_("An API key can no longer use the staff API."), mail=True)
 KEY_EXPIRES = Event(
     _("An API key will expire within a week. If you still use it, replace it with a new one."),
     mail=_("One of your API keys will expire within a week"),
@@ -270,7 +265,7 @@ EXPORT_FETCHED = Event(
     mail=_("The copy of your data was downloaded"),
     says_more=True,
 )
-SUSPENDED = Event(_("The lock put an item aside. Review it to decide whether to keep it."))
+SUSPENDED = Event(_("The lock put an item aside. Keep or delete the item in your review."))
 PUT_BACK = Event(
     _("An item that was put aside or removed was restored."),
     mail=_("An item was restored to your account"),
@@ -314,15 +309,15 @@ SUPPORT_DECIDED = Event(
     group=Group.CHANGE,
 )
 LOCK_LIFTED = Event(
-    _("A link that opens the account was sent."), mail=_("A link that opens your account was sent")
+    _("A link to unlock the account was sent."), mail=_("A link to unlock your account was sent")
 )
 # The detail is the number of people whom the list shows, or whom a bulk act is about.
-PEOPLE_SHOWN = Event(_("Searched for people or listed them as staff."))
+PEOPLE_SHOWN = Event(_("Searched or listed people as staff."))
 STAFF_ACTED = Event(_("Acted on another account as staff."))
 # In the histories of the superusers. The detail is the act and the number of people so far.
 BULK_STARTED = Event(
-    _("A member of staff acts on many people."),
-    mail=_("A member of staff acts on many people"),
+    _("A member of staff is changing many accounts at once."),
+    mail=True,
     says_more=True,
 )
 RIGHTS_CHANGED = Event(_("The account’s rights were changed."), mail=_("Your rights were changed"))
@@ -349,7 +344,7 @@ DEVICE_CONNECTED = Event(
     _("A device was connected."), mail=_("A device was connected to your account")
 )
 APP_REFUSED = Event(
-    _("An app refused a sign-in: it’s disabled, or needs a group or second step that was missing."),
+    _("An app refused a sign-in: the app is disabled, or a group or second step was missing."),
     group=Group.FAILURE,
 )
 APP_DISCONNECTED = Event(
@@ -357,7 +352,7 @@ APP_DISCONNECTED = Event(
 )
 CODE_REUSED = Event(
     _(
-        "A sign-in code of an app was used twice, so someone may have copied it. The app was "
+        "An app’s sign-in code was used twice, so someone may have copied the code. The app was "
         "signed out."
     ),
     mail=_("An app was signed out because its code was used twice"),
@@ -377,10 +372,10 @@ ERASED = Event(_("An account was erased."))
 WEBHOOK_ADDED = Event(_("A webhook was added."), mail=True)
 WEBHOOK_CHANGED = Event(_("A webhook was changed."), mail=True)
 WEBHOOK_DISABLED = Event(_("A webhook was disabled."), mail=True)
-DIRECTORY_ADDED = Event(_("A directory was added. It can create accounts."), mail=True)
+DIRECTORY_ADDED = Event(_("A directory was added, and can now create accounts here."), mail=True)
 DIRECTORY_CHANGED = Event(_("A directory was changed."), mail=True)
 DIRECTORY_DISABLED = Event(_("A directory was disabled."), mail=True)
-WEBHOOK_SENT = Event(_("A test or a repetition was sent to a webhook."))
+WEBHOOK_SENT = Event(_("A test event or a repeated event was sent to a webhook."))
 
 EVENTS = {name.lower(): event for name, event in globals().items() if isinstance(event, Event)}
 for _name, _event in EVENTS.items():

@@ -134,7 +134,8 @@ class Entry:
         if self.event is events.RECOVERY_CODE_USED and self.row.detail.isdecimal():
             left = int(self.row.detail)
             tone = "warn" if left <= proofs.FEW_RECOVERY_CODES else ""
-            tags.append(Tag(ngettext("%(n)d left", "%(n)d left", left) % {"n": left}, tone))
+            words = ngettext("%(n)s recovery code left", "%(n)s recovery codes left", left)
+            tags.append(Tag(words % {"n": left}, tone))
         if by := self.by:
             tags.append(Tag(by, "hot"))
         return tags

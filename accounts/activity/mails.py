@@ -134,8 +134,8 @@ def _help(
     if token and is_deletion and user.deletion_due:
         (expected, _nothing), (unexpected, _lock) = _doubts(rows[0])["questions"]
         due = {"time": localization.in_full(user.deletion_due)}
-        nothing = gettext("Then you don’t need to do anything. Time of deletion: %(time)s") % due
-        answer = gettext("Keep your account. You don’t need to sign in for that.")
+        nothing = gettext("You don’t need to do anything. Time of deletion: %(time)s") % due
+        answer = gettext("You can keep your account without signing in.")
         return {
             "questions": [(expected, nothing), (unexpected, answer)],
             "action_label": gettext("Keep my account"),
@@ -159,15 +159,14 @@ def _doubts(row: Activity) -> dict[str, Any]:
     """Return the questions about ``row``, which ask who caused it if the owner may have done so."""
     expected, unexpected = gettext("Was this you?"), gettext("Not you?")
     label = gettext("It wasn’t me. Lock my account")
-    answer = gettext("Lock your account now. You’ll see what that does before anything happens.")
+    answer = gettext("Lock your account. First, we’ll show you what the lock does.")
     if row.event is events.LOCK_ASKED:
-        warning = gettext("Then someone else is signed in to your account. Lock it, too.")
+        warning = gettext("Then someone else is signed in to your account. Lock your account.")
         questions = [(expected, answer), (unexpected, warning)]
         return {"questions": questions, "action_label": gettext("Lock my account")}
     if row.actor or row.is_by_itself:
         expected, unexpected = gettext("Did you expect this?"), gettext("Think something is wrong?")
         label = gettext("Lock my account")
-        answer = gettext("Lock your account. You’ll see what that does before anything happens.")
     if row.actor:
         answer = gettext(
             "Ask the team that runs %(site)s why this happened, or lock your account."

@@ -154,7 +154,7 @@ _ALL = (
     Act(
         "confirm-address",
         label=_("Confirm an email address"),
-        does=_("Confirms an address without a code. First make sure that it’s really theirs."),
+        does=_("Confirms an address without a code. First make sure who owns the address."),
         shows=_("“An email address was added” in their activity, and an email to every address."),
         done=_("The address %(what)s is confirmed."),
         run=steps.confirm_address,
@@ -165,7 +165,7 @@ _ALL = (
     Act(
         "send-confirmation",
         label=_("Send the confirmation again"),
-        does=_("Emails a new code and link to the address. Earlier ones stop working."),
+        does=_("Emails a new code and link to the address. Earlier codes and links stop working."),
         shows=_("An email with the code and link, and “A new confirmation email was sent”."),
         done=_("Confirmation sent to %(what)s."),
         run=steps.send_confirmation,
@@ -176,7 +176,7 @@ _ALL = (
     Act(
         "remove-address",
         label=_("Remove an email address"),
-        does=_("They can’t sign in or set a new password with it any more. The primary one stays."),
+        does=_("Nobody can use the address here any more. You can’t remove a primary address."),
         shows=_("“An email address was removed”, and an email to every address and to this one."),
         done=_("Removed: %(what)s."),
         run=steps.remove_address,
@@ -186,9 +186,7 @@ _ALL = (
     Act(
         "send-reset",
         label=_("Send a link to set a new password"),
-        does=_(
-            "Emails a link to one of their own addresses, never to one that a caller gives you."
-        ),
+        does=_("Emails a link to an address of the account, never to one that a caller gives you."),
         shows=_("An email with the link, and “A link to set a new password was sent”."),
         done=_("Link sent to %(what)s."),
         run=steps.send_reset,
@@ -200,7 +198,7 @@ _ALL = (
     Act(
         "clear-limits",
         label=_("Reset the limits on sign-in"),
-        does=_("They can try again at once. An attacker can, too."),
+        does=_("The person can try again at once, but an attacker can, too."),
         shows=_("“The limits on sign-in were reset” in their activity. No email."),
         done=_("The limits on sign-in are reset."),
         run=steps.clear_limits,
@@ -232,9 +230,7 @@ _ALL = (
     Act(
         "disconnect-apps",
         label=_("Disconnect apps"),
-        does=_(
-            "The apps are signed out. They get nothing until the person signs in to them again."
-        ),
+        does=_("The apps are signed out. They get no data until the person signs in there again."),
         shows=_("“An app was disconnected” in their activity, and an email."),
         done=_("Disconnected: %(what)s."),
         run=steps.disconnect_apps,
@@ -245,8 +241,8 @@ _ALL = (
         "disconnect-provider",
         label=_("Disconnect an account at another site"),
         does=_(
-            "They’re signed out everywhere and can’t sign in with that account any more. Not "
-            "possible if it’s their only way to sign in."
+            "The person is signed out everywhere and can’t sign in with that account any more. You "
+            "can’t disconnect their only way to sign in."
         ),
         shows=_("“An account at another site was disconnected”, and an email to every address."),
         done=_("Disconnected: %(what)s."),
@@ -257,7 +253,7 @@ _ALL = (
     Act(
         "remove-picture",
         label=_("Remove the profile picture"),
-        does=_("They can upload another one."),
+        does=_("The person can upload another picture."),
         shows=_("“The profile was changed” in their activity, and an email."),
         done=_("The profile picture is removed."),
         run=steps.remove_picture,
@@ -267,9 +263,9 @@ _ALL = (
         "remove-factors",
         label=_("Remove second factors"),
         does=_(
-            "Now: only if you know for certain who asks, for example because you met them. "
-            "After the waiting period: if you don’t. We tell all their addresses at once, they can "
-            "stop the request, and afterwards they set a new password by email."
+            "Choose “Now” only if you’re certain who is asking, for example because you met them. "
+            "Otherwise, choose the waiting period: we email all addresses at once, and the owner "
+            "can stop the request. Afterwards, the person sets a new password by email."
         ),
         shows=_("An email to every address. If it happens now, they’re signed out everywhere."),
         done=_("Removed: %(what)s."),
@@ -283,9 +279,9 @@ _ALL = (
         "lift-lock",
         label=_("Email a link that unlocks the account"),
         does=_(
-            "The account stays locked until the person sets a new password with the link, which "
-            "works for one address only. Someone locked the account because they feared a thief: "
-            "first make sure who asks."
+            "The account stays locked until the person sets a new password with the link. The link "
+            "works for one address only. First make sure who is asking: a thief may be the reason "
+            "for the lock."
         ),
         shows=_("An email with the link, and a notice to every address."),
         done=_("Link sent to %(what)s."),
@@ -300,8 +296,8 @@ _ALL = (
         "decide",
         label=_("Decide who owns the account"),
         does=_(
-            "Emails a link to the address that you choose, which opens the account there and "
-            "nowhere else. The request to recover the account ends."
+            "Emails a link to the address that you choose. Only this link opens the account. The "
+            "request to recover the account ends."
         ),
         shows=_("An email with the link, and a notice to every address."),
         done=_("Link sent to %(what)s. Nobody else can open the account now."),
@@ -315,16 +311,16 @@ _ALL = (
         "lock",
         label=_("Lock the account"),
         does=_(
-            "Signs everyone out, ends API keys, and puts aside what was added in the week before "
-            "the change that you choose, and since. The owner opens the account with two of "
-            "password, email and second factor."
+            "Signs everyone out, revokes API keys, and puts aside everything that was added in the "
+            "week before the change that you choose, or after it. To open the account, the owner "
+            "needs two of these: password, email, second factor."
         ),
         shows=_("“The account was locked” in their activity, and a notice to every address."),
         done=_("The account is locked, and everyone is signed out."),
         run=steps.lock,
         is_possible=lambda facts: facts.user.is_active and not facts.user.is_locked_down,
         targets=steps.changes_of,
-        everything=_("It began now"),
+        everything=_("None of these, or I’m not sure"),
         limit=(MAIL_AGAIN, JustSent),
         is_severe=True,
     ),
@@ -332,7 +328,7 @@ _ALL = (
         "deactivate",
         label=_("Deactivate the account"),
         does=_("Signs them out everywhere, removes their API keys and blocks sign-in."),
-        shows=_("An email, and a sentence when they try to sign in."),
+        shows=_("An email, and a message when they try to sign in."),
         done=_("The account is deactivated, and everyone is signed out."),
         run=partial(steps.switch, is_active=False),
         is_possible=lambda facts: facts.user.is_active,
@@ -341,7 +337,7 @@ _ALL = (
     Act(
         "reactivate",
         label=_("Reactivate the account"),
-        does=_("They can sign in again with what they had before."),
+        does=_("The person can sign in again as before."),
         shows=_("An email."),
         done=_("The account is active again."),
         run=partial(steps.switch, is_active=True),
@@ -351,11 +347,11 @@ _ALL = (
         "delete",
         label=_("Delete the account"),
         does=_(
-            "Signs them out everywhere and removes their API keys, apps and rights. The account is "
-            "deleted once the time to undo this has passed."
+            "Signs them out everywhere and removes their API keys, apps and rights. You can undo "
+            "the deletion for a while. Then the account is deleted."
         ),
         shows=_("An email to every address, with a link to keep the account."),
-        done=_("The account will be deleted. Until then, you can undo that."),
+        done=_("The account will be deleted. Until then, you can undo the deletion."),
         run=lambda order: deletion.request(order.user, order.actor),
         is_possible=lambda facts: facts.user.deletion_due is None,
         is_severe=True,
@@ -365,7 +361,7 @@ _ALL = (
         label=_("Undo the deletion"),
         does=_("They can sign in again. API keys, apps and rights stay removed."),
         shows=_("An email to every address."),
-        done=_("The account stays."),
+        done=_("The account will not be deleted."),
         run=lambda order: deletion.undo(order.user, order.actor),
         is_possible=lambda facts: facts.user.deletion_due is not None,
     ),
@@ -373,10 +369,10 @@ _ALL = (
         "allow-key",
         label=_("Let an API key use the staff API"),
         does=_(
-            "A program with the key can then do what the role of its owner allows, without a "
-            "second factor. This ends with the key, and with every change of the owner’s rights."
+            "A program with the key can then do everything that its owner’s role allows, without a "
+            "second factor. This permission ends when the key ends or the owner’s rights change."
         ),
-        shows=_("“An API key may use the staff API” in their activity, and an email."),
+        shows=_("“An API key can now use the staff API” in their activity, and an email."),
         done=_("Allowed: %(what)s."),
         run=set_access,
         targets=keys_to_allow,
@@ -387,7 +383,7 @@ _ALL = (
         "withdraw-key",
         label=_("Stop an API key from using the staff API"),
         does=_("The key stays and keeps its other rights."),
-        shows=_("“An API key may no longer use the staff API” in their activity, and an email."),
+        shows=_("“An API key can no longer use the staff API” in their activity, and an email."),
         done=_("No longer allowed: %(what)s."),
         run=set_access,
         targets=allowed_keys,

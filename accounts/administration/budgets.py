@@ -57,16 +57,16 @@ class Refusal:
 
 
 _KNOWN = _("Browsers that the account knows aren’t affected.")
-_ELSEWHERE = _("Other networks and browsers that the account knows aren’t affected.")
+_ELSEWHERE = _("Other networks aren’t affected, and neither are browsers that the account knows.")
 _OTHER_BROWSERS = _("Other browsers aren’t affected.")
 _IN_NETWORK = Refusal(
     "network_used_up",
-    _("Nobody can sign in from %(place)s in a new browser after too many attempts there."),
+    _("There were too many attempts, so nobody can sign in from %(place)s in a new browser."),
     _ELSEWHERE,
 )
 _ON_LINE = Refusal(
     "network_attempts_used_up",
-    _("Nobody can sign in as %(name)s from %(place)s after too many attempts."),
+    _("There were too many attempts, so nobody can sign in as %(name)s from %(place)s."),
     _ELSEWHERE,
 )
 _IN_BROWSER = Refusal(
@@ -77,7 +77,7 @@ _IN_BROWSER = Refusal(
 REFUSALS = {
     (Where.SITE, Kind.PASSWORDS): Refusal(
         "site_used_up",
-        _("Too many attempts fail on the whole site, so new browsers must wait."),
+        _("Too many sign-ins fail on the whole site, so people in new browsers must wait."),
         _KNOWN,
     ),
     (Where.SITE, Kind.MAILS): Refusal(
@@ -106,7 +106,7 @@ REFUSALS = {
     (Where.ACCOUNT, Kind.MAILS): Refusal(
         "mails_used_up",
         _("No more emails with codes or links go to %(name)s: too many were requested."),
-        _("Browsers that the account knows still get them. What you send isn’t counted."),
+        _("Browsers that the account knows can still request them, and you can send them."),
     ),
     (Where.LINE, Kind.PASSWORDS): _ON_LINE,
     (Where.LINE, Kind.CODES): _ON_LINE,

@@ -54,8 +54,8 @@ OUTCOMES: dict[str, str | Promise] = {
 }
 BY_HAND = "by_hand"
 STOPS: dict[str, str | Promise] = {
-    BY_HAND: _("You stopped it."),
-    NotInRole.code: _("It was stopped because your role no longer includes it."),
+    BY_HAND: _("You stopped the action."),
+    NotInRole.code: _("The action was stopped because your role no longer includes it."),
 }
 
 

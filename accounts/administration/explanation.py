@@ -96,7 +96,7 @@ FAILURES: dict[str, tuple[str, str | Promise, str | Promise]] = {
         "wrong_code",
         gettext_lazy("The emailed code was wrong when someone last tried to sign in as %(name)s."),
         gettext_lazy(
-            "Only the newest code works, for 10 minutes, in the browser that asked for it."
+            "The newest code works for 10 minutes, in the browser that asked for the code."
         ),
     ),
     Failure.PASSKEY: (
@@ -109,12 +109,12 @@ FAILURES: dict[str, tuple[str, str | Promise, str | Promise]] = {
         gettext_lazy(
             "Programs of %(name)s can’t sign in: the password is on a list of stolen ones."
         ),
-        gettext_lazy("A sign-in on the site asks for a new password."),
+        gettext_lazy("When they sign in on the site, they can set a new password."),
     ),
     Failure.PASSWORD: (
         "wrong_password",
         gettext_lazy("The password was wrong when someone last tried to sign in as %(name)s."),
-        gettext_lazy("If they forgot it, a link to set a new password helps."),
+        gettext_lazy("If they forgot the password, send them a link to set a new one."),
     ),
 }
 # Events that end sessions against the will of the user.
@@ -174,11 +174,11 @@ def _unconfirmed(facts: Facts) -> Block:
         advice = ""
     elif sent:
         advice = _(
-            "The mail server took the email with the code for %(email)s: %(time)s. If that address "
-            "is misspelled, the person can sign up again with the right one."
+            "The mail server accepted the email with the code for %(email)s: %(time)s. If that "
+            "address is misspelled, the person can sign up again with the right address."
         ) % {**known, "time": in_words(sent.done_at)}
     elif receipts or facts.waiting:
-        advice = _("The email with the code for %(email)s hasn’t left yet.") % known
+        advice = _("The email with the code for %(email)s hasn’t been sent yet.") % known
     else:
         advice = _("No email with the code was sent to %(email)s.") % known
     return Block("not_confirmed", sentence, advice=advice)
@@ -189,7 +189,7 @@ def _of_taken(facts: Facts) -> Iterator[Block]:
     name = {"name": facts.account.username}
     for owner in facts.taken.values():
         sentence = _("%(name)s can’t confirm an address that belongs to another account.")
-        advice = _("Its owner can sign in to that account, or remove the address there.")
+        advice = _("The owner can sign in to that account, or remove the address there.")
         yield Block("address_taken", sentence % name, advice=advice, owner=owner)
 
 
@@ -205,18 +205,18 @@ def _of_state(facts: Facts) -> Iterator[Block]:
         yield Block("locked", sentence % name, advice=advice if facts.emails else "")
         if not _can_unlock(facts):
             sentence = _("%(name)s has nothing that unlocks the account.")
-            advice = _("It has no email address for a link. Ask the operator of this site.")
+            advice = _("The account has no email address. Ask the operator of this site.")
             yield Block("no_way_to_unlock", sentence % name, advice=advice)
     elif user.is_active and not _ways(facts):
         sentence = _("%(name)s has no way to sign in.")
-        advice = _("No password, email address, passkey or other site. Ask the operator.")
+        advice = _("No password, email address, passkey or other site is set up. Ask the operator.")
         yield Block("no_way_in", sentence % name, advice=advice)
     if user.deletion_due:
         sentence = _("%(name)s will be deleted. Earliest time: %(time)s") % {
             **name,
             "time": in_words(user.deletion_due),
         }
-        advice = _("The next sign-in asks whether to keep the account. The email has a link, too.")
+        advice = _("The next sign-in and our email ask whether to keep the account.")
         yield Block("deletion_requested", sentence, advice=advice)
 
 
@@ -246,7 +246,7 @@ def _of_secrets(facts: Facts) -> Iterator[Block]:
     """Return what the site cannot decrypt, or cannot read for another reason."""
     user, advice = facts.user, _("The operator of this site must restore a lost encryption key.")
     if facts.held.unreadable:
-        sentence = _("%(name)s can’t sign in with codes: this site can’t read their secret.")
+        sentence = _("%(name)s can’t use an authenticator app: this site can’t read its secret.")
         yield Block("factor_unreadable", sentence % {"name": user.username}, advice=advice)
     if is_password_usable(user.password) and hasher_of(user.password) is None:
         sentence = _("%(name)s can’t sign in with a password: this site can’t read its hash.")
@@ -276,9 +276,9 @@ def _of_policy(facts: Facts) -> Iterator[Block]:
     name, ways = {"name": user.username}, _ways(facts)
     first = Proof.now(ways[0] if ways else Method.MAIL)
     advice = {
-        Requirement.ENROLMENT: _("The site asks for it after the next sign-in."),
+        Requirement.ENROLMENT: _("The site asks for this after the next sign-in."),
         Requirement.MAILBOX: _("The next sign-in asks for the password and an emailed code first."),
-        Requirement.PASSWORD: _("The operator of this site can send a link for that."),
+        Requirement.PASSWORD: _("The operator of this site can send a link to set it up."),
     }
     requirement = policy.next_requirement(user, (first,))
     if requirement is Requirement.MAILBOX and not facts.emails:
@@ -304,18 +304,18 @@ def _of_recovery(facts: Facts) -> Iterator[Block]:
     for shown in facts.recovery_row.shown_to_support if facts.recovery_row else ():
         sentence = _("Someone asked us to decide who owns %(name)s, and showed %(shown)s.")
         words = listed(str(SHOWN.get(Kind(kind), kind)) for kind in shown)
-        advice = _("Decide for one address. Until then, no wait ends.")
+        advice = _("Choose the address that gets the account. Until then, no waiting period ends.")
         yield Block("recovery_case", sentence % (name | {"shown": words}), advice=advice)
     if request is None:
         return
     if not request.is_due:
         sentence = _("A request to recover the account of %(name)s is in its waiting period.")
-        advice = _("When it ends, they can finish with the same proofs.")
+        advice = _("When the waiting period ends, they can finish by showing the same proofs.")
         yield Block("recovery_waiting", sentence % name, request.due_at, advice)
     else:
         sentence = _("Someone asked to recover the account of %(name)s and can finish now.")
         until = {"until": in_words(request.due_at + OPEN)}
-        advice = _("They need the same proofs. The request expires: %(until)s.") % until
+        advice = _("They must show the same proofs again. The request expires: %(until)s.") % until
         yield Block("recovery_waiting", sentence % name, advice=advice)
 
 
@@ -336,7 +336,7 @@ def _of_providers(facts: Facts) -> Iterator[Block]:
 def _of_emails(facts: Facts) -> Iterator[Block]:
     """Return addresses that do not sign in, unless the user has signed in since they changed."""
     user, name = facts.user, {"name": facts.user.username}
-    advice = _("The confirmed addresses in the list below work.")
+    advice = _("They can sign in with the confirmed addresses in the list below.")
     yield from _of_taken(facts)
     pending = [row for row in facts.pending if row.key not in facts.taken]
     if pending and not _is_over(user, pending[-1].expires_at - emails.LIFE):
@@ -356,13 +356,13 @@ def _of_mails(facts: Facts) -> Iterator[Block]:
         sentence = _("The last email to %(name)s couldn’t be delivered.")
         advice = _("The address may be wrong, or the mailbox may be full or closed.")
         if failures == {mail.EXPIRED}:
-            advice = _("Its code or link expired before it could leave. Tell the operator.")
+            advice = _("The code or link expired before the email was sent. Tell the operator.")
         yield Block("mail_failed", sentence % name, advice=advice)
         return
     codes = [row for row in facts.waiting if row.queue in AWAITED]
     if codes:
-        sentence = _("An email with a code or link for %(name)s hasn’t left yet.")
-        advice = _("It has waited since: %(time)s. After a minute, tell the operator of this site.")
+        sentence = _("An email with a code or link for %(name)s hasn’t been sent yet.")
+        advice = _("Waiting since: %(time)s. After more than a minute, tell the operator.")
         since = in_words(codes[-1].created_at)
         yield Block("mail_waiting", sentence % name, advice=advice % {"time": since})
 
@@ -373,7 +373,7 @@ def _of_sessions(facts: Facts) -> Iterator[Block]:
     ended = next((row for row in facts.sign_ins if row.event in ENDED), None)
     if ended and not _is_over(user, ended.at):
         sentence = _("%(name)s was signed out, and hasn’t signed in since.")
-        advice = _("Signing in again is all it takes.")
+        advice = _("They only need to sign in again.")
         yield Block("session_ended", sentence % name, advice=advice)
     asked_at = max(filter(None, (row.challenged_at for row in facts.sessions)), default=None)
     ended_at = max(filter(None, (row.ended_at for row in facts.stopped)), default=None)
@@ -383,7 +383,7 @@ def _of_sessions(facts: Facts) -> Iterator[Block]:
         sentence = _("%(name)s was signed out because another browser used the session.")
     else:
         return
-    advice = _("If it was their own browser, signing in again is all it takes.")
+    advice = _("If it was their own browser, they only need to sign in again.")
     yield Block("session_protection", sentence % name, advice=advice)
 
 
@@ -417,7 +417,7 @@ def _of_apps(facts: Facts) -> Iterator[Block]:
             advice = _("A superuser can enable it. Other apps aren’t affected.")
             yield Block("app_disabled", sentence % known, advice=advice)
         elif app.required_group and app.required_group.name not in user.group_names:
-            sentence = _("%(name)s can’t sign in to %(app)s: it’s for the group “%(group)s”.")
+            sentence = _("%(app)s needs the group “%(group)s”, and %(name)s isn’t in it.")
             yield Block("not_in_group", sentence % known, advice=advice)
         elif app.required_factor == "passkey" and not facts.held.passkeys:
             sentence = _("%(app)s needs a passkey, and %(name)s has none.")
@@ -443,7 +443,7 @@ def _of_invitation(user: User) -> Iterator[Block]:
         return
     if clock.now() < joined + timedelta(days=LONGEST_DAYS) and invitations.is_accepted_by(user):
         known = {"name": user.username, "time": in_words(joined)}
-        sentence = _("The invitation of %(name)s was accepted, so its link no longer works.")
+        sentence = _("The invitation for %(name)s was accepted, so its link no longer works.")
         advice = _("The account has existed since: %(time)s. They can sign in to it.") % known
         yield Block("invitation_used", sentence % known, advice=advice)
 

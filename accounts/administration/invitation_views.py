@@ -40,7 +40,7 @@ class InviteForm(ReasonForm):
         Group.objects.none(),
         label=gettext_lazy("Groups"),
         help_text=gettext_lazy(
-            "The person joins those of these groups that you may still give when they accept."
+            "The person joins these groups, except those that you can no longer give by then."
         ),
         required=False,
     )
@@ -67,7 +67,7 @@ class InviteForm(ReasonForm):
             del self.fields["is_staff"]
         self.fields["reason"].required = False
         self.fields["reason"].help_text = _(
-            "Needed if the person becomes staff or gets rights by a group. They can read it."
+            "Needed if the person becomes staff or gets rights. They can read the reason."
         )
 
     def clean(self) -> dict[str, Any]:

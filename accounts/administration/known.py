@@ -35,7 +35,7 @@ def secret_of(kind: Promise, label: object, since: datetime, page: str, pk: obje
     """Return the secret of ``label``, and a button that replaces it at once by ``page``."""
     fields = {"now": "1", "reason": str(_("Somebody who knows the secret leaves the team."))}
     url = reverse(f"admin:{page}", args=[pk])
-    return Known(kind, str(label), since, _("End it and make a new one"), url, fields)
+    return Known(kind, str(label), since, _("Revoke it and create a new one"), url, fields)
 
 
 def _invitations(user: User) -> Iterator[Known]:

@@ -249,7 +249,7 @@ class PeopleAdmin(ListAdmin):
             raise PermissionDenied from error
         self._note_view(request, user)
         context = {**self.admin_site.each_context(request), "opts": self.opts, "original": user}
-        context |= {"title": _("What they knew"), "known": known.of(user)}
+        context |= {"title": _("Secrets they know"), "known": known.of(user)}
         return TemplateResponse(request, "admin/accounts/user/known.html", context)
 
     def _person(

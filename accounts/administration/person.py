@@ -297,10 +297,10 @@ class StaffEntry(Entry):
         former = history.in_words(self.row.actor)
         if self.row.actor_id is None and former == self.row.actor:
             # Another person may have the name now.
-            return _("By somebody who was then called %(name)s") % {"name": former}
+            return _("By someone who was called %(name)s at the time") % {"name": former}
         name = self.names.get(cast(UUID, self.row.actor_id), former)
         if name != former:
-            return _("By %(name)s, then called %(former)s") % {"name": name, "former": former}
+            return _("By %(name)s, formerly %(former)s") % {"name": name, "former": former}
         return _("By %(name)s") % {"name": name}
 
     @property

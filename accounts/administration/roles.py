@@ -54,7 +54,7 @@ class FactorNeeded(PublicError):
     """One factor alone cannot be removed, because the account may not be without it."""
 
     code = "factor_required"
-    message = _("The account can’t be without it. Remove all second factors instead.")
+    message = _("The account needs this second factor. Remove all second factors instead.")
 
 
 class CannotWait(PublicError):
@@ -77,7 +77,7 @@ class NoMode(PublicError):
     """The act does not have this mode."""
 
     code = "invalid_mode"
-    message = _("Waiting isn’t possible for this. Choose to do it now.")
+    message = _("This action can’t wait. Choose “Now”.")
 
 
 # The permissions of this site that staff choose from, in words, and the apps that they belong to.

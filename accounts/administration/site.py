@@ -79,10 +79,8 @@ NEEDS: list[tuple[Callable[[], int], Any, str]] = [
     (
         _number_in("recovery"),
         ngettext_lazy(
-            "%(n)s account waits for its recovery. If its owner didn’t ask for that, stop it in "
-            "time.",
-            "%(n)s accounts wait for their recovery. If an owner didn’t ask for that, stop it in "
-            "time.",
+            "%(n)s account waits for its recovery. Stop the request if the owner didn’t ask.",
+            "%(n)s accounts wait for their recovery. Stop a request if the owner didn’t ask.",
             "n",
         ),
         "recovery",
@@ -90,10 +88,10 @@ NEEDS: list[tuple[Callable[[], int], Any, str]] = [
     (
         lambda: mail.refused().count(),
         ngettext_lazy(
-            "The mail server has refused the recipient of %(n)s email that waits. It’s tried "
-            "again for five days. The command doctor says whether it refuses everybody.",
-            "The mail server has refused the recipients of %(n)s emails that wait. They’re "
-            "tried again for five days. The command doctor says whether it refuses everybody.",
+            "The mail server has refused the recipient of %(n)s email. We’ll try it again for "
+            "five days. The command doctor says whether the server refuses everybody.",
+            "The mail server has refused the recipients of %(n)s emails. We’ll try them again for "
+            "five days. The command doctor says whether the server refuses everybody.",
             "n",
         ),
         "",

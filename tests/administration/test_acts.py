@@ -488,7 +488,7 @@ def test_a_stopped_bulk_act_does_not_continue(three, monkeypatch):
     carol.post(page, {"stop": "1"})
     carol.post(page)
 
-    assert "You stopped it." in carol.get(page).text
+    assert "You stopped the action." in carol.get(page).text
     assert sorted(active(three)) == [False, True, True]
 
 

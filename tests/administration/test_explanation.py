@@ -380,7 +380,7 @@ CAUSES: dict[str, tuple[Callable[[Any], User | PendingSignup], list[str], str]] 
     ),
     "wrong address": (with_wrong_address, ["address_not_confirmed"], "an address that isn’t"),
     "provider gone": (without_provider, ["provider_gone"], "https://gone.example"),
-    "app of a group": (with_app_of_a_group, ["not_in_group"], "it’s for the group “Editors”"),
+    "app of a group": (with_app_of_a_group, ["not_in_group"], "needs the group “Editors”"),
     "factor of an app": (without_the_factor_of_an_app, ["app_factor_missing"], "needs a passkey"),
     "session protection": (with_copied_cookie, ["session_protection"], "another browser used"),
 }
@@ -438,7 +438,7 @@ def test_an_email_is_said_to_have_left_only_if_a_mail_server_took_it(monkeypatch
     assert "hasn’t left" in advice()
     OutgoingMail.objects.update(due_at=signup.expires_at - timedelta(days=3))
     deliver_due()
-    assert advice().startswith("The mail server took the email with the code for alice@")
+    assert advice().startswith("The mail server accepted the email with the code for alice@")
     MailReceipt.objects.all().delete()
     assert advice() == "No email with the code was sent to alice@example.org."
 
