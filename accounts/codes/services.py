@@ -9,7 +9,7 @@ link contains a secret of 256 bits, so the secret alone identifies the subject.
 A single DELETE finds a code or link and uses it up, so that it works only once.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -96,14 +96,14 @@ def issue_link(purpose: Purpose, subject: object, email: str = "") -> str:
     return issue_links(purpose, [(subject, email)])[0]
 
 
-def issue_links(purpose: Purpose, recipients: Sequence[tuple[object, str]]) -> list[str]:
+def issue_links(purpose: Purpose, recipients: Iterable[tuple[object, str]]) -> list[str]:
     """Return a new secret for a link to each of ``recipients``, as :func:`issue_link` does.
 
     ``recipients``: the subject and the email address of each. No two subjects are the same.
     """
-    tokens = [secrets.token() for _ in recipients]
-    _store(purpose, [(*to, token) for to, token in zip(recipients, tokens, strict=True)])
-    return tokens
+    rows = [(subject, email, secrets.token()) for subject, email in recipients]
+    _store(purpose, rows)
+    return [token for _subject, _email, token in rows]
 
 
 class WrongCode(PublicError):
@@ -192,9 +192,8 @@ def redeem(purpose: Purpose, subject: object, secret: str, email: str = "") -> b
 
     Of several simultaneous calls, only one returns True.
     """
-    rows = _live(purpose).filter(subject=str(subject), digest__in=_digests(purpose, secret))
-    rows = rows.filter(email=email)
-    return rows.delete()[0] == 1
+    rows = _live(purpose).filter(subject=str(subject), email=email)
+    return bool(rows.filter(digest__in=_digests(purpose, secret)).delete()[0])
 
 
 def issued(purpose: Purpose, prefix: str) -> QuerySet[Code]:

@@ -106,8 +106,7 @@ def lock_of(
     ``opening``: the last opening within 30 days. Unless the lock reaches behind the opening, what
         the account had at the opening counts, as if the account had been created then.
     """
-    is_behind = opening is not None and wrong_at <= opening.at
-    first = created_at if is_behind or opening is None else opening.at
+    first = opening.at if opening and opening.at < wrong_at else created_at
     return Lock(at, min(at, max(first + AT_CREATION, wrong_at - BEFORE)))
 
 
@@ -154,7 +153,7 @@ class Ownership:
     @property
     def needed(self) -> int:
         """How many kinds open a locked account."""
-        return max(2, self._undone.kinds + 1 if self._undone else 0)
+        return max(2, self._undone.kinds + 1) if self._undone else 2
 
     @property
     def _undone(self) -> Opening | None:
@@ -192,8 +191,8 @@ class Ownership:
         """
         counted = shown & self.counting
         proved = kinds(counted)
-        undone = self.opening.kinds if self.opening else 0
-        if len(proved) < (min(undone, 2) if is_inside else undone):
+        most = 2 if is_inside else len(Kind)
+        if self.opening and len(proved) < min(most, self.opening.kinds):
             return False
         if self.outcome(shown) is Outcome.NOTHING:
             return False

@@ -63,8 +63,7 @@ def register(source: Source) -> None:
 def of(request: HttpRequest) -> Hint | None:
     """Return the hint for the app to which the ``next`` URL of ``request`` leads, or None."""
     next_url = next_of(request)
-    found = (source(request, next_url) for source in _sources) if next_url else iter(())
-    return next((hint for hint in found if hint), None)
+    return next(filter(None, (source(request, next_url) for source in _sources)), None)
 
 
 # Key in the session data.

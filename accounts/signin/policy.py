@@ -109,8 +109,9 @@ def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
 
 def may_use_emailed_codes(user: User) -> bool:
     """Return whether ``user`` may turn emailed codes on or off as the second step."""
-    is_possible = not settings.AUTHSITE.is_strict and bool(user.email)
-    return is_possible and not user.is_privileged and twofactor.has_any(user)
+    if settings.AUTHSITE.is_strict or user.is_privileged:
+        return False
+    return bool(user.email) and twofactor.has_any(user)
 
 
 def may_make_passkey(session: LoginSession) -> bool:
@@ -197,9 +198,7 @@ def stepped_up_at(user: User, proofs: Sequence[Proof]) -> datetime | None:
     at, now = None, clock.now()
     for proof in proofs:
         if proof.method in FACTORS:
-            # A factor that was added in the sign-in is the newest one, and its proof names none.
-            factor = proof.factor or twofactor.find(user, proof.key)
-            at = proof.at if _counts(factor, begun_at=now, stepped_up_at=at) else None
+            at = proof.at if _shows_old_factor(user, proof, now, at) else None
     return at
 
 
@@ -208,16 +207,20 @@ def steps_up(session: LoginSession, proof: Proof) -> bool:
 
     A newer factor may have been added by a thief of the session: see :func:`_counts`.
     """
-    if proof.method not in FACTORS:
-        return False
-    factor = proof.factor or twofactor.find(session.user, proof.key)
-    at = session.stepped_up_at
-    return _counts(factor, begun_at=session.begun_at, stepped_up_at=at)
+    return proof.method in FACTORS and _shows_old_factor(
+        session.user, proof, session.begun_at, session.stepped_up_at
+    )
 
 
-def _counts(
-    factor: Factor | None, *, begun_at: datetime, stepped_up_at: datetime | None = None
+def _shows_old_factor(
+    user: User, proof: Proof, begun_at: datetime, stepped_up_at: datetime | None
 ) -> bool:
+    # A factor that was added in the sign-in is the newest one, and its proof names none.
+    factor = proof.factor or twofactor.find(user, proof.key)
+    return factor is not None and _counts(factor, begun_at, stepped_up_at)
+
+
+def _counts(factor: Factor, begun_at: datetime, stepped_up_at: datetime | None = None) -> bool:
     """Return whether ``factor`` counts for acts of staff and for apps in a session.
 
     A thief of a session could add a factor, and sign in with it. Therefore, a factor counts seven
@@ -227,8 +230,6 @@ def _counts(
     ``begun_at``: when the session began.
     ``stepped_up_at``: when a factor that counts was last shown in it.
     """
-    if factor is None:
-        return False
     if clock.now() >= factor.made_at + twofactor.NEW:
         return True
     if stepped_up_at and stepped_up_at > factor.made_at:
@@ -251,7 +252,7 @@ class NewFactor:
 def new_factor(session: LoginSession) -> NewFactor:
     """Return what to tell the user of ``session``, who has shown a factor that is too new."""
     rows = twofactor.devices(session.user)
-    may_show = any(_counts(row, begun_at=session.begun_at) for row in rows)
+    may_show = any(_counts(row, session.begun_at) for row in rows)
     newest = twofactor.find(session.user)
     must_wait = newest is not None and twofactor.had_older(newest)
     return NewFactor(may_show, newest.made_at + twofactor.NEW if must_wait else None)
@@ -277,8 +278,7 @@ def reauthentication_methods(session: LoginSession) -> ReauthenticationMethods:
     passkey is new, a code shows that the user has an older factor.
     """
     user = session.user
-    has_passkey = twofactor.has_passkey(user)
-    has_factor = has_passkey or twofactor.has_any(user)
+    has_factor, has_passkey = twofactor.has_any(user), twofactor.has_passkey(user)
     return ReauthenticationMethods(
         passkey=has_passkey,
         code=has_factor

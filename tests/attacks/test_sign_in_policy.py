@@ -19,7 +19,6 @@ from accounts.common.proofs import Method, Proof
 from accounts.scim.views import DirectoryAuthentication, IsDirectory
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
-from accounts.signin import policy
 from accounts.signin.policy import AccountInactive
 from accounts.signin.session import (
     CompletedSignIn,
@@ -29,12 +28,10 @@ from accounts.signin.session import (
 )
 from accounts.tokens.authentication import Authentication, HasOwnSession, InScope
 from accounts.tokens.scopes import AREAS
-from accounts.twofactor.models import Authenticator, Passkey
 from tests.support.api_jwt import basic
 from tests.support.second_factor import enrolled
-from tests.support.signin import set_up
 from tests.support.standards import proves
-from tests.support.steps import PASSWORD, is_signed_in, make_staff, make_user, sign_in, sign_up
+from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in, sign_up
 from tests.support.urls import CALLS, OPEN, ROUTES, address
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -319,39 +316,3 @@ def test_an_unconfirmed_or_inactive_user_has_no_valid_session():
 
     assert not is_signed_in(browser)
     assert sign_in(Client(), "alice")["Location"] == "/accounts/inactive/"
-
-
-def test_emailed_codes_are_offered_only_to_those_who_have_an_email_address(alice):
-    enrolled(alice)
-
-    assert policy.may_use_emailed_codes(alice)
-    alice.email = ""
-    assert not policy.may_use_emailed_codes(alice)
-
-
-def passkey_of(user):
-    return Passkey.objects.create(user=user, credential_id="1", sign_count=0, is_synced=False)
-
-
-def test_a_passkey_that_staff_must_have_counts_once_there_is_one_and_no_browser_replaces_it(
-    settings,
-):
-    set_up(settings, staff_factor="passkey")
-    carol, code = make_staff("carol"), Proof.now(Method.TOTP)
-    session = sessions.create(carol, (code,), ClientInfo("", ""), is_remembered=False)
-
-    assert policy.trusted_browser_days(carol) == 0
-    assert policy.authenticated_at(session) == code.at
-    passkey_of(carol)
-    assert policy.authenticated_at(session) is None
-
-
-def test_a_new_factor_counts_after_an_old_one_in_the_same_sign_in(alice, clock):
-    enrolled(alice)
-    clock.advance(days=8)
-    passkey = passkey_of(alice)
-    clock.advance(seconds=1)
-    old, new = Proof.of(Method.TOTP, Authenticator.objects.get()), Proof.of(Method.PASSKEY, passkey)
-
-    assert policy.stepped_up_at(alice, [new]) is None
-    assert policy.stepped_up_at(alice, [old, new]) == new.at

@@ -85,6 +85,7 @@ def test_two_mailboxes_are_one_thing():
         (START - 7 * DAY, None, True, True),
         (START - 6 * DAY, None, False, True),
         (OLD, START - 6 * DAY, True, True),
+        (OLD, START - 7 * DAY, True, True),
         (OLD, START - 8 * DAY, False, False),
     ],
 )
@@ -119,7 +120,7 @@ def test_a_lock_after_an_opening_reaches_behind_it_only_with_a_change_from_befor
     """Withstands a thief in the account."""
     opening = Opening(START - 3 * DAY, 2)
     assert lock_of(START, START - DAY, OLD, opening).horizon == opening.at + rule.AT_CREATION
-    assert lock_of(START, START - 4 * DAY, OLD, opening).horizon == START - 11 * DAY
+    assert lock_of(START, START - 3 * DAY, OLD, opening).horizon == START - 10 * DAY
 
 
 def test_an_opening_is_undone_only_with_more_than_opened_the_account():
@@ -130,6 +131,8 @@ def test_an_opening_is_undone_only_with_more_than_opened_the_account():
     assert ownership.outcome(things(P, M, F)) is OPEN
     after = lock_of(START, START - DAY, OLD, opening)
     assert replace(ownership, lock=after).outcome(things(P, F)) is OPEN
+    at_opening = Lock(START, opening.at)
+    assert replace(ownership, lock=at_opening).outcome(things(P, F)) is OPEN
 
 
 def test_a_mailbox_locks_alone_once_in_thirty_days_and_not_after_an_opening_with_more():
