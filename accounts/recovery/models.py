@@ -96,7 +96,7 @@ class Recovery(models.Model):
     def is_current(self) -> bool:
         """Whether there is a request that waits or could be used for the last seven days."""
         began = self.warned_at or self.asked_at
-        return began is not None and began > clock.now() - self.wait() - OPEN
+        return began is not None and began > self.since()
 
     @staticmethod
     def wait() -> timedelta:
@@ -111,19 +111,18 @@ class Recovery(models.Model):
     @property
     def is_due(self) -> bool:
         """Whether a notice was accepted, and the wait has ended."""
-        return self.warned_at is not None and self.due_at <= clock.now()
+        return self.due_at <= clock.now()
 
     @property
     def cases(self) -> list[list[list[str]]]:
         """What was shown to Support, unless nobody has asked for 30 days."""
-        asked_at = self.support_asked_at
-        return self.at_support if asked_at and clock.now() < asked_at + MONTH else []
+        return self.at_support if _is_recent(self.support_asked_at) else []
 
     @property
     def opening(self) -> Opening | None:
         """The last opening, if it is at most 30 days old."""
-        is_recent = self.opened_at is not None and clock.now() < self.opened_at + MONTH
-        return Opening(self.opened_at, self.opened_with) if self.opened_at and is_recent else None
+        at = self.opened_at
+        return Opening(at, self.opened_with) if at and _is_recent(at) else None
 
     @property
     def asked_kinds(self) -> frozenset[Kind]:
@@ -132,8 +131,7 @@ class Recovery(models.Model):
 
     def refuses(self, kinds: frozenset[Kind]) -> bool:
         """Return whether a request with ``kinds`` was stopped in the last 30 days."""
-        is_recent = self.stopped_at is not None and clock.now() < self.stopped_at + MONTH
-        return is_recent and not kinds > frozenset(map(Kind, self.stopped))
+        return _is_recent(self.stopped_at) and not kinds > frozenset(map(Kind, self.stopped))
 
     def covered_by(self, shown: frozenset[Thing]) -> bool:
         """Return whether ``shown`` includes all that the request showed.
@@ -148,6 +146,10 @@ class Recovery(models.Model):
         """Return the keys of the mailboxes that locked the account alone in the last 30 days."""
         since = (clock.now() - MONTH).isoformat()
         return {key for key, at in self.lone_locks.items() if at > since}
+
+
+def _is_recent(at: datetime | None) -> bool:
+    return at is not None and clock.now() < at + MONTH
 
 
 def pairs(stored: Iterable[Sequence[str]]) -> set[tuple[Kind, str]]:

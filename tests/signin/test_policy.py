@@ -22,6 +22,7 @@ DONE, SECOND, ENROL = None, Requirement.SECOND_FACTOR, Requirement.ENROLMENT
 SETTINGS = {
     "strict": {"strict": "on"},
     "all": {"second_factor": "all"},
+    "optional": {"second_factor": "optional"},
     "passkeys": {"staff_factor": "passkey"},
     "terms": {"terms_version": "1"},
 }
@@ -95,6 +96,7 @@ def test_staff_who_have_signed_in_before_are_not_new(person):
     user.last_login = site_clock.now()
 
     assert policy.next_requirement(user, (Proof.now(P),)) is Requirement.MAILBOX
+    assert policy.takes_mail(user, (Proof.now(P),))
 
 
 def test_a_sign_up_requires_the_email_after_a_known_method():
@@ -121,7 +123,7 @@ def test_emailed_codes_are_for_people_with_a_factor_and_an_email_address(person,
     [
         ("", [P], True), ("", [P, F], True), ("", [M], False), ("", [M, P], False),
         ("app", [P], False), ("unconfirmed", [P], False), ("staff", [P], False),
-        ("all", [P], False),
+        ("all", [P], False), ("staff optional", [P], False),
     ],
 )  # fmt: skip
 def test_a_browser_makes_a_passkey_just_after_the_password(person, clock, words, methods, may):
@@ -148,7 +150,7 @@ def test_the_admin_requires_the_factor_that_the_settings_say(person, words, meth
     "words, methods, may",
     [
         ("", [P], True), ("app all", [P], True), ("all", [P], True), ("staff", [P], False),
-        ("staff", [P, M], True), ("staff app", [P], True),
+        ("staff", [P, M], True), ("staff app", [P], True), ("staff optional", [P], True),
     ],
 )  # fmt: skip
 def test_who_must_have_a_factor_adds_it_after_the_proofs_of_a_sign_in(person, words, methods, may):
@@ -236,11 +238,11 @@ def test_a_new_factor_counts_in_a_session_after_a_week_or_an_older_one(alice, cl
     clock.advance(days=8)
     session = session_of(alice, P)
     new, old = passkey_of(alice), Proof.of(T, Authenticator.objects.get())
-    unnamed, password = Proof.now(K), Proof.now(P)
+    unnamed = Proof.now(K)
     session.stepped_up_at = site_clock.now()
 
     assert policy.steps_up(session, old)
-    assert not policy.steps_up(session, password)
+    assert policy.steps_up(session, Proof.now(T, old.key))
     assert not policy.steps_up(session, unnamed), "shown at the moment at which it was added"
     assert policy.new_factor(session) == NewFactor(may_show=True, until=new.made_at + NEW)
     session.stepped_up_at += timedelta(seconds=1)
@@ -250,6 +252,7 @@ def test_a_new_factor_counts_in_a_session_after_a_week_or_an_older_one(alice, cl
     assert not policy.steps_up(session, unnamed)
     clock.advance(seconds=1)
     assert policy.steps_up(session, unnamed)
+    assert not policy.steps_up(session, Proof.now(P))
 
 
 def test_the_first_factor_counts_in_sessions_that_begin_after_it(alice, clock):
