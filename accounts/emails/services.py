@@ -59,9 +59,7 @@ def confirm_message(pending: PendingEmail, code: str, token: str) -> Message:
         action_label=gettext("Confirm my email address"),
         action_url=absolute("address_confirm", token),
         closing=[
-            gettext(
-                "Didn’t ask for this? Then you don’t need to do anything. We won’t add the address."
-            )
+            gettext("Didn’t ask for this? You don’t need to do anything. We won’t add the address.")
         ],
         reason=gettext(
             "Sent to %(email)s because someone added this address to an account at %(site)s."
@@ -79,7 +77,7 @@ def already_taken_message(owners_email: str) -> Message:
         % about,
         paragraphs=[
             gettext("Someone tried to add this email address to another account."),
-            gettext("It still belongs to your account, so you don’t need to do anything."),
+            gettext("The address still belongs to your account, so you don’t need to do anything."),
         ],
         reason=gettext("Sent to %(email)s because it belongs to an account at %(site)s.") % about,
     )
@@ -93,8 +91,8 @@ def vouched_message(user: User, email: str, token: str) -> Message:
         subject=gettext("Your email address was added to an account at %(site)s") % about,
         paragraphs=[
             gettext(
-                "Our team added this email address to the account %(username)s, because someone "
-                "said that it’s theirs. Nobody has checked that yet."
+                "Someone told our team that this email address is theirs, so we added it to the "
+                "account %(username)s. Nobody has checked whether that’s true."
             )
             % about
         ],
@@ -102,7 +100,7 @@ def vouched_message(user: User, email: str, token: str) -> Message:
             (gettext("Is this your account?"), gettext("Then you don’t need to do anything.")),
             (
                 gettext("Not your account?"),
-                gettext("Remove your address from it. You don’t need to sign in for that."),
+                gettext("Remove your address from that account. You don’t need to sign in."),
             ),
         ],
         action_label=gettext("Remove my address"),

@@ -47,7 +47,7 @@ def invitation_message(invitation: Invitation, token: str) -> Message:
         ],
         action_label=gettext("Accept the invitation"),
         action_url=absolute("invitation", token),
-        closing=[gettext("Don’t want an account? Then there’s nothing to do.")],
+        closing=[gettext("Don’t want an account? You don’t need to do anything.")],
         reason=gettext("Sent to %(email)s because the team at %(site)s invited this address.")
         % about,
     )

@@ -121,7 +121,7 @@ def staff_note(reason: str) -> list[tuple[str, str]]:
     rows = [(gettext("Note from support"), gettext("“%(text)s”") % {"text": plain})]
     if plain != text:
         warning = gettext(
-            "We didn’t check the links and numbers in this note. Give nobody a password or code."
+            "We didn’t check the links and numbers in this note. Never share a password or code."
         )
         rows.append((gettext("Be careful"), warning))
     return rows

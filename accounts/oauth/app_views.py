@@ -148,7 +148,7 @@ def device(request: HttpRequest) -> HttpResponse:
             return store_and_proceed(request, asked)
         form.add_error(
             "user_code",
-            _("No device is waiting with this code. Check it, or start again on your device."),
+            _("No device is showing this code now. Check the code, or start again on your device."),
         )
     return _device_page(request, form)
 

@@ -171,7 +171,7 @@ def check(request: HttpRequest) -> HttpResponse:
         return _page(client, _("You’re not signed in."))
     path = _path(request.META.get("HTTP_X_FORWARDED_URI", ""))
     target = with_query(uris.forward_callback(client.pk), {"state": path})
-    response = _page(client, _("You’re being taken to the sign-in."), target, leads_on=True)
+    response = _page(client, _("We’re taking you to the sign-in page."), target, leads_on=True)
     response["Location"] = target
     return response
 

@@ -78,7 +78,7 @@ def reset_message(
                 _("Set a new password. The link works once and expires after 30 minutes."),
             ),
         ],
-        closing=[_("Not you? Then you don’t need to do anything. Your password stays the same.")],
+        closing=[_("Not you? You don’t need to do anything. Your password stays the same.")],
         reason=_("Sent to %(email)s because someone asked to reset a password at %(site)s.")
         % about,
     )
@@ -100,7 +100,7 @@ def reset_by_staff_message(username: str, email: str, token: str, why: str) -> M
                 _("Set a new password. The link works once and expires after 30 minutes."),
             ),
         ],
-        closing=[_("Didn’t ask for help? Then don’t use the link, and don’t forward this email.")],
+        closing=[_("Didn’t ask for help? Don’t use the link, and don’t forward this email.")],
         reason=TO_OWNER % about,
     )
 

@@ -49,8 +49,7 @@ class Checklist:
         # Why Support decides although as many things were shown as the page asks for.
         has_enough = len(self.shown) >= self.needed and not self.lacks_factor
         is_stuck = has_enough and not found.may_finish
-        self.is_equal_to_opening = is_stuck and found.outcome is Outcome.SUPPORT
-        self.is_equal_to_others = is_stuck and found.outcome is Outcome.OPEN
+        self.is_equal_to_others = is_stuck and found.outcome in {Outcome.SUPPORT, Outcome.OPEN}
         kinds = [kind for kind in Kind if kind in counting]
         self.entries = [Entry(*WORDS[k], self._names(k), k in self.shown) for k in kinds]
 
@@ -60,7 +59,7 @@ class Checklist:
             return ()
         if kind is Kind.PASSWORD:
             on = {"date": localization.date_in_words(ownership.lock.horizon)}
-            return [gettext("The one that you had on %(date)s") % on]
+            return [gettext("The password that you had on %(date)s") % on]
         things = [thing for thing in ownership.counting if thing.kind is kind]
         oldest_first = sorted(things, key=lambda t: (str(t.since or ""), t.name))
         return list(dict.fromkeys(thing.name for thing in oldest_first))

@@ -56,8 +56,8 @@ class CannotLock(PublicError):
     code = "not_possible"
     status = 403
     message = _(
-        "This address alone can’t lock the account now. Enter the password from before that "
-        "change, too, or contact support."
+        "This address alone can’t lock the account now. Also enter the password that you had "
+        "before the change, or contact support."
     )
 
 

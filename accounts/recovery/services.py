@@ -481,14 +481,14 @@ def recovery_message(
         greeting="" if may_be_strangers else _("Hello %(name)s,") % {"name": user.username},
         paragraphs=[
             what,
-            _("Nothing will change before the time below. You can stop it until then."),
+            _("Nothing will change before the time below. Until then, you can stop the request."),
         ],
         facts=[
             (_("Earliest possible time"), localization.in_full(due_at)),
             *([] if may_be_strangers else _place(actor)),
         ],
         questions=[
-            (_("Was this you?"), _("Come back after that time and show the same things again.")),
+            (_("Was this you?"), _("Come back after the wait, and show the same things again.")),
             (_("Not you?"), stop),
         ],
         action_label=_("Stop the request"),

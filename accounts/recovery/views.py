@@ -51,7 +51,7 @@ class WrongChangeForm(forms.Form):
 
     wrong = forms.ChoiceField(required=False)
     # Shown if what was shown before is not enough.
-    former = CurrentPasswordField(required=False, label=_("Your password from before that change"))
+    former = CurrentPasswordField(required=False, label=_("Your password before that change"))
 
     def __init__(self, changes: list[Activity], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -34,7 +34,7 @@ class DirectoryForm(SecretForm):
     class Meta:
         model = Directory
         fields = services.FIELDS
-        help_texts = {"expires_at": gettext_lazy("Optional, in UTC. The token then stops working.")}
+        help_texts = {"expires_at": gettext_lazy("Optional, in UTC. The token ends on this date.")}
         widgets = {
             "expires_at": forms.SplitDateTimeWidget(
                 date_format="%Y-%m-%d", time_format="%H:%M", **INPUTS

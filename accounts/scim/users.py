@@ -416,7 +416,7 @@ def invitation(row: ManagedUser) -> Message:
         action_label=label,
         action_url=absolute(page),
         closing=[
-            gettext("Not expecting this? Then you don’t need to do anything."),
+            gettext("Not expecting this? You don’t need to do anything."),
         ],
         reason=gettext("Sent to %(email)s because %(directory)s added this address at %(site)s.")
         % about,

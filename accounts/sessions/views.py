@@ -164,7 +164,7 @@ def _revoke(request: HttpRequest, here: LoginSession) -> HttpResponse:
         return current.redirect_to_reauthenticate(request)
     if not services.revoke_by_id(here.user, session_id, actor_of(request)):
         raise Http404
-    messages.success(request, _("You’re signed out there."))
+    messages.success(request, _("You’re signed out on that device."))
     return redirect("sessions")
 
 

@@ -265,7 +265,7 @@ class ReasonForm(forms.Form):
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
-        help_text=gettext_lazy("The person can read it. Write nothing that only staff may know."),
+        help_text=gettext_lazy("The person can read this. Write nothing confidential."),
         error_messages={"required": gettext_lazy("Enter a reason.")},
         validators=[MaxLengthValidator(LONGEST_REASON), refuse_controls],
         widget=forms.Textarea({"class": "input", "rows": 2}),
@@ -280,7 +280,7 @@ class SecretForm(forms.ModelForm):  # type: ignore[type-arg]  # as above
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "reason" in self.fields:
-            self.fields["reason"].help_text = _("All superusers can read it.")
+            self.fields["reason"].help_text = _("All superusers can read the reason.")
 
 
 class SecretAdmin(ListAdmin):

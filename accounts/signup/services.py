@@ -48,9 +48,7 @@ def confirm_message(signup: PendingSignup, code: str, token: str) -> Message:
     """Return the email with a code and a link, for an email address that no account has."""
     about = {"email": signup.email, "site": settings.AUTHSITE.site_name}
     hello = gettext("Hello %(name)s,") % {"name": signup.username}
-    closing = gettext(
-        "Didn’t sign up? Then you don’t need to do anything. We won’t create an account."
-    )
+    closing = gettext("Didn’t sign up? You don’t need to do anything. We won’t create an account.")
     return Message(
         to=signup.email,
         # Email clients turn names with a dot into links, and a stranger may have chosen this name.
@@ -84,9 +82,7 @@ def already_taken_message(owners_email: str) -> Message:
         ],
         action_label=gettext("Sign in"),
         action_url=absolute("account_login"),
-        closing=[
-            gettext("Not you? Then you don’t need to do anything. We didn’t create an account.")
-        ],
+        closing=[gettext("Not you? You don’t need to do anything. We didn’t create an account.")],
         reason=gettext("Sent to %(email)s because it belongs to an account at %(site)s.") % about,
     )
 

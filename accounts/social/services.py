@@ -120,8 +120,8 @@ class NotInvited(NoNewAccounts):
     """The external identity belongs to no account, and its email address is not invited."""
 
     message = _(
-        "You need an invitation to sign up. That account isn’t connected to one here, and its "
-        "email address isn’t invited."
+        "You need an invitation to sign up. The account that you signed in with isn’t connected to "
+        "an account here, and its email address isn’t invited."
     )
 
 

@@ -175,16 +175,19 @@ class NewAccountSerializer(ReasonSerializer, NewInvitationSerializer, ProfileSer
             return foreign.accept(text)
         except ValueError:
             raise serializers.ValidationError(
-                _("The site can’t check passwords by this hash.")
+                _("This site doesn’t support this password hash.")
             ) from None
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse what an invitation or an account with a password hash does not have."""
         if HASH in attrs:
-            refused, sentence = attrs.keys() & OF_INVITATIONS, _("Only an invitation has this.")
+            refused, sentence = (
+                attrs.keys() & OF_INVITATIONS,
+                _("Only for invitations."),
+            )
         else:
             refused = attrs.keys() & OF_ACCOUNTS
-            sentence = _("Only an account with a password hash has this.")
+            sentence = _("Only for accounts with a password hash.")
         if refused:
             raise serializers.ValidationError({name: [sentence] for name in sorted(refused)})
         if HASH in attrs:

@@ -155,8 +155,8 @@ def svg(text: str) -> SafeString:
     code = qrcode.QRCode(error_correction=qrcode.ERROR_CORRECT_L, image_factory=SvgPathFillImage)
     code.add_data(text)
     label = _(
-        "QR code for adding this account to an authenticator app. You can enter the "
-        "key beside it instead."
+        "QR code for adding this account to an authenticator app. You can enter the key beside the "
+        "code instead."
     )
     attributes: dict[str, Any] = {"class": "qr", "role": "img", "aria-label": label}
     image = code.make_image(**attributes)

@@ -107,7 +107,7 @@ class TimeZoneField(forms.CharField):
 def _name_field(label: Any, autocomplete: str) -> CanonicalField:
     return CanonicalField(
         label=label,
-        help_text=_("Optional. Apps that you allow to see your name get it."),
+        help_text=_("Optional. Apps that you allow to see your name see this, too."),
         required=False,
         widget=text_input(autocomplete),
         validators=[no_longer_than(DISPLAY_NAME_LENGTH), refuse_blank],

@@ -40,8 +40,8 @@ class TooManyMembers(PublicError):
 
     code = "invalid_target"
     message = _(
-        "This group has more than 500 members. Give the rights to a group of their own, or take "
-        "members out first."
+        "This group has more than 500 members. Give the rights to another group, or remove some "
+        "members first."
     )
 
 

@@ -37,22 +37,22 @@ class EndpointForm(SecretForm):
         label=gettext_lazy("Events"),
         widget=forms.CheckboxSelectMultiple,
         choices=[(name, name) for name in TYPES],
-        help_text=gettext_lazy("docs/webhooks.md says what each of them means."),
+        help_text=gettext_lazy("docs/webhooks.md explains each event."),
     )
     groups = RowsField(
         Group.objects.order_by("name"),
         label=gettext_lazy("Only for people in these groups"),
         required=False,
-        help_text=gettext_lazy("If you choose none, it’s told about everybody."),
+        help_text=gettext_lazy("If you choose none, the webhook hears about everybody."),
     )
 
     class Meta:
         model = Endpoint
         fields = services.FIELDS
         help_texts = {
-            "url": gettext_lazy("It begins with https://."),
+            "url": gettext_lazy("The URL must begin with https://."),
             "is_private": gettext_lazy(
-                "Only then may this site send requests to private IP addresses."
+                "Without this, the site sends no requests to private IP addresses."
             ),
         }
 
@@ -143,7 +143,7 @@ class EndpointAdmin(SecretAdmin):
         except PublicError as error:
             messages.error(request, str(error))
         else:
-            sentence = _("It’s on its way. Reload this page to see the answer.")
+            sentence = _("The event is on its way. Reload this page to see the answer.")
             messages.success(request, sentence)
         return self.back(endpoint)
 

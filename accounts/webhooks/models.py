@@ -105,7 +105,7 @@ class Endpoint(models.Model):
             raise ValidationError({"url": URLValidator.message})
         offered = SECURITY_EVENTS if self.is_of_tokens else TYPES.keys()
         if unknown := set(self.kinds) - set(offered):
-            sentence = _("This format can’t tell of “%(name)s”.")
+            sentence = _("This format doesn’t support the event “%(name)s”.")
             raise ValidationError({"kinds": sentence % {"name": min(unknown)}})
 
 

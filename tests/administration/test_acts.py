@@ -529,7 +529,7 @@ def test_what_a_departing_member_knew_is_on_one_page_with_a_button_each():
     assert ClientSecret.objects.get().pk != old.pk
     assert not Invitation.objects.exists()
     assert not APIKey.objects.exists()
-    assert "has made no secret, key or invitation" in owner.get(page).text
+    assert "knows no secret, key or invitation" in owner.get(page).text
     assert page in owner.get(page_of(carol)).text
 
 

@@ -332,7 +332,7 @@ CAUSES: dict[str, tuple[Callable[[Any], User | PendingSignup], list[str], str]] 
     ),
     "a first sign-in to an app": (outside_the_group_of_an_app, ["not_in_group"], "“Editors”"),
     "no way in": (without_a_way_in, ["no_way_in"], "has no way to sign in"),
-    "a waiting code": (with_a_waiting_code, ["mail_waiting"], "hasn’t left yet"),
+    "a waiting code": (with_a_waiting_code, ["mail_waiting"], "hasn’t been sent yet"),
     "signed up in vain": (signed_up_in_vain, ["not_confirmed", "mails_used_up"], "confirmed"),
     "a taken address": (with_a_taken_address, ["not_confirmed", "address_taken"], "confirmed"),
     "password, not code": (
@@ -357,11 +357,11 @@ CAUSES: dict[str, tuple[Callable[[Any], User | PendingSignup], list[str], str]] 
         "not with a code",
     ),
     "attack": (attacked, ["attempts_used_up", "wrong_password"], "too many wrong passwords"),
-    "invitation used": (invited, ["invitation_used"], "The invitation of alice was accepted"),
+    "invitation used": (invited, ["invitation_used"], "The invitation for alice was accepted"),
     "session ended": (signed_out_by_staff, ["session_ended"], "alice was signed out"),
     "key expired": (with_an_expired_key, ["key_expired"], "“Backup, authsite_"),
     "leaked password": (with_a_leaked_password, ["password_compromised"], "Programs of alice"),
-    "lost key": (with_lost_encryption_key, ["factor_unreadable"], "can’t sign in with codes"),
+    "lost key": (with_lost_encryption_key, ["factor_unreadable"], "can’t use an authenticator app"),
     "lost hash": (with_unreadable_hash, ["password_unreadable"], "can’t sign in with a password"),
     "deletion": (to_be_deleted, ["deletion_requested"], "alice will be deleted"),
     "recovery": (waiting, ["recovery_waiting"], "A request to recover the account of alice"),
@@ -433,7 +433,7 @@ def test_an_email_is_said_to_have_left_only_if_a_mail_server_took_it(monkeypatch
     def advice():
         return explain(Facts(signup))[0].advice
 
-    assert advice() == "The email with the code for alice@example.org hasn’t left yet."
+    assert advice() == "The email with the code for alice@example.org hasn’t been sent yet."
     refuse_mails(monkeypatch)
     assert "hasn’t left" in advice()
     OutgoingMail.objects.update(due_at=signup.expires_at - timedelta(days=3))

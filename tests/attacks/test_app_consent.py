@@ -298,7 +298,7 @@ def test_identifiers_cannot_change_once_people_use_the_app(alice):
     connect_app(browser_of(alice), the_app())
 
     for sector in ("", "www.example.org"):
-        assert "it wouldn’t recognize them" in change(carol, sector=sector).text
+        assert "wouldn’t recognise its users" in change(carol, sector=sector).text
     assert change(carol, name="Shop", sector=SECTOR).status_code == 302
 
     assert (the_app().name, the_app().sector) == ("Shop", SECTOR)

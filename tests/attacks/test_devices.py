@@ -47,7 +47,7 @@ def test_a_link_allows_nothing_and_leaves_half_of_the_code_to_the_person(device,
     assert f'value="{code[:5]}"' in page.text
     assert code[5:] not in re.sub(r'<script.*?</script>|<input type="hidden".*?>', "", page.text)
     assert "Did someone send you a code or this link?" in page.text
-    assert "No device is waiting" in type_code(browser, code[:5]).text
+    assert "No device is showing this code" in type_code(browser, code[:5]).text
     assert is_waiting(device)
 
 
@@ -106,7 +106,7 @@ def test_a_code_that_two_devices_show_leads_to_neither(device, browser):
     ask(app)
     DeviceAuthorization.objects.update(user_code=digest)
 
-    assert "No device is waiting" in type_code(browser, codes["user_code"]).text
+    assert "No device is showing this code" in type_code(browser, codes["user_code"]).text
 
 
 @proves("RFC9700-4.5")
@@ -216,7 +216,7 @@ def test_a_person_who_refuses_ends_the_request(browser):
     assert "You’ve refused" in let_in(browser, codes, "cancel").text
 
     assert poll(app, codes).error == "access_denied"
-    assert "No device is waiting" in type_code(browser, codes["user_code"]).text
+    assert "No device is showing this code" in type_code(browser, codes["user_code"]).text
 
 
 @pytest.mark.parametrize("change", [str.lower, lambda code: f" {code.replace('-', ' ')}. "])
@@ -233,7 +233,7 @@ def test_codes_end_after_ten_minutes_and_are_pruned(browser, alice, clock):
 
     assert poll(app, codes).error == "expired_token"
     assert browser.get(page.wsgi_request.path).status_code == 400
-    assert "No device is waiting" in type_code(signed_in(alice), codes["user_code"]).text
+    assert "No device is showing this code" in type_code(signed_in(alice), codes["user_code"]).text
     clock.advance(hours=1)
     call_command("prune")
     assert not DeviceAuthorization.objects.exists()

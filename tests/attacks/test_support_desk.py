@@ -301,7 +301,7 @@ def test_no_mail_program_makes_a_link_of_what_staff_write(bait):
     facts = dict(map(tuple, outbox()[-1].facts))
     assert bait not in facts["Note from support"]
     assert facts["Note from support"].replace("\u2060", "") == f"“Ask {bait} at once.”"
-    assert "Give nobody a password" in facts["Be careful"]
+    assert "Never share a password" in facts["Be careful"]
 
 
 def test_what_staff_write_cannot_pass_for_the_text_of_the_site():

@@ -16,7 +16,7 @@ from tests.support.steps import LOGIN, PASSWORD, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 
-NAMES = ("Authenticator app “Phone”", "The one that you had on", "a…@example.org")
+NAMES = ("Authenticator app “Phone”", "The password that you had on", "a…@example.org")
 
 
 @pytest.fixture(autouse=True)

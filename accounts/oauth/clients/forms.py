@@ -61,25 +61,25 @@ KINDS = {
     "web": Kind(gettext_lazy("Web app with a server"), gettext_lazy("Its server keeps a secret.")),
     "spa": Kind(
         gettext_lazy("Single-page app"),
-        gettext_lazy("It runs in the browser and has no server of its own, so it gets no secret."),
+        gettext_lazy("The app runs in the browser, without a server, so it gets no secret."),
         {"is_public": True},
         is_script=True,
     ),
     "native": Kind(
         gettext_lazy("Mobile or desktop app"),
-        gettext_lazy("It runs on people’s devices and opens their browser, so it gets no secret."),
+        gettext_lazy("The app runs on people’s devices, so it gets no secret."),
         {"is_public": True},
     ),
     "device": Kind(
         gettext_lazy("Device or command line"),
-        gettext_lazy("It shows a code, which people type in here in a browser."),
+        gettext_lazy("The device shows a code, and people enter the code on this site."),
         {"is_public": True, "is_device": True},
         command='curl -d client_id=$CLIENT_ID -d "scope=openid" $ISSUER/oauth/device_authorization',
     ),
     "forward": Kind(
         gettext_lazy("App behind a proxy that asks this site"),
         gettext_lazy(
-            "It has no sign-in of its own. nginx, Caddy or Traefik asks this site at each request."
+            "The app has no sign-in. nginx, Caddy or Traefik asks this site at each request."
         ),
         {
             "is_public": True,
@@ -91,14 +91,14 @@ KINDS = {
     "service": Kind(
         gettext_lazy("Service that checks tokens"),
         gettext_lazy(
-            "It gets access tokens from other apps, and asks this site whether they are valid."
+            "The service gets access tokens from apps, and asks this site whether they are valid."
         ),
         command='curl -u "$CLIENT_ID:$CLIENT_SECRET" -d token=$TOKEN $ISSUER/oauth/introspect',
         is_service=True,
     ),
     "mcp": Kind(
         gettext_lazy("MCP server"),
-        gettext_lazy("It gets access tokens from assistants, which use its tools for people."),
+        gettext_lazy("Assistants use its tools for people, with access tokens."),
         command="uvicorn mcp_server:app --port 9000",
         is_service=True,
     ),
@@ -274,7 +274,7 @@ class ClientForm(SecretForm):
             ("", gettext_lazy("No service")),
             *((name, name) for name in audiences()[1:]),
         ],
-        help_text=gettext_lazy("It may ask this site about access tokens that others send to it."),
+        help_text=gettext_lazy("The service may ask this site about access tokens that it gets."),
     )
     logo = forms.FileField(
         label=gettext_lazy("Logo"),
@@ -304,7 +304,7 @@ class ClientForm(SecretForm):
                 "empty if the app doesn’t support that (OpenID Connect Back-Channel Logout)."
             ),
             "backchannel_logout_is_private": gettext_lazy(
-                "Only then may this site send logout tokens to private IP addresses."
+                "Without this, the site sends no logout tokens to private IP addresses."
             ),
             "is_public": gettext_lazy(
                 "The app runs in a browser or on a person’s device, so it gets no secret. You "
@@ -312,23 +312,23 @@ class ClientForm(SecretForm):
             ),
             "sector": gettext_lazy(
                 "Leave it empty to give the app the IDs of accounts. If you enter a host, usually "
-                "that of the redirect URIs, it gets other IDs, which it shares only with apps of "
-                "the same host, and it can’t use an API. You can’t change this once people use it."
+                "the host of the redirect URIs, the app gets other IDs, the same as all apps with "
+                "that host, and can’t use an API. You can’t change this once people use the app."
             ),
             "is_device": gettext_lazy(
-                "The app may show a code, which people type in here. It needs no redirect URI."
+                "The app may show a code, which people enter here. The app needs no redirect URI."
             ),
             "is_development": gettext_lazy(
                 "The redirect URIs may begin with http://localhost or http://127.0.0.1. People are "
                 "asked for consent each time, and read that the app is in development."
             ),
-            "is_verified": gettext_lazy("You have checked whose app it is."),
+            "is_verified": gettext_lazy("You have checked who runs the app."),
             "is_first_party": gettext_lazy(
                 "The app belongs to whoever runs this site, so people aren’t asked for consent."
             ),
             "requires_pkce": gettext_lazy(
-                "Switch this off only if the library of the app has no PKCE. Its requests need a "
-                "nonce then."
+                "Switch this off only if the app doesn’t support PKCE. Its requests then need a "
+                "nonce."
             ),
             "requires_par": gettext_lazy(
                 "The server of the app sends each request here before it sends the person (RFC "
@@ -339,7 +339,7 @@ class ClientForm(SecretForm):
                 "are useless."
             ),
             "rotates_refresh": gettext_lazy(
-                "Switch this off only for an app that must use DPoP and expects to keep its token."
+                "Switch this off only for an app that uses DPoP and keeps its refresh token."
             ),
             "renews_id_token": gettext_lazy(
                 "Switch this off for an app that refreshes often and doesn’t read the ID token: "
@@ -349,9 +349,9 @@ class ClientForm(SecretForm):
                 "A JSON Web Key Set, if the app signs with a key of its own (private_key_jwt) "
                 "instead of sending a secret."
             ),
-            "jwks_uri": gettext_lazy("Enter this instead if the app publishes its keys."),
+            "jwks_uri": gettext_lazy("If the app publishes its keys, enter their URI instead."),
             "jwks_uri_is_private": gettext_lazy(
-                "Only then may this site fetch keys from private IP addresses."
+                "Without this, the site fetches no keys from private IP addresses."
             ),
         }
 

@@ -83,14 +83,14 @@ def _checked(jwk: Any) -> keys.Jwk:
         ValidationError: see :func:`checked`.
     """
     if isinstance(jwk, dict) and keys.SECRET_MEMBERS & jwk.keys():
-        sentence = _("This is a private key, which nobody but the app may know. Make a new one.")
+        sentence = _("This is a private key. Only the app may know it, so make a new key pair.")
         raise ValidationError(sentence)
     try:
         key = _parsed(jwk)
     except (LookupError, TypeError, ValueError, AttributeError):
         sentence = _(
-            "A key can’t be used. RSA keys of 2048 to 8192 bits (RS256), P-256 keys (ES256) and "
-            "Ed25519 keys (EdDSA) can, if they are for signatures."
+            "One of the keys can’t be used. Use keys for signatures: RSA keys of 2048 to 8192 bits "
+            "(RS256), P-256 keys (ES256) or Ed25519 keys (EdDSA)."
         )
         raise ValidationError(sentence) from None
     written = keys.written(key)

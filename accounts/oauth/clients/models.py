@@ -341,8 +341,7 @@ class Client(models.Model):
         """
         if not self._state.adding and not self.keeps_subjects:
             sentence = _(
-                "You can’t change this: people use the app, and it wouldn’t recognize them any "
-                "more."
+                "You can’t change this, because the app wouldn’t recognise its users any more."
             )
             _refuse("sector", sentence)
         if not self.sector:
@@ -360,8 +359,8 @@ class Client(models.Model):
             _refuse("is_first_party", sentence)
         if self.is_first_party and not all(map(uris.is_claimed, self.redirect_uris)):
             sentence = _(
-                "Any program on a device can receive what is sent to the redirect URIs that don’t "
-                "begin with https://, so people must be asked."
+                "Some redirect URIs don’t begin with https://. Any program on a device can receive "
+                "what is sent to them, so people must be asked."
             )
             _refuse("is_first_party", sentence)
 

@@ -98,7 +98,7 @@ def check_called(uri: str, *, may_be_private: bool) -> None:
     if uri:
         check(uri, is_public=False)
     if names_private_host(uri) and not may_be_private:
-        raise ValidationError(_("This URI is in a private network. Confirm that."))
+        raise ValidationError(_("This URI is in a private network. Tick the box that allows this."))
 
 
 def is_registered(registered: Collection[str], given: str) -> bool:
