@@ -193,7 +193,7 @@ def test_the_page_says_which_app_on_which_device_asks_from_where_and_for_what(br
 
     for words in (
         *("Sign in to <bdi>Terminal</bdi>", "<bdi>terminal.example.org</bdi>", "Not verified"),
-        *("<bdi>curl</bdi>", "198.51.100.7", "It’s on a different network from this browser."),
+        *("<bdi>curl</bdi>", "198.51.100.7", "on a different network from this browser."),
         *("your email address", "stay connected after you sign out here"),
         *("If someone sent you the code", "Any program can claim to be <bdi>Terminal</bdi>"),
     ):

@@ -535,7 +535,7 @@ def test_the_wait_begins_when_a_mail_server_accepts_a_notice_and_is_told_daily(a
     lock(alice)
     browser, link = Client(), reset_link()
     browser.post(link, {"lost": "ask"})
-    assert "The wait begins once our email about it has been sent." in browser.get(link).text
+    assert "The wait begins when our email to you has been sent." in browser.get(link).text
     (refused,) = Recovery.objects.get().mails
     MailReceipt.objects.create(pk=refused, created_at=clock.now(), failure="refused")
     clock.advance(hours=73)

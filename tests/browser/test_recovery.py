@@ -187,7 +187,7 @@ def ask_to_wait(page):
     sees(page, CONFIRM)
     page.get_by_text("I can’t use any of these").click()
     press(page, WAIT)
-    says(page, "Come back after that and show the same things again.")
+    says(page, "Come back after the wait, and show the same things again.")
 
 
 def test_a_thief_replaces_the_app_of_staff_who_come_back_with_the_former_one(site, open_page, time):
@@ -320,7 +320,7 @@ def test_a_decision_by_support_opens_the_account_for_one_mailbox_only(site, open
     home.goto(LOGIN)
     sign_in(home, username)
     press(home, "Ask our team")
-    says(home, "You’ve asked our team to decide.")
+    says(home, "You’ve asked our team to decide")
     become(desk, administrator(site, "judge", User_Agent=desk.evaluate("navigator.userAgent")))
     desk.goto(f"{LIST}?q={username}")
     desk.get_by_role("link", name=username).click()

@@ -167,7 +167,7 @@ def test_an_app_is_listed_and_disconnected_after_a_page_that_says_what_ends(brow
     for told in ("<bdi>Paperless</bdi>", "paperless.example.org", sees, "Not verified"):
         assert told in listed.text
     asked = browser.get(f"{APPS}{app.pk}/").text
-    assert "can’t ask us about you any more" in asked
+    assert "can no longer get data about you from us" in asked
     done = browser.post(f"{APPS}{app.pk}/", follow=True).text
     assert "Paperless was disconnected." in done
     assert "No apps are connected" in done
