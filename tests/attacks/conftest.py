@@ -12,7 +12,7 @@ from tests.support.disputes import known_browser
 from tests.support.nodes import running
 from tests.support.receiver import PUBLIC
 from tests.support.signin import set_up
-from tests.support.site import Site
+from tests.support.site import CHEAP_HASHES, Site
 from tests.support.steps import make_user
 
 
@@ -26,12 +26,12 @@ def home(clock):
 
 @pytest.fixture(scope="session")
 def nodes():
-    """Two server processes on one SQLite database, without limits.
+    """Two server processes on one SQLite database, without limits, with cheap hashes.
 
     All races share them, and the database keeps what earlier tests have stored. On PostgreSQL,
     ``test_fifty_rounds`` runs the same races.
     """
-    with running(LIMITS_SCALE="1000") as both:
+    with running(LIMITS_SCALE="1000", **CHEAP_HASHES) as both:
         yield both
 
 

@@ -1,6 +1,7 @@
 """Signing in on a device without a browser (RFC 8628), with attacks on it and on redirect URIs."""
 
 import re
+from itertools import product
 
 import pytest
 from django.contrib.auth.models import Group
@@ -373,26 +374,25 @@ def test_only_a_public_app_may_register_an_address_on_a_device(uri):
 
 
 @proves("V1.2.2")
-@pytest.mark.parametrize("uri", ["", *HOSTILE, f"https://app.example.org/{'a' * 1000}"])
-def test_an_address_that_others_could_receive_or_that_runs_code_is_refused(uri):
+def test_an_address_that_others_could_receive_or_that_runs_code_is_refused():
     """Withstands a malicious app."""
-    with pytest.raises(ValidationError):
-        uris.check(uri, is_public=True)
-
-
-@pytest.mark.parametrize("control", CONTROLS)
-@pytest.mark.parametrize("uri", [WEB, LOOPBACK, OWN_SCHEME])
-def test_control_characters_and_spaces_are_refused_anywhere(uri, control):
-    for place in (0, 2, uri.index(":") + 1, len(uri) - 1, len(uri)):
-        hostile = f"{uri[:place]}{control}{uri[place:]}"
-        assert not uris.is_registered([WEB, LOOPBACK, OWN_SCHEME], hostile)
+    for uri in ("", *HOSTILE, f"https://app.example.org/{'a' * 1000}"):
         with pytest.raises(ValidationError):
-            uris.check(hostile, is_public=True)
+            uris.check(uri, is_public=True)
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
+def test_control_characters_and_spaces_are_refused_anywhere():
+    for uri, control in product([WEB, LOOPBACK, OWN_SCHEME], CONTROLS):
+        for place in (0, 2, uri.index(":") + 1, len(uri) - 1, len(uri)):
+            hostile = f"{uri[:place]}{control}{uri[place:]}"
+            assert not uris.is_registered([WEB, LOOPBACK, OWN_SCHEME], hostile)
+            with pytest.raises(ValidationError):
+                uris.check(hostile, is_public=True)
+
+
+def test_a_request_may_name_only_an_address_that_is_registered_exactly():
+    """Withstands a malicious app."""
+    given = [
         *("", f"{WEB}/", f"{WEB}?", f"{WEB}#", f"{WEB},{WEB}", f"{WEB} {WEB}", WEB[:-1]),
         *("https://APP.example.org/callback", "https://app.example.org:443/callback"),
         *("https://app.example.org/./callback", "https://app.example.org/c%61llback"),
@@ -401,11 +401,8 @@ def test_control_characters_and_spaces_are_refused_anywhere(uri, control):
         *("http://127.0.0.1:80@example.org/callback", "http://127.0.0.1.example.org/callback"),
         *("http://[::1]/callback", "http://localhost/callback", "https://127.0.0.1/callback"),
         *(f"{OWN_SCHEME}/", "org.example.app://callback"),
-    ],
-)
-def test_a_request_may_name_only_an_address_that_is_registered_exactly(given):
-    """Withstands a malicious app."""
-    assert not uris.is_registered([WEB, LOOPBACK, OWN_SCHEME], given)
+    ]
+    assert [uri for uri in given if uris.is_registered([WEB, LOOPBACK, OWN_SCHEME], uri)] == []
 
 
 @proves("RFC9700-2.1-a")

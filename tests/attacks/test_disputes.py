@@ -1,7 +1,5 @@
 """Recovery of a locked account that a thief has changed."""
 
-import dataclasses
-
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
@@ -271,17 +269,6 @@ def test_a_mailbox_locks_alone_once_in_thirty_days(home, clock):
     assert alice().is_locked_down
 
 
-def test_the_notice_of_an_opening_locks_the_account_with_as_much_as_opened_it(home, clock):
-    """Withstands a thief in the account."""
-    lock_down(alice(), Actor())
-    assert asks_to_wait(Client(), reset_link())
-    clock.advance(hours=73)
-    assert sets_password(Client(), reset_link())
-
-    assert Client().post(lock_link("password was reset")).status_code == 200
-    assert alice().is_locked_down
-
-
 def test_a_thief_with_the_password_cannot_request_recovery_by_an_added_email(home):
     """Withstands a thief with the password."""
     users.confirm_email(alice(), THIEFS)
@@ -410,26 +397,6 @@ def test_recovery_codes_count_as_older_proof_if_a_thief_replaced_them(home, cloc
     browser.post(link, {"code": codes[1]})
     assert sets_password(browser, link)
     assert Client().post(reset_link(), {"code": codes[1]}).status_code == 200, "used up"
-
-
-def test_a_factor_that_a_thief_removed_is_still_required(home, clock):
-    """Withstands a thief in the account."""
-    seed = enrolled(alice())
-    clock.advance(days=8)
-    thief = signed_in(alice())
-    thief.post("/accounts/reauthenticate/", {"code": code_of(seed)})
-    thief.post(f"/accounts/2fa/totp/{Authenticator.objects.get().pk}/", {"remove": "1"})
-    assert not Authenticator.objects.exists()
-    lock_down(alice(), Actor())
-
-    browser, link = Client(), reset_link()
-    browser.post(link, {"former": PASSWORD})
-    assert not sets_password(browser, link), (
-        "mailbox and password are not enough without the factor"
-    )
-    clock.advance(minutes=1)
-    browser.post(link, {"code": code_of(seed)})
-    assert sets_password(browser, link)
 
 
 def test_a_thief_with_another_mailbox_cannot_finish_or_replace_the_owners_request(home, clock):
@@ -586,15 +553,6 @@ def test_staff_cannot_recover_by_waiting_or_remove_their_factors(clock):
     assert home.post(link, {"password1": NEW, "lost": "on"}).status_code == 302
 
     assert Authenticator.objects.filter(user=carol).exists()
-
-
-def test_with_waiting_switched_off_only_two_things_open_the_account(alice, clock, settings):
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, factor_recovery_hours=0)
-    clock.advance(days=8)
-    lock(alice)
-
-    assert Client().post(reset_link(), {"lost": "ask"}).status_code == 403
-    assert opens(Client(), reset_link())
 
 
 def test_guesses_of_strangers_at_the_former_password_are_counted_over_all_links(alice, clock):

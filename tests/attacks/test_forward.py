@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import product
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -118,15 +119,14 @@ HOSTS = {
 }
 
 
-@pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize("path", [CHECK, CALLBACK])
-def test_only_a_registered_host_in_its_one_spelling_is_answered(visitor, client, host, path):
+def test_only_a_registered_host_in_its_one_spelling_is_answered(visitor, client):
     """Withstands an attacker of apps."""
-    found = client.get(path, **visitor.meta() | {"HTTP_X_FORWARDED_HOST": HOSTS[host] or ""})
+    for path, (name, host) in product([CHECK, CALLBACK], HOSTS.items()):
+        found = client.get(path, **visitor.meta() | {"HTTP_X_FORWARDED_HOST": host or ""})
 
-    assert found.status_code == 403
-    assert "Location" not in found
-    assert EVIL not in found.text
+        assert found.status_code == 403, name
+        assert "Location" not in found
+        assert EVIL not in found.text
 
 
 @proves("V4.1.3", "RFC9700-4.13")
@@ -171,12 +171,12 @@ COOKIES: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", COOKIES)
-def test_only_one_genuine_cookie_counts(visitor, kind):
+def test_only_one_genuine_cookie_counts(visitor):
     """Withstands a forger."""
-    sent = COOKIES[kind](visitor.cookies[WIKI])
+    for kind, made_of in COOKIES.items():
+        sent = made_of(visitor.cookies[WIKI])
 
-    assert visitor.ask(HTTP_COOKIE=sent).status_code == 401
+        assert visitor.ask(HTTP_COOKIE=sent).status_code == 401, kind
 
 
 def test_the_app_sees_no_cookie_of_this_site_however_it_is_written(visitor):

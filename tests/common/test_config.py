@@ -130,12 +130,11 @@ def test_strict_operation_changes_defaults_and_refuses_weaker_settings(tmp_path)
 
 
 @proves("V12.3.1")
-@pytest.mark.parametrize(
-    "name, value", [(name, value) for name, values in UNSAFE.items() for value in values]
-)
-def test_an_error_names_the_unsafe_setting_without_repeating_its_value(name, value, tmp_path):
+def test_an_error_names_the_unsafe_setting_without_repeating_its_value(tmp_path):
     """Withstands an operator's mistake."""
-    assert name in refused(tmp_path, **{name: value})
+    for name, values in UNSAFE.items():
+        for value in values:
+            assert name in refused(tmp_path, **{name: value}), value
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from itertools import product
 
 import pytest
 
@@ -25,49 +26,46 @@ def line(message, *, development):
 
 
 @proves("V16.4.1")
-@pytest.mark.parametrize("development", [True, False])
-@pytest.mark.parametrize("poison", POISON)
-def test_client_input_cannot_start_a_log_line_or_move_the_cursor(poison, development):
-    said = line(f"before{poison}after", development=development)
+def test_client_input_cannot_start_a_log_line_or_move_the_cursor():
+    for poison, development in product(POISON, [True, False]):
+        said = line(f"before{poison}after", development=development)
 
-    assert said.isprintable()
-    assert development or json.loads(said)["event"] == f"before{poison}after"
+        assert said.isprintable()
+        assert development or json.loads(said)["event"] == f"before{poison}after"
 
 
 @proves("V16.4.1")
-@pytest.mark.parametrize("poison", POISON)
-def test_a_request_cannot_forge_a_log_line(poison, capsys):
+def test_a_request_cannot_forge_a_log_line(capsys):
     """Withstands a hostile client."""
-    sent = f'x{poison} status=200 "status": 200'
-    for development in (True, False):
-        logs.requests_log(development=development)(path=sent, status=404)
-    words, data, rest = capsys.readouterr().err.split("\n")
+    for poison in POISON:
+        sent = f'x{poison} status=200 "status": 200'
+        for development in (True, False):
+            logs.requests_log(development=development)(path=sent, status=404)
+        words, data, rest = capsys.readouterr().err.split("\n")
 
-    assert (words + data).isprintable()
-    assert rest == ""
-    assert words.endswith('" status=404')
-    assert json.loads(data)["status"] == 404
-    assert json.loads(data)["path"] == sent
+        assert (words + data).isprintable()
+        assert rest == ""
+        assert words.endswith('" status=404')
+        assert json.loads(data)["status"] == 404
+        assert json.loads(data)["path"] == sent
 
 
-@pytest.mark.parametrize("development", [True, False])
-@pytest.mark.parametrize("page", ["confirm-email", "owner"])
-@pytest.mark.parametrize("end", ["", "/", "/?a=b", "' refused", '"'])
-def test_the_secret_part_of_a_link_is_not_logged(page, end, development):
-    logged = line(f"https://host/accounts/{page}/s3cr3t-Token_1{end}", development=development)
+def test_the_secret_part_of_a_link_is_not_logged():
+    ends = ["", "/", "/?a=b", "' refused", '"']
+    for page, end, development in product(["confirm-email", "owner"], ends, [True, False]):
+        logged = line(f"https://host/accounts/{page}/s3cr3t-Token_1{end}", development=development)
 
-    assert "s3cr3t" not in logged
-    assert logged.count(f"/accounts/{page}/[secret]") == 2
+        assert "s3cr3t" not in logged
+        assert logged.count(f"/accounts/{page}/[secret]") == 2
 
 
 @proves("V16.2.5")
-@pytest.mark.parametrize("route", [route for route in ROUTES if "<str:" in route])
-@pytest.mark.parametrize("turn", ["{}", "{}x", "\n{}", "/{}", "{}/more", "\0{}\n", "é{}"])
-def test_no_secret_in_a_path_reaches_the_request_log(route, turn):
+def test_no_secret_in_a_path_reaches_the_request_log():
     """Withstands a thief with the database."""
-    path = "/" + route.replace("<str:key>", "{}").replace("<str:token>", "{}")
-
-    assert "s3cr3t" not in logs.redact_path(path.format(turn.format("s3cr3t")))
+    for route in (route for route in ROUTES if "<str:" in route):
+        path = "/" + route.replace("<str:key>", "{}").replace("<str:token>", "{}")
+        for turn in ("{}", "{}x", "\n{}", "/{}", "{}/more", "\0{}\n", "é{}"):
+            assert "s3cr3t" not in logs.redact_path(path.format(turn.format("s3cr3t")))
     assert "s3cr3t" not in logs.redact_path(f"/nowhere/{'s3cr3t' * 7}/")
     assert logs.redact_path("/accounts/password/reset/") == "/accounts/password/reset/"
 

@@ -139,8 +139,8 @@ ATTEMPTS = [
 ]
 
 
-@pytest.mark.parametrize("role, name, fields, refusal", ATTEMPTS)
-def test_bad_staff_change_nothing_beyond_their_role(role, name, fields, refusal):
+@pytest.mark.parametrize("role", ["Auditor", "Support", "Manager", "Superuser"])
+def test_bad_staff_change_nothing_beyond_their_role(role):
     """Withstands a member of staff."""
     members = {"manager": "Manager", "owner": "Superuser"}
     users = {each: member(each, members[each]) for each in members}
@@ -152,14 +152,14 @@ def test_bad_staff_change_nothing_beyond_their_role(role, name, fields, refusal)
     users["mallory"] = User.objects.get(username="mallory")
     before = list(User.objects.order_by("pk").values()), groups_of(users["bob"])
 
-    alone = change(users[name], token, **fields)
-    line = {"act": "change", "id": str(users[name].pk)} | fields
-
-    for answer in (alone, *results_of(in_bulk(token, line))):
-        if isinstance(refusal, str):
-            assert (answer.status, answer.fields) == (400, [refusal])
-        else:
-            assert answer.short == refusal
+    for name, fields, refusal in [attempt for by, *attempt in ATTEMPTS if by == role]:
+        alone = change(users[name], token, **fields)
+        line = {"act": "change", "id": str(users[name].pk)} | fields
+        for answer in (alone, *results_of(in_bulk(token, line))):
+            if isinstance(refusal, str):
+                assert (answer.status, answer.fields) == (400, [refusal])
+            else:
+                assert answer.short == refusal, fields
     after = list(User.objects.order_by("pk").values()), groups_of(users["bob"])
     assert after == before
     assert groups_of(users["alice"]) == []

@@ -59,15 +59,15 @@ BAD = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("code, bad", [(code, bad) for code in BAD for bad in BAD[code]])
-def test_a_misleading_username_is_refused(code, bad, settings):
+def test_a_misleading_username_is_refused(settings):
     """Withstands an impostor."""
     set_up(settings, reserved_usernames=("ACME",))
 
-    with pytest.raises(ValidationError) as refusal:
-        usernames.clean(bad)
-
-    assert refusal.value.code == code
+    for code, names in BAD.items():
+        for bad in names:
+            with pytest.raises(ValidationError) as refusal:
+                usernames.clean(bad)
+            assert refusal.value.code == code, bad
 
 
 @pytest.mark.parametrize(
