@@ -1,6 +1,6 @@
 """Prepares the security history for display: titles, tags and icons, grouped by days.
 
-Repeated failures, such as failed sign-ins, are shown as one entry.
+Repeated events, such as failed sign-ins, are shown as one entry.
 """
 
 import re
@@ -21,6 +21,8 @@ from accounts.common.text import ACCOUNT_ID
 from accounts.throttle import limits
 
 FOLD = timedelta(hours=1)
+# The fields that are equal in events that are alike.
+ALIKE = ("kind", "ip", "browser", "system", "proof", "actor", "detail", "key", "reason")
 
 PROGRAM_SIGNED_IN = {events.CLIENT_SIGNED_IN, events.CLIENT_SIGNED_IN_NEW}
 SIGNED_OUT = {events.SIGNED_OUT, events.CLIENT_SIGNED_OUT}
@@ -70,7 +72,7 @@ class Tag:
 
 @dataclass(frozen=True)
 class Entry:
-    """An event as the history shows it, or several failures that are alike, newest first."""
+    """An event as the history shows it, or several events that are alike, newest first."""
 
     rows: list[Activity]
 
@@ -226,18 +228,16 @@ class Day:
 def entries(rows: Iterable[Activity]) -> list[Entry]:
     """Return ``rows``, which are newest first, as entries.
 
-    Failures of the same kind, IP address and device become one entry if they occurred on the same
-    day and less than an hour apart.
+    Events that are alike become one entry if they occurred on the same day and less than an hour
+    apart. Only failures may have other events between them.
     """
     found: list[Entry] = []
     open_entries: dict[tuple[str, ...], Entry] = {}
     for row in rows:
-        if row.event.group is not Group.FAILURE or row.actor:
-            found.append(Entry([row]))
-            continue
-        key = (row.kind, row.ip, row.browser, row.system, row.detail)
+        key = tuple(getattr(row, name) for name in ALIKE)
         entry = open_entries.get(key)
-        if entry and _are_close(entry.row.at, row.at):
+        is_failure = row.event.group is Group.FAILURE and not row.actor
+        if entry and (is_failure or entry is found[-1]) and _are_close(entry.row.at, row.at):
             entry.rows.append(row)
             continue
         open_entries[key] = Entry([row])
