@@ -131,8 +131,7 @@ def known_user_id(request: HttpRequest) -> UUID | None:
 
     An error page calls this, because the database may be what has failed.
     """
-    request_auth = getattr(request, ATTRIBUTE, None)
-    session = request_auth.session if isinstance(request_auth, RequestAuth) else None
+    session = getattr(request, ATTRIBUTE, RequestAuth()).session
     return session.user_id if session else None
 
 
@@ -258,7 +257,6 @@ class AuthenticationMiddleware(middleware.AuthenticationMiddleware):
     """Set ``request.user`` to the user of the request's session."""
 
     def process_request(self, request: HttpRequest) -> None:
-        super().process_request(request)
         user: Any = SimpleLazyObject(lambda: user_of(request))
         request.user = user
         request.auser = partial(sync_to_async(user_of), request)

@@ -66,7 +66,7 @@ class SessionStore(db.SessionStore):
         return secrets.token()
 
     def _get_session_from_db(self) -> AbstractBaseSession | None:
-        row, session, user = _FOUND.firsts(key=digest(self.session_key or ""), now=clock.now())
+        row, session, user = _FOUND.firsts(key=digest(cast(str, self.session_key)), now=clock.now())
         if session:
             session.user = user
         if row is None or not (session is None or session.is_live):
@@ -131,7 +131,7 @@ class SessionStore(db.SessionStore):
 
     def create_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:
         return BrowserSession(
-            session_key=digest(self.session_key or ""),
+            session_key=digest(cast(str, self.session_key)),
             session_data=self.encode(data),
             expire_date=self.get_expiry_date(),
             login_session=self._login_session,
@@ -139,18 +139,17 @@ class SessionStore(db.SessionStore):
 
     def flush(self) -> None:
         """Delete the session data, and revoke the ``LoginSession`` of this browser."""
-        if (session := self.login_session) and session.ended_at is None:
+        if session := self.login_session:
             services.revoke(session)
         super().flush()
         self._login_session = None
-        self._stored = None
 
     def delete(self, session_key: str | None = None) -> None:
         """Delete the session data of ``session_key``, or the stored data of this store.
 
         Only :meth:`flush` revokes the ``LoginSession``.
         """
-        if key := session_key or self._stored or self.session_key:
+        if key := session_key or self._stored:
             BrowserSession.objects.filter(session_key=digest(key)).delete()
 
     # The asynchronous methods of Django's store in the database would look up keys instead of

@@ -57,8 +57,7 @@ def hit(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> d
     for part, undone in ((budgets, [*budgets, *silent]), (silent, silent)):
         if lost := [budget for budget in part if budget.key not in taken]:
             give_back({budget.key: budget.cost for budget in undone if budget.key in taken})
-            later = peek(budget.key for budget in lost)
-            return {b.key: min(later.get(b.key, now), now + b.depth) for b in lost}
+            return {budget.key: now + budget.depth for budget in lost}
     return times
 
 

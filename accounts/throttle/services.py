@@ -127,17 +127,11 @@ def note(names: Iterable[str]) -> None:
         _unwritten.update((day, name) for name in names)
 
 
-def write_if_due() -> None:
-    """Write the refusals if the last ones were written at least five seconds ago.
+def write() -> None:
+    """Write the refusals that this process has noted since it last wrote them.
 
     Call this outside of transactions.
     """
-    if _unwritten and abs(clock.now() - _written_at) >= WRITE_EVERY:
-        write()
-
-
-def write() -> None:
-    """Write the refusals that this process has noted since it last wrote them."""
     global _written_at
     with _lock:
         noted, _written_at = dict(_unwritten), clock.now()
@@ -234,8 +228,7 @@ def own_levels() -> Iterator[dict[Budget, int]]:
 def _note_own(budgets: Iterable[Budget]) -> None:
     levels, own = _own.get(), [budget for budget in budgets if budget.limit.is_own]
     if levels is not None and own:
-        now, times = _now_ms(), _store().peek({budget.key for budget in own})
-        levels.update({budget: max(0, times.get(budget.key, 0) - now) for budget in own})
+        levels.update(zip(own, map(Levels(*own).missing, own), strict=True))
 
 
 def rate_limit_headers(levels: Mapping[Budget, int]) -> dict[str, str]:
@@ -250,7 +243,7 @@ def rate_limit_headers(levels: Mapping[Budget, int]) -> dict[str, str]:
     for budget, missing in levels.items():
         name, size = f'"{budget.limit.name}"', budget.depth // budget.cost
         policies.append(f"{name};q={size};w={math.ceil(budget.depth / 1000)}")
-        left = max(0, budget.depth - missing) // budget.cost
+        left = max(0, (budget.depth - missing) // budget.cost)
         rests.append(f"{name};r={left};t={math.ceil(missing / 1000)}")
     return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(rests)}
 
@@ -265,7 +258,7 @@ def _note(refused: dict[str, int], budgets: Iterable[Budget], now: int) -> dict[
     Return their names, with the seconds until they accept an action.
     """
     reached = {
-        budget.limit.name: _seconds(budget, refused[budget.key], now)
+        budget.limit.name: _seconds(budget, refused[budget.key] - now)
         for budget in budgets
         if budget.key in refused
     }
@@ -277,7 +270,8 @@ def _note(refused: dict[str, int], budgets: Iterable[Budget], now: int) -> dict[
 
 def _refuse(reached: dict[str, float]) -> None:
     if reached:
-        write_if_due()
+        if abs(clock.now() - _written_at) >= WRITE_EVERY:
+            write()
         raise RateLimited(max(reached.values()))
 
 
@@ -294,20 +288,24 @@ class Levels:
 
     def __init__(self, *budgets: Budget) -> None:
         self._now, keys = _now_ms(), {budget.key for budget in budgets}
-        self._times = _store().peek(keys) if keys else {}
+        self._times: dict[str, int] = _store().peek(keys) if keys else {}
+
+    def missing(self, budget: Budget) -> int:
+        """Return the milliseconds after which ``budget`` is full again."""
+        return max(0, self._times.get(budget.key, 0) - self._now)
 
     def wait(self, budgets: Iterable[Budget]) -> int:
         """Return the seconds after which :func:`hit` would accept an action; 0 means now."""
         seconds = [
-            _seconds(budget, min(whole_at, self._now + budget.depth), self._now)
+            _seconds(budget, min(missing, budget.depth))
             for budget in budgets
-            if (whole_at := self._times.get(budget.key, 0)) + budget.cost > self._now + budget.depth
+            if (missing := self.missing(budget)) + budget.cost > budget.depth
         ]
         return math.ceil(max(seconds, default=0))
 
     def are_used(self, budgets: Iterable[Budget]) -> bool:
         """Return whether one of ``budgets`` is not full."""
-        return any(self._times.get(budget.key, 0) > self._now for budget in budgets)
+        return any(map(self.missing, budgets))
 
 
 def give_back(*budgets: Budget) -> None:
@@ -320,8 +318,8 @@ def fill(*budgets: Budget) -> None:
     _store().give_back({budget.key: budget.depth for budget in budgets})
 
 
-def _seconds(budget: Budget, whole_at: int, now: int) -> float:
-    until = budget.cost if budget.limit.is_shared else whole_at + budget.cost - budget.depth - now
+def _seconds(budget: Budget, missing: int) -> float:
+    until = budget.cost if budget.limit.is_shared else missing + budget.cost - budget.depth
     return until / 1000
 
 

@@ -43,9 +43,8 @@ from accounts.tokens.errors import InvalidToken, TokenReused
 from accounts.users.models import User
 from accounts.users.services import OwnedQuery
 
-ID, SECRET, TAG = 16, 22, 16
 # The 432 bits of a token fill exactly 72 characters of base64url, so no padding is needed.
-LENGTH = (ID + SECRET + TAG) * 4 // 3
+ID, SECRET, TAG = 16, 22, 16
 
 
 def first_token(family: uuid.UUID) -> str:
@@ -84,11 +83,11 @@ def _tags(body: bytes) -> list[bytes]:
 
 
 def _bytes(token: str) -> bytes:
-    """Decode ``token``; return zero bytes if it is not canonical base64url of the right length."""
+    """Decode ``token``; return no bytes if it is not canonical base64url."""
     try:
-        return crypto.canonical(token) if len(token) == LENGTH else bytes(ID + SECRET + TAG)
+        return crypto.canonical(token)
     except ValueError:
-        return bytes(ID + SECRET + TAG)
+        return b""
 
 
 def _live() -> QuerySet[LoginSession]:

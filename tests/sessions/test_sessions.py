@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.sessions.backends.base import UpdateError
 from django.core.management import call_command
 from django.http import HttpResponse
@@ -16,11 +17,13 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import known_browsers
 from accounts.sessions import services as sessions
+from accounts.sessions.current import AuthenticationMiddleware
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.sessions.store import SessionStore
 from accounts.sessions.views import sign_out_elsewhere
 from accounts.signin.recent import recent_authentication_required
 from accounts.users import services as users
+from accounts.users.models import User
 from tests.support.disputes import NEW, reset_link
 from tests.support.second_factor import (
     CHALLENGE,
@@ -135,6 +138,15 @@ def test_a_late_use_does_not_revive_a_revoked_session(clock):
 
     assert LoginSession.objects.get().ended_at == site_clock.now()
     assert LoginSession.objects.get().used_at == site_clock.now() - timedelta(minutes=30)
+
+
+def test_an_asynchronous_view_gets_the_user_of_the_session():
+    request, session = RequestFactory(headers={"user-agent": CURL}).get("/"), SessionStore()
+    session.login_session = begin(make_user("alice"))
+    request.session = session
+    AuthenticationMiddleware(lambda _request: HttpResponse())(request)
+
+    assert async_to_sync(request.auser)() == request.user == User.objects.get()
 
 
 def test_session_data_cannot_be_saved_to_a_revoked_session(client):

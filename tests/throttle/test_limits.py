@@ -4,19 +4,19 @@ import dataclasses
 
 import pytest
 import redis
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
-from accounts.throttle import limits, redis_store
+from accounts.throttle import database_store, limits, redis_store
+from accounts.throttle import services as throttle
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, Budget, Limit
 from accounts.throttle.models import Refusals
 from accounts.throttle.services import around, hit, wait
 from tests.support.process import LATER_SECONDS, free_port, within
 from tests.support.services import Redis, Sentinel
 from tests.support.signin import set_up
+from tests.support.signing import queries, refusing
 from tests.support.site import together
 from tests.support.standards import proves
 from tests.support.steps import WRONG, make_user, sign_in
@@ -75,7 +75,9 @@ def test_each_limit_and_subject_has_a_budget_that_refills_up_to_the_burst(store,
     assert [allowed(TEN.of(SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
 
 
-@pytest.mark.parametrize("scale, burst, wait_seconds", [(2.0, 20, 30), (0.5, 5, 120)])
+@pytest.mark.parametrize(
+    "scale, burst, wait_seconds", [(2.0, 20, 30), (0.5, 5, 120), (0.01, 1, 6000)]
+)
 def test_limits_scale_multiplies_burst_and_refill_rate(clock, settings, scale, burst, wait_seconds):
     set_up(settings, limits_scale=scale)
 
@@ -83,7 +85,7 @@ def test_limits_scale_multiplies_burst_and_refill_rate(clock, settings, scale, b
     assert wait(TEN.of(SUBJECT)) == wait_seconds
 
 
-@pytest.mark.parametrize("minutes, at_once", [(120, 1), (6, 1), (4, 0)])
+@pytest.mark.parametrize("minutes, at_once", [(120, 1), (6, 1), (5, 0)])
 def test_a_clock_that_was_ahead_delays_nobody_longer_than_a_full_refill(
     store, clock, minutes, at_once
 ):
@@ -111,13 +113,36 @@ def test_hidden_limits_refuse_no_action_and_count_only_those_that_the_others_all
     with pytest.raises(RateLimited):
         hit(TEN.of(0), silent=[OTHER.of("else")])
     assert [hit(silent=[OTHER.of("else")]) for _ in range(11)] == [True] * 10 + [False]
+    clock.advance(seconds=30)
+    assert not hit(silent=[OTHER.of("else")])
+    clock.advance(seconds=30)
+    assert hit(silent=[OTHER.of("else")]), "a hidden refusal costs nothing"
+
+
+def test_an_act_that_another_process_overtakes_takes_from_no_budget(clock, monkeypatch):
+    """Another process has used a budget up after this one has read that it is large enough."""
+    used, free, hidden = OTHER.of(SUBJECT), TEN.of(SUBJECT), TEN.of("hidden")
+    for _ in range(10):
+        hit(used)
+    with monkeypatch.context() as before:
+        before.setattr(database_store, "refused", lambda _budgets, _now: {})
+        with pytest.raises(RateLimited) as refused:
+            hit(used, free, silent=[hidden])
+        assert not hit(free, silent=[used, hidden])
+
+    assert refused.value.retry_after == 60
+    left = [sum(allowed(budget) for _ in range(11)) for budget in (used, free, hidden)]
+    assert left == [0, 9, 10]
+    with queries() as asked:
+        assert wait() == 0
+    assert not asked.captured_queries
 
 
 def test_a_refusal_that_a_client_must_not_notice_changes_as_many_budgets_as_a_success():
     def statements(subject):
-        with CaptureQueriesContext(connection) as queries:
+        with queries() as asked:
             hit(OTHER.of(subject), silent=[TEN.of("mallory"), OTHER.of("mallory")])
-        return [(q["sql"][:20], q["sql"].count("WHEN '")) for q in queries.captured_queries]
+        return [(q["sql"][:20], q["sql"].count("WHEN '")) for q in asked.captured_queries]
 
     accepted = [statements(n) for n in range(10)]
     refused = statements("last")
@@ -132,10 +157,12 @@ def test_a_refusal_by_a_shared_budget_does_not_reveal_what_others_have_spent(clo
         hit(ours.of())
     clock.advance(seconds=30)
 
-    with pytest.raises(RateLimited) as refused:
+    with pytest.raises(RateLimited) as refused, queries() as asked:
         hit(ours.of())
 
     assert (refused.value.retry_after, wait(ours.of()), wait(TEN.of())) == (60, 60, 0)
+    read = [query["sql"][:6] for query in asked.captured_queries if "budget" in query["sql"]]
+    assert read == ["SELECT"], "a refusal changes no budget"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +199,7 @@ def test_one_network_cannot_use_up_half_of_a_shared_budget():
 
 
 @proves("V16.3.3")
-def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock):
+def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock, caplog):
     make_user("alice")
     clock.advance(minutes=5)
     for _ in range(LOGIN_SUBSCRIBER.burst + 4):
@@ -180,10 +207,17 @@ def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock)
     written = sum(Refusals.objects.filter(limit="login.line").values_list("count", flat=True))
     assert written == 1, "the first at once"
 
-    clock.advance(seconds=6)
+    clock.advance(seconds=5)
+    with refusing("\nINSERT INTO accounts_refusals"):
+        sign_in(Client(), "alice", WRONG)
+    assert "Refusals could not be written" in caplog.text
+    clock.advance(seconds=5)
     sign_in(Client(), "alice", WRONG)
+    caplog.clear()
+    throttle.write()
 
-    assert Refusals.objects.get(limit="login.line").count == 5
+    assert Refusals.objects.get(limit="login.line").count == 6
+    assert not caplog.text, "nothing was left to write"
 
 
 @pytest.mark.proof
