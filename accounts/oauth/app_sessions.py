@@ -78,8 +78,6 @@ def new(
         **sessions.inherited(parent),
         kind=LoginSession.Kind.CONNECTED,
         scope=scope,
-        begun_at=now,
-        used_at=now,
         idle_at=idle_at,
         ends_at=ends_at,
     )
@@ -120,14 +118,13 @@ def lock_parent(parent_id: uuid.UUID) -> None:
             cursor.execute(_LOCK_PARENT, [parent_id])
 
 
-def make_room(new: AppSession, app: str, actor: Actor, *, is_told: bool = True) -> None:
+def make_room(new: AppSession, app: str, actor: Actor) -> None:
     """If the user has more than :data:`MOST` sessions with the app of ``new``, end the excess.
 
     Sessions without ``offline_access`` end first, the least recently used ones before others. The
     session ``new`` is never ended.
 
     ``app``: the name of the app, for the history of the user.
-    ``is_told``: whether the app has a back-channel logout URI, to which a notice is sent.
     """
     session, now = new.session, clock.now()
     values = {"user": session.user_id, "client": new.client_id}
@@ -135,9 +132,8 @@ def make_room(new: AppSession, app: str, actor: Actor, *, is_told: bool = True) 
     if not _END_EXCESS.run(**values, session=session.pk, now=now, reason=reason.name):
         return
     record(session.user, reason, actor, detail=app)
-    if is_told:
-        mine = LoginSession.objects.filter(user=session.user_id, app_session__client=new.client_id)
-        logout.post(mine.filter(ended_at=now))
+    mine = LoginSession.objects.filter(user=session.user_id, app_session__client=new.client_id)
+    logout.post(mine.filter(ended_at=now))
 
 
 def end(rows: QuerySet[LoginSession], reason: Event) -> None:

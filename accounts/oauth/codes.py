@@ -172,8 +172,7 @@ def _begin_session(held: AuthorizationCode, info: ClientInfo, key: str) -> str |
         return None
     given.pairwise_subject = connections.make_pairwise(held.client, held.user)
     app_sessions.insert(new)
-    is_told = bool(held.client.backchannel_logout_uri)
-    app_sessions.make_room(new, held.client.name, Actor(info), is_told=is_told)
+    app_sessions.make_room(new, held.client.name, Actor(info))
     held.given = given
     return new.refresh_token
 

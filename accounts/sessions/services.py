@@ -100,7 +100,6 @@ def new_api_session(
 def _new(
     user: User, proofs: Sequence[Proof], client: ClientInfo, *, idle_at: datetime, ends_at: datetime
 ) -> LoginSession:
-    now = clock.now()
     return LoginSession(
         user=user,
         agent=client.user_agent,
@@ -112,8 +111,6 @@ def _new(
         factor_at=max((proof.at for proof in proofs if proof.method in FACTORS), default=None),
         passkey_at=max((p.at for p in proofs if p.method is Method.PASSKEY), default=None),
         factor_key=next((p.key for p in reversed(proofs) if p.method in FACTORS), ""),
-        begun_at=now,
-        used_at=now,
         idle_at=min(idle_at, ends_at),
         ends_at=ends_at,
     )

@@ -18,7 +18,7 @@ from accounts.common import clock, secrets
 from accounts.common.config import LONGEST_ACCESS_TOKEN
 from accounts.sessions.models import SIGNED_OUT, LoginSession, other_sid
 from accounts.tokens import keyring, scopes
-from accounts.tokens.keyring import FIRST_ALGORITHM, Verifier
+from accounts.tokens.keyring import Verifier
 from accounts.tokens.signatures import LONGEST_WITH_GROUPS, SKEW, NotGenuine, sign, verified
 from accounts.users.models import User
 
@@ -33,7 +33,6 @@ class Backend(TokenBackend):
     """Signs tokens with the current signing key; verifies them with the key that `kid` names."""
 
     def __init__(self) -> None:
-        super().__init__(FIRST_ALGORITHM)
         self._verified: dict[bytes, tuple[Verifier, dict[str, Any]]] = {}
 
     @override

@@ -521,7 +521,6 @@ class _Cache:
                     "The next signing key can't be stored; the current one keeps signing."
                 )
         self._ring, self._read_again_at = ring, clock.now() + RELOAD
-        self._signers = {k: held for k, held in self._signers.items() if k in ring.verifiers}
         return ring
 
     def _read_or_keep(self, ring: KeyRing) -> KeyRing:

@@ -55,7 +55,9 @@ def test_a_refresh_token_from_a_cookie_is_refused_in_a_body():
     assert renew(app.refresh).short == DEAD
     assert call("token/verify/", {"token": app.refresh}).short == DEAD
     assert call("me/", token=app.refresh).short == DEAD
+    former = app.refresh
     assert app.renew().status == 200
+    assert renew(former).short == DEAD, "it was replaced a moment ago"
     for token in (program["refresh"], program["access"]):
         app.refresh = token
         assert app.renew().short == DEAD

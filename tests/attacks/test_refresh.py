@@ -14,6 +14,7 @@ from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.common import secrets
+from accounts.oauth import app_sessions
 from accounts.sessions.models import LoginSession
 from accounts.tokens import families, keyring
 from accounts.users.models import User
@@ -30,6 +31,7 @@ from tests.support.api import (
 )
 from tests.support.second_factor import code_of, enrolled, set_up_authenticator
 from tests.support.signin import set_up, signed_in
+from tests.support.signing import queries
 from tests.support.standards import proves
 from tests.support.steps import WRONG, is_signed_in, make_user, outbox
 
@@ -151,6 +153,9 @@ def test_every_character_of_a_refresh_token_is_verified():
     for odd in ("", f"{token}=", f"{token}AAAA", token[:-1], f"{token[:9]}\n{token[9:]}",
                 token.upper(), wide, "A" * len(token), "\ud800" * 72):  # fmt: skip
         assert families.family_of(odd) is None
+    with queries() as asked:
+        assert families.of(odd) is app_sessions.with_token(odd) is None
+    assert len(asked) == 0, "a forged token costs no query"
     assert families.SECRET * 8 >= 160
     chain = [token, families.first_token(family)]
     for _ in range(100):
