@@ -11,13 +11,7 @@ from accounts.throttle.limits import UNGUESSABLE
 from accounts.twofactor.models import Passkey as Row
 from tests.support.api import call, claims_of, get_tokens
 from tests.support.api_browser import App
-from tests.support.api_passkeys import (
-    complete,
-    first_step_options,
-    send,
-    sign_in,
-    sign_in_options,
-)
+from tests.support.api_passkeys import complete, first_step_options, send, sign_in, sign_in_options
 from tests.support.api_steps import api_sessions
 from tests.support.lockdown import lock_down
 from tests.support.passkeys import completes_sign_in, options_of, owner, times_in_history

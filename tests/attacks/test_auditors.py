@@ -25,11 +25,7 @@ from tests.support.api import call, get_tokens
 from tests.support.second_factor import enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.standards import proves
-from tests.support.steps import (
-    address_of,
-    make_user,
-    sign_up,
-)
+from tests.support.steps import address_of, make_user, sign_up
 
 
 @pytest.fixture

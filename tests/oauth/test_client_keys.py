@@ -12,14 +12,7 @@ from accounts.oauth.clients import authentication
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.keys import checked
 from accounts.oauth.clients.models import Client, ClientSecret, FetchedKeys
-from tests.support.apps import (
-    WEB,
-    act,
-    change,
-    register,
-    shown_secret,
-    the_app,
-)
+from tests.support.apps import WEB, act, change, register, shown_secret, the_app
 from tests.support.client_keys import (
     EDDSA,
     ES256,

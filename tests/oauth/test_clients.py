@@ -35,9 +35,7 @@ from tests.support.apps import (
     shown_secret,
     the_app,
 )
-from tests.support.client_keys import (
-    ES256,
-)
+from tests.support.client_keys import ES256
 from tests.support.invitations import superuser
 from tests.support.oauth_client import new_app
 from tests.support.signin import set_up

@@ -23,7 +23,6 @@ from accounts.sessions.store import SessionStore
 from accounts.sessions.views import sign_out_elsewhere
 from accounts.signin.recent import recent_authentication_required
 from accounts.users import services as users
-from accounts.users.models import User
 from tests.support.disputes import NEW, reset_link
 from tests.support.second_factor import (
     CHALLENGE,
@@ -34,14 +33,7 @@ from tests.support.second_factor import (
 )
 from tests.support.signin import request_of, signed_in
 from tests.support.standards import proves
-from tests.support.steps import (
-    LOGOUT,
-    PASSWORD,
-    is_signed_in,
-    make_user,
-    outbox,
-    sign_in,
-)
+from tests.support.steps import LOGOUT, PASSWORD, is_signed_in, make_user, outbox, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -140,13 +132,11 @@ def test_a_late_use_does_not_revive_a_revoked_session(clock):
     assert LoginSession.objects.get().used_at == site_clock.now() - timedelta(minutes=30)
 
 
-def test_an_asynchronous_view_gets_the_user_of_the_session():
-    request, session = RequestFactory(headers={"user-agent": CURL}).get("/"), SessionStore()
-    session.login_session = begin(make_user("alice"))
-    request.session = session
-    AuthenticationMiddleware(lambda _request: HttpResponse())(request)
-
-    assert async_to_sync(request.auser)() == request.user == User.objects.get()
+def test_an_asynchronous_view_gets_the_user_of_the_session(browser, alice):
+    request = request_of(browser)
+    request.session = SessionStore(browser.cookies["sessionid"].value)
+    AuthenticationMiddleware(HttpResponse).process_request(request)
+    assert async_to_sync(request.auser)() == alice
 
 
 def test_session_data_cannot_be_saved_to_a_revoked_session(client):

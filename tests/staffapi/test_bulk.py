@@ -17,13 +17,7 @@ from accounts.staffapi import bulk
 from accounts.throttle.limits import STAFF
 from accounts.throttle.services import hit
 from accounts.users.models import User
-from tests.support.administration import (
-    carols_key,
-    in_bulk,
-    member,
-    results_of,
-    staff_token,
-)
+from tests.support.administration import carols_key, in_bulk, member, results_of, staff_token
 from tests.support.api import API, call
 from tests.support.foreign_hashes import BCRYPT
 from tests.support.second_factor import enrolled

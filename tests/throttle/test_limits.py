@@ -9,7 +9,6 @@ from django.test import Client
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
 from accounts.throttle import database_store, limits, redis_store
-from accounts.throttle import services as throttle
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, Budget, Limit
 from accounts.throttle.models import Refusals
 from accounts.throttle.services import around, hit, wait
@@ -75,14 +74,12 @@ def test_each_limit_and_subject_has_a_budget_that_refills_up_to_the_burst(store,
     assert [allowed(TEN.of(SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
 
 
-@pytest.mark.parametrize(
-    "scale, burst, wait_seconds", [(2.0, 20, 30), (0.5, 5, 120), (0.01, 1, 6000)]
-)
-def test_limits_scale_multiplies_burst_and_refill_rate(clock, settings, scale, burst, wait_seconds):
+@pytest.mark.parametrize("scale, burst, after", [(2.0, 20, 30), (0.5, 5, 120), (0.01, 1, 6000)])
+def test_limits_scale_multiplies_burst_and_refill_rate(clock, settings, scale, burst, after):
     set_up(settings, limits_scale=scale)
 
     assert sum(allowed(TEN.of(SUBJECT)) for _ in range(50)) == burst
-    assert wait(TEN.of(SUBJECT)) == wait_seconds
+    assert wait(TEN.of(SUBJECT)) == after
 
 
 @pytest.mark.parametrize("minutes, at_once", [(120, 1), (6, 1), (5, 0)])
@@ -122,8 +119,7 @@ def test_hidden_limits_refuse_no_action_and_count_only_those_that_the_others_all
 def test_an_act_that_another_process_overtakes_takes_from_no_budget(clock, monkeypatch):
     """Another process has used a budget up after this one has read that it is large enough."""
     used, free, hidden = OTHER.of(SUBJECT), TEN.of(SUBJECT), TEN.of("hidden")
-    for _ in range(10):
-        hit(used)
+    assert sum(allowed(used) for _ in range(11)) == 10
     with monkeypatch.context() as before:
         before.setattr(database_store, "refused", lambda _budgets, _now: {})
         with pytest.raises(RateLimited) as refused:
@@ -133,9 +129,6 @@ def test_an_act_that_another_process_overtakes_takes_from_no_budget(clock, monke
     assert refused.value.retry_after == 60
     left = [sum(allowed(budget) for _ in range(11)) for budget in (used, free, hidden)]
     assert left == [0, 9, 10]
-    with queries() as asked:
-        assert wait() == 0
-    assert not asked.captured_queries
 
 
 def test_a_refusal_that_a_client_must_not_notice_changes_as_many_budgets_as_a_success():
@@ -204,8 +197,7 @@ def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock,
     clock.advance(minutes=5)
     for _ in range(LOGIN_SUBSCRIBER.burst + 4):
         sign_in(Client(), "alice", WRONG)
-    written = sum(Refusals.objects.filter(limit="login.line").values_list("count", flat=True))
-    assert written == 1, "the first at once"
+    assert Refusals.objects.get(limit="login.line").count == 1, "the first at once"
 
     clock.advance(seconds=5)
     with refusing("\nINSERT INTO accounts_refusals"):
@@ -213,11 +205,8 @@ def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock,
     assert "Refusals could not be written" in caplog.text
     clock.advance(seconds=5)
     sign_in(Client(), "alice", WRONG)
-    caplog.clear()
-    throttle.write()
 
     assert Refusals.objects.get(limit="login.line").count == 6
-    assert not caplog.text, "nothing was left to write"
 
 
 @pytest.mark.proof
