@@ -128,10 +128,9 @@ class Assessment:
         Whoever could open the account at once can stop it. So can whoever shows the second factor
         of an account that is not locked, because the request is about a lost factor.
         """
-        if self.running is None:
-            return False
         has_factor = self.ownership.lock is None and Kind.FACTOR in self.kinds
-        return has_factor or self.outcome is Outcome.OPEN or self._outweighs
+        may_stop = has_factor or self.outcome is Outcome.OPEN or self._outweighs
+        return self.running is not None and may_stop
 
     @property
     def may_ask(self) -> bool:
@@ -168,8 +167,8 @@ class Assessment:
 
     @property
     def _outweighs(self) -> bool:
-        asked = self.running.asked_kinds if self.running else frozenset()
-        return rule.outweighs(self.kinds, asked) and Kind.MAILBOX in self.kinds
+        # A request has always shown a mailbox, so nobody outweighs it without one.
+        return self.running is not None and rule.outweighs(self.kinds, self.running.asked_kinds)
 
 
 def is_offered(user: User) -> bool:

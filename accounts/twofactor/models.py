@@ -266,8 +266,7 @@ class Passkey(Factor):
         is_eligible = verified.credential_device_type == MULTI_DEVICE
         if self.is_eligible not in {None, is_eligible}:
             return False
-        counts = verified.new_sign_count or self.sign_count
-        if counts and verified.new_sign_count <= self.sign_count:
+        if self.sign_count and verified.new_sign_count <= self.sign_count:
             raise CounterWentBack
         self.sign_count, self.used_at = verified.new_sign_count, clock.now()
         self.is_eligible = is_eligible

@@ -169,12 +169,6 @@ def test_two_things_lock_from_inside_whatever_opened_the_account():
     assert not ownership.may_lock(things(M), is_inside=True)
 
 
-def test_a_request_stops_another_only_if_it_shows_more():
-    assert rule.outweighs({P, M}, {M})
-    assert not rule.outweighs({M}, {M})
-    assert not rule.outweighs({M}, {P, M})
-
-
 def account(*kinds, young=None, days=0, **about):
     since = {young: START - days * DAY}
     return World(
