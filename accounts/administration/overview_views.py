@@ -8,14 +8,11 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
-from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.urls import URLPattern
-from django.utils.formats import date_format, number_format
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
@@ -26,13 +23,13 @@ from accounts.administration.search import unconfirmed_signups
 from accounts.common import clock
 from accounts.common.proofs import Method
 from accounts.mail import services as mail
+from accounts.signin.adminsite import ListAdmin
 from accounts.throttle import services as throttle
 from accounts.twofactor import services as twofactor
 
 HEIGHT = 100
 WIDTH = 8  # of a column
 PITCH = 10  # from one column to the next
-LEAST_COLUMNS = 4
 
 
 class Span(StrEnum):
@@ -65,37 +62,44 @@ class Plot:
     """A plot.
 
     ``columns``: the label of each column, and its numbers in the order of ``series``.
-    ``top``: the label of the top of the drawing.
-    ``before``: the sum of all numbers in the equally long time before; None if it is not compared.
+    ``top``: the number at the top of the drawing.
+    ``is_share``: whether all series but the last one are a part of the whole.
+    ``before``: the sum of all numbers in the equally long time before; 0 if it is not known. None
+        if the columns are not times: they are then drawn as rows.
     """
 
     key: str
     title: str | Promise
     series: Sequence[Series]
     columns: Sequence[tuple[str, Sequence[int]]]
-    top: str
+    top: int
+    is_share: bool
     before: int | None = None
 
     @property
     def change(self) -> str:
-        """The total of the time before, and the change; empty if nothing was counted then."""
-        if not self.before:
-            return ""
-        percent = round(100 * (self.total - self.before) / self.before)
-        return gettext("before: %(number)s (%(percent)s %%)") % {
-            "number": number_format(self.before, force_grouping=True),
-            "percent": f"{percent:+d}",
-        }
+        """The change from the time before in percent; empty if nothing was counted then."""
+        return f"{100 * (self.total / self.before - 1):+.0f}" if self.before else ""
+
+    @property
+    def rows(self) -> list[tuple[str, int, int]]:
+        """The label of each column, the sum of its numbers without the last one, and of all."""
+        return [(label, sum(numbers[:-1]), sum(numbers)) for label, numbers in self.columns]
 
     @property
     def width(self) -> int:
-        """The width of the chart, in its own units. With few columns, a part stays empty."""
-        return PITCH * max(len(self.columns), LEAST_COLUMNS)
+        """The width of the chart, in its own units."""
+        return PITCH * len(self.columns)
 
     @property
     def total(self) -> int:
         """The sum of all numbers."""
         return sum(series.total for series in self.series)
+
+    @property
+    def part(self) -> int:
+        """The sum of all numbers except those of the last series."""
+        return self.total - self.series[-1].total
 
 
 def starts(span: Span, today: date, columns: int) -> list[date]:
@@ -152,15 +156,16 @@ def stacked(
         sums.update(numbers)
     legend = list(sums.items()) if is_share else sums.most_common()
     rows = [(name, [numbers.get(label, 0) for label, _sum in legend]) for name, numbers in columns]
-    top = max((sum(numbers) for _name, numbers in rows), default=0)
+    highest = max((sum(numbers) for _name, numbers in rows), default=0)
+    unit = 10 ** (len(str(highest)) - 1)
+    top = -(-highest // unit) * unit  # a round number
     series = [
         Series(
             label, total, _path([numbers for _name, numbers in rows], place, 0 if is_share else top)
         )
         for place, (label, total) in enumerate(legend)
     ]
-    label = "100 %" if is_share else number_format(top, force_grouping=True)
-    return Plot(key, title, series, rows, label)
+    return Plot(key, title, series, rows, top, is_share)
 
 
 def _path(columns: Sequence[Sequence[int]], place: int, top: int) -> str:
@@ -227,12 +232,10 @@ FAILURES: dict[str, str | Promise] = {
 }
 
 
-class OverviewAdmin(admin.ModelAdmin):
+class OverviewAdmin(ListAdmin):
     """Shows the overview in place of a list of daily counts."""
 
-    def get_urls(self) -> list[URLPattern]:
-        """Return the URL of the overview only."""
-        return [url for url in super().get_urls() if str(url.name).endswith("_changelist")]
+    pages = ("changelist",)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the plots by day, week or month, as the parameter ``by`` says."""
@@ -241,13 +244,12 @@ class OverviewAdmin(admin.ModelAdmin):
         by = request.GET.get("by")
         span = Span(by) if by in SPANS else Span.DAY
         context = {
-            **self.admin_site.each_context(request),
-            "title": gettext("Overview"),
+            "opts": None,
             "spans": [(each.value, label, each is span) for each, label in SPANS.items()],
             "plots": plots(span),
             "mass_mails": mail.mass_mails(),
         }
-        return render(request, "admin/accounts/overview.html", context)
+        return self.page(request, "accounts/overview", gettext("Overview"), **context)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

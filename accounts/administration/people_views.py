@@ -11,7 +11,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -29,12 +28,12 @@ from accounts.sessions.current import actor_of
 from accounts.signin.adminsite import ListAdmin, ReasonForm, chips
 from accounts.users import services as users
 from accounts.users import support_code
-from accounts.users.emails import masked
 from accounts.users.models import PendingSignup, User
 from accounts.users.rights import sees_all_emails
 
 # The parameter that opens the form to change rights.
 RIGHTS = "rights"
+NAME = '<i aria-hidden="true">{}</i><span><bdi>{}</bdi> {}</span><span>{}</span>'
 CHECKBOX = '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">'
 
 
@@ -64,22 +63,29 @@ class PeopleList(ChangeList):
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         """Return the chosen columns if they have an index, else the username."""
         chosen = super().get_ordering(request, queryset)
-        has_index = str(chosen[0]).removeprefix("-") in {"username", "date_joined"}
+        has_index = str(chosen[0]).removeprefix("-") in {"username_key", "date_joined"}
         return chosen if has_index and self.sortable_by else list(PeopleAdmin.ordering)
 
     def get_results(self, request: HttpRequest) -> None:
-        """Find the users of the page, their states, and when they were seen."""
+        """Find the users of the page, their states, and when they were seen.
+
+        Staff who only read see shortened email addresses.
+        """
         super().get_results(request)
-        ids = [user.pk for user in self.result_list]
+        ids, reader = [user.pk for user in self.result_list], cast(User, request.user)
         states, seen = search.states_of(ids), sessions.last_uses(ids)
         for user in self.result_list:
-            vars(user).update(states=states[user.pk], seen=seen.get(user.pk) or user.last_login)
+            vars(user).update(
+                states=states[user.pk],
+                seen=seen.get(user.pk) or user.last_login,
+                shown_email=person.email_for(reader, user),
+            )
 
 
 class PeopleAdmin(ListAdmin):
     """The list of users and the page about a user."""
 
-    list_display = ("name", "email", "state", "joined", "seen")
+    list_display = ("name", "state", "joined", "seen")
     list_filter = (StateFilter,)
     # The admin shows its search box if this is set. ``get_search_results`` searches other fields.
     search_fields = ("username_key",)
@@ -91,24 +97,16 @@ class PeopleAdmin(ListAdmin):
     ordering = ("username_key",)
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
+    # Where the bar appears when somebody is chosen, nothing moves.
+    actions_on_top, actions_on_bottom = False, True
     change_list_template = "admin/accounts/user/people.html"
     change_form_template = "admin/accounts/user/rights.html"
 
-    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        """Return the columns, with shortened addresses for staff who only read."""
-        if sees_all_emails(cast(User, request.user)):
-            return self.list_display
-        return tuple("short_email" if name == "email" else name for name in self.list_display)
-
-    @admin.display(description=_("email address"))
-    def short_email(self, user: User) -> str:
-        """Return the shortened primary address."""
-        return masked(user.email)
-
-    @admin.display(description=_("name"), ordering="username")
+    @admin.display(description=_("name"), ordering="username_key")
     def name(self, user: User) -> SafeString:
-        """Return the username and the display name."""
-        return format_html("<bdi>{}</bdi> <span>{}</span>", user.username, user.display_name)
+        """Return the initial, the username, the display name and the primary address."""
+        email = vars(user)["shown_email"]
+        return format_html(NAME, user.username[0].upper(), user.username, user.display_name, email)
 
     @admin.display(description=_("state"))
     def state(self, user: User) -> SafeString:
@@ -120,7 +118,7 @@ class PeopleAdmin(ListAdmin):
         """Return the date on which the user signed up."""
         return short_date(user.date_joined)
 
-    @admin.display(description=_("last seen"))
+    @admin.display(description=_("last seen"), empty_value=cast(str, _("Never")))
     def seen(self, user: User) -> str | None:
         """Return the date on which the account was last used."""
         seen = vars(user)["seen"]
@@ -248,9 +246,8 @@ class PeopleAdmin(ListAdmin):
         except PublicError as error:
             raise PermissionDenied from error
         self._note_view(request, user)
-        context = {**self.admin_site.each_context(request), "opts": self.opts, "original": user}
-        context |= {"title": _("Secrets they know"), "known": known.of(user)}
-        return TemplateResponse(request, "admin/accounts/user/known.html", context)
+        made, title = known.of(user), _("Secrets they know")
+        return self.page(request, "accounts/user/known", title, original=user, known=made)
 
     def _person(
         self, request: HttpRequest, user: User, details_form: ReasonForm | None = None
@@ -286,14 +283,10 @@ class PeopleAdmin(ListAdmin):
     def _page(
         self, request: HttpRequest, name: str, facts: Facts, context: Any, *, is_masked: bool
     ) -> HttpResponse:
-        shared = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": facts.account,
-            "blocks": blocks_for(facts, is_masked=is_masked),
-            **act_views.context_of(cast(User, request.user), facts),
-        }
-        return TemplateResponse(request, f"admin/accounts/user/{name}.html", shared | context)
+        blocks = blocks_for(facts, is_masked=is_masked)
+        context |= {"title": facts.account, "blocks": blocks}
+        context |= act_views.context_of(cast(User, request.user), facts)
+        return self.page(request, f"accounts/user/{name}", "", **context)
 
     def _note_view(self, request: HttpRequest, user: User) -> None:
         """Record that the page was opened; the user sees that in the history."""

@@ -1,6 +1,8 @@
 """Forms and admin pages by which superusers and managers change the rights of others."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, cast
 
 from django import forms
@@ -9,8 +11,11 @@ from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
+from django.forms.models import ModelChoiceIterator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -18,7 +23,7 @@ from accounts.activity.services import Actor
 from accounts.administration import changes, roles
 from accounts.common import secrets
 from accounts.sessions.current import actor_of
-from accounts.signin.adminsite import ListAdmin, ReasonForm, RowsField
+from accounts.signin.adminsite import ListAdmin, ReasonForm, RowsField, chips
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give, lock_with_superusers, note_groups_changed
 
@@ -28,8 +33,16 @@ CHANGED_MEANWHILE = gettext_lazy(
 )
 
 
+class _ByArea(ModelChoiceIterator):
+    def __iter__(self) -> Iterator[Any]:
+        for area, rights in groupby(self.queryset, key=_area_of):
+            yield area, [self.choice(right) for right in rights]
+
+
 class RightsField(RowsField):
-    """A list of permissions with a check box and a plain name for each."""
+    """A list of permissions by area, with a check box and a plain name for each."""
+
+    iterator = _ByArea
 
     def label_from_instance(self, obj: Permission) -> str:
         return _label_of(obj)
@@ -116,8 +129,8 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
         return groups.prefetch_related("permissions__content_type")
 
     @admin.display(description=gettext_lazy("Rights"))
-    def rights(self, group: Group) -> str | None:
-        return ", ".join(map(_label_of, group.permissions.all())) or None
+    def rights(self, group: Group) -> SafeString:
+        return chips(("", _label_of(right)) for right in group.permissions.all())
 
     @admin.display(description=gettext_lazy("Members"), ordering="number")
     def members(self, group: Any) -> int:
@@ -158,6 +171,12 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
         return is_superuser(request)
 
     has_change_permission = has_delete_permission = has_add_permission
+
+
+def _area_of(right: Permission) -> str:
+    """Return the name of the pages of the admin that ``right`` is about."""
+    model = right.content_type.model_class()
+    return str(capfirst(model._meta.verbose_name_plural if model else right.content_type.model))
 
 
 def _label_of(right: Permission) -> str:

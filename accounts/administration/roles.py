@@ -192,4 +192,4 @@ def rights_to_give(held: Iterable[Permission] = ()) -> QuerySet[Permission]:
     others = ~Q(content_type__app_label__in=[*LABELS, *_NO_PAGES])
     wanted = own | others | Q(pk__in=[row.pk for row in held])
     rows = Permission.objects.filter(wanted).select_related("content_type")
-    return rows.order_by("content_type__app_label", "content_type__model", "pk")
+    return rows.order_by("content_type__app_label", "-content_type__model", "pk")

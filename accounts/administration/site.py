@@ -16,15 +16,15 @@ from accounts.signin import adminsite
 from accounts.users.models import User
 from accounts.users.rights import role_of
 
-# What staff do in each area, by its model, in the order of the pages.
-AREAS: dict[str, str | Promise] = {
-    "accounts.User": _("Find people, see why they can’t sign in, and help them."),
-    "accounts.Invitation": _("Invite people, and see who hasn’t accepted yet."),
-    "auth.Group": _("What members of staff may do, and groups that apps see."),
-    "oauth.Client": _("Apps to which people sign in with their accounts here."),
-    "oauth.RegistrationToken": _("Tokens with which apps register themselves."),
-    "webhooks.Endpoint": _("Other systems that hear of events, and what they answered."),
-    "accounts.DailyCount": _("How many people sign in and how, and what fails."),
+# The icon of each area, and what staff do there, by its model, in the order of the pages.
+AREAS: dict[str, tuple[str, str | Promise]] = {
+    "accounts.user": ("users", _("Find people, see why they can’t sign in, and help them.")),
+    "accounts.invitation": ("mail", _("Invite people, and see who hasn’t accepted yet.")),
+    "auth.group": ("shield", _("What members of staff may do, and groups that apps see.")),
+    "oauth.client": ("apps", _("Apps to which people sign in with their accounts here.")),
+    "oauth.registrationtoken": ("key", _("Tokens with which apps register themselves.")),
+    "webhooks.endpoint": ("out", _("Other systems that hear of events, and what they answered.")),
+    "accounts.dailycount": ("info", _("How many people sign in and how, and what fails.")),
 }
 
 
@@ -36,12 +36,12 @@ class Site(adminsite.Site):
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return one list of all areas. Those of an app of the operator are the last ones."""
         models = [
-            model | {"does": AREAS.get(model["model"]._meta.label, "")}
+            model | {"shown": AREAS.get(model["model"]._meta.label_lower)}
             for app in super().get_app_list(request, app_label)
             for model in app["models"]
         ]
         order = {label: place for place, label in enumerate(AREAS)}
-        models.sort(key=lambda model: order.get(model["model"]._meta.label, len(order)))
+        models.sort(key=lambda model: order.get(model["model"]._meta.label_lower, len(order)))
         return [{"name": _("Areas"), "app_label": "", "app_url": "", "models": models}]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class DirectoryAdmin(SecretAdmin):
     form = DirectoryForm
     fields = (*services.FIELDS, "reason")
     list_display = ("name", "used_at", "expires_at", "state")
+    empty_value_display = gettext_lazy("Never")
     ordering = ("name",)
     change_form_template = "admin/scim/directory/change.html"
     secret = "token"  # noqa: S105 a name in URLs
@@ -90,8 +91,8 @@ def tokens_known_to(user: User) -> Iterator[Known]:
         yield secret_of(kind, row, row.created_at, "scim_directory_token", row.pk)
 
 
-AREAS["scim.Directory"] = gettext_lazy("Other systems that create and deactivate accounts.")
+AREAS["scim.directory"] = "link", gettext_lazy("Other systems that create and deactivate accounts.")
 # The overview is the last area.
-AREAS["accounts.DailyCount"] = AREAS.pop("accounts.DailyCount")
+AREAS["accounts.dailycount"] = AREAS.pop("accounts.dailycount")
 known.SOURCES.insert(0, tokens_known_to)
 admin.site.register(Directory, DirectoryAdmin)

@@ -177,6 +177,7 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class
         empty.
     """
 
+    empty_value_display = gettext_lazy("None")
     title: str | Promise = ""
     pages: tuple[str, ...] = ()
 
@@ -398,10 +399,14 @@ class SecretAdmin(ListAdmin):
         messages.success(request, str(self.done[is_on]))
 
 
+class _Rows(forms.CheckboxSelectMultiple):
+    template_name = "admin/widgets/rows.html"
+
+
 class RowsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # as above
     """A form field with a check box for each row of a query set."""
 
-    widget = forms.CheckboxSelectMultiple
+    widget = _Rows
 
     def clean(self, value: Any) -> Any:
         """Return the chosen rows.

@@ -143,7 +143,7 @@ class EndpointAdmin(SecretAdmin):
         except PublicError as error:
             messages.error(request, str(error))
         else:
-            sentence = _("The event is on its way. Reload this page to see the answer.")
+            sentence = _("The event is on its way. The answer will be under “Last deliveries”.")
             messages.success(request, sentence)
         return self.back(endpoint)
 

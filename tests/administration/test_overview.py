@@ -60,6 +60,7 @@ def test_the_plots_name_methods_reasons_limits_and_shares(clock):
     failures = {"Wrong password or passkey": 1, "Unknown account": 1, "Second step": 1}
     assert legend("failures") == failures
     assert plot("protection").columns == [("People", [0, 1, 1]), ("Staff", [0, 1, 0])]
+    assert plot("protection").rows == [("People", 1, 2), ("Staff", 1, 1)]
     ages = {label: sum(numbers) for label, numbers in plot("mail").columns}
     assert ages == {"Under a minute": 1, "Under an hour": 0, "Under a day": 0, "Longer": 1}
 
@@ -71,7 +72,8 @@ def test_totals_are_compared_with_the_time_before(clock):
     events(alice, NOON - timedelta(days=14), "signed_in", "pwd", 4)
     call_command("prune", stdout=StringIO())
 
-    assert (plot("sign-ins").total, plot("sign-ins").change) == (3, "before: 4 (-25 %)")
+    sign_ins = plot("sign-ins")
+    assert (sign_ins.total, sign_ins.before, sign_ins.change) == (3, 4, "-25")
     assert plot("sign-ups").change == ""
     assert plot("sign-ins", Span.MONTH).total == 7
     assert plot("sign-ins", Span.MONTH).change == ""
@@ -149,7 +151,7 @@ def test_the_first_page_has_a_search_what_needs_somebody_and_the_areas():
         assert f"{LIST}?state={state}" in page
         assert page_of(person) in browser.get(LIST, {"state": state}).text
     assert 'type="search" name="q" id="find" autofocus' in page
-    areas = re.findall(r'<li><div><a href="[^"]+">([^<]+)</a>', page)
+    areas = re.findall(r'<div><strong><a href="[^"]+">([^<]+)</a>', page)
     assert areas == [
         *("People", "Invitations", "Groups", "Apps", "Registration tokens", "Webhooks"),
         *("Directories", "Overview", "Your activity"),
