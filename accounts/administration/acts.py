@@ -219,7 +219,7 @@ _ALL = (
     Act(
         "revoke-keys",
         label=_("Remove API keys"),
-        does=_("Programs that use the keys stop working. Keys can’t be restored."),
+        does=_("Programs that use these keys stop working. You can’t restore the keys."),
         shows=_("“An API key was revoked” in their activity, and an email."),
         done=_("Removed: %(what)s."),
         run=steps.revoke_keys,
@@ -359,7 +359,7 @@ _ALL = (
     Act(
         "undo-deletion",
         label=_("Undo the deletion"),
-        does=_("They can sign in again. API keys, apps and rights stay removed."),
+        does=_("The person can sign in again. API keys, apps and rights stay removed."),
         shows=_("An email to every address."),
         done=_("The account will not be deleted."),
         run=lambda order: deletion.undo(order.user, order.actor),

@@ -28,9 +28,9 @@ NOTHING = ""
 AREAS = [area for area in scopes.AREAS if f"{area}:{scopes.READ}" in GRANTABLE]
 WORDS = {
     "profile": _("Your names, your username and your email address."),
-    "sessions": _("Where you’re signed in. To change it is to sign devices out."),
+    "sessions": _("Where you’re signed in. “Change” means to sign devices out."),
     "activity": _("What happened in your account."),
-    "apps": _("The apps that you’ve connected. To change them is to disconnect them."),
+    "apps": _("The apps that you’ve connected. “Change” means to disconnect them."),
 }
 PRESETS = {scopes.READ: _("Read only"), scopes.WRITE: _("Everything")}
 

@@ -161,7 +161,7 @@ class DecidedElsewhere(PublicError):
 
     code = "decided_elsewhere"
     status = 403
-    message = _("The organisation that manages your account decides this. Ask it for changes.")
+    message = _("Your organisation decides this. Ask your organisation for changes.")
 
 
 # The parts of a profile that the directory of a person decides. It decides the username and the

@@ -82,7 +82,7 @@ def test_4_4_strong_protection_revokes_the_session_of_a_changed_browser_and_mail
     assert "this isn’t the browser that you signed in with." in page.text
     assert not is_signed_in(browser)
     assert thief.get(REAUTHENTICATE).url.startswith(LOGIN)
-    assert "another browser used it" in mail_to("alice").subject
+    assert "another browser took over its sign-in" in mail_to("alice").subject
 
 
 @pytest.mark.parametrize("protection", ["basic", "strong"])

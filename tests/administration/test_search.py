@@ -269,7 +269,7 @@ def test_a_support_code_names_the_account_and_the_request(path, settings):
         assert list(search_users(typed)) == [alice]
         page = carol.get(LIST, {"q": typed}).text
         assert page_of(alice) in page
-        assert f"its ID ends with <code>{end}</code>" in page
+        assert f"the ID of the request ends with <code>{end}</code>" in page
 
 
 def test_the_page_of_an_unexpected_error_names_the_account_without_a_query(
@@ -290,7 +290,7 @@ def test_the_support_code_of_a_stranger_names_the_request_only():
     code, end = code_on(Client().get("/help/"))
 
     page = desk().get(LIST, {"q": code}).text
-    assert f"its ID ends with <code>{end}</code>. Nobody was signed in" in page
+    assert f"the ID of the request ends with <code>{end}</code>. Nobody was signed in" in page
 
 
 def test_a_support_code_tells_others_nothing(settings):

@@ -186,7 +186,7 @@ def test_the_rights_of_a_group_with_many_members_do_not_change_in_one_long_trans
             apply("[groups.Friends]\nrights = ['accounts.view_user']\n")
     else:
         page = admin.post(f"{GROUPS}{group.pk}/{paths[way]}/", form | {"reason": REASON})
-        assert (page.status_code, "take members out first" in page.text) == (400, True)
+        assert (page.status_code, "remove some members first" in page.text) == (400, True)
 
     assert [*Group.objects.get(name="Friends").permissions.all()] == before
     assert not Activity.objects.filter(kind="rights_changed").exists()

@@ -279,7 +279,7 @@ def test_staff_cannot_leave_what_they_did_to_the_next_person_with_their_name(clo
     with pytest.raises(UsernameTaken):
         users.take_username("carol", until=None)
     page = desk("Superuser", "erin").get(page_of(alice)).text
-    assert "By carla, then called carol" in page
+    assert "By carla, formerly carol" in page
     assert "By someone who was called carol at the time" in page
 
 

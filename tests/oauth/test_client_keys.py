@@ -81,7 +81,7 @@ def test_what_is_no_set_of_public_keys_is_refused(jwks, sentence):
     ],
 )
 def test_a_key_that_is_weak_or_for_something_else_is_refused(key):
-    with pytest.raises(ValidationError, match="A key can’t be used"):
+    with pytest.raises(ValidationError, match="One of the keys can’t be used"):
         checked({"keys": [key]})
 
 

@@ -308,7 +308,7 @@ class Client(models.Model):
         """Check the keys, and drop everything but their public members."""
         if self.is_public and (self.jwks_uri or self.jwks is not None):
             field = "jwks_uri" if self.jwks is None else "jwks"
-            _refuse(field, _("A public app can’t keep a key secret, so it has none."))
+            _refuse(field, _("A public app can’t keep a key secret, so enter no keys."))
         if self.jwks is None:
             return
         if self.jwks_uri:
@@ -374,7 +374,7 @@ class Client(models.Model):
             ("resource", [self.resource] if self.resource else [], services[1:]),
         ):
             if unknown := set(wanted) - set(offered):
-                _refuse(field, _("Apps can’t have “%(name)s”.") % {"name": min(unknown)})
+                _refuse(field, _("Apps can’t have the scope “%(name)s”.") % {"name": min(unknown)})
 
 
 def _refuse(field: str, problem: str | ValidationError) -> None:
