@@ -103,6 +103,19 @@ def test_failures_that_are_alike_are_one_row_that_opens(client, alice, clock):
     assert len(rows(client, "?group=failure")) == 7, "the file has each of them"
 
 
+def test_other_events_are_one_row_only_if_they_follow_each_other(client, alice):
+    """Each of them still has a page of its own."""
+    kinds = (events.PROFILE_CHANGED, events.PASSWORD_CHANGED, *[events.PROFILE_CHANGED] * 2)
+    here = Actor(ClientInfo("192.0.2.1", IPHONE))
+    pks = [record(alice, kind, here).pk for kind in kinds]
+
+    text = client.get(PAGE).text
+
+    assert len(seen(client)) == 3
+    assert text.count("2 times") == 1
+    assert all(f'href="{PAGE}{pk}/"' in text for pk in pks)
+
+
 def test_the_owner_can_disown_what_has_an_effect(client, alice):
     here = Actor(ClientInfo("192.0.2.1", IPHONE))
     disowned = [
