@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.conf import settings as django_settings
+from django.core.signals import setting_changed
 from django.db.models.signals import post_migrate
-from whitenoise.middleware import WhiteNoiseMiddleware
+from django.test.client import ClientHandler
 from xdist.scheduler import LoadFileScheduling
 
 from accounts.common import clock as site_clock
@@ -144,20 +145,27 @@ def hashes(monkeypatch):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def static_files_found_once():
-    """Scan the static files once: each Django test client would otherwise scan them again."""
+def middleware_loaded_once():
+    """Load the middleware once, and again when a setting has changed.
 
-    find, found = WhiteNoiseMiddleware.add_files_from_finders, {}
+    Each Django test client would otherwise load its own.
+    """
+    load, loaded = ClientHandler.load_middleware, []
 
-    def find_once(middleware):
-        if not found:
-            find(middleware)
-            found.update(middleware.files)
-        middleware.files |= found
+    def load_once(handler):
+        if not loaded:
+            load(handler)
+            loaded.append(handler._middleware_chain)
+        handler._middleware_chain = loaded[0]
 
+    def forget(**_kwargs):
+        loaded.clear()
+
+    setting_changed.connect(forget)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", find_once)
+        patch.setattr(ClientHandler, "load_middleware", load_once)
         yield
+    setting_changed.disconnect(forget)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,7 +4,6 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.apps import apps
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
@@ -32,7 +31,7 @@ from accounts.throttle.models import StoredBudget
 from accounts.twofactor.models import RecoveryCodes, sealed_codes
 from accounts.users import services as users
 from accounts.users.models import User
-from tests.support.erasure import CONSTANT, erase, traces
+from tests.support.erasure import CONSTANT, all_rows, erase, traces
 from tests.support.events import (
     CASES,
     LINUX,
@@ -80,13 +79,9 @@ APART = {
 
 def everything():
     """Return all other rows, and the ids of codes, to compare them."""
-    models = apps.get_models(include_auto_created=True)
-    tables = [m._meta.db_table for m in models if m.__name__ not in APART | CONSTANT]
-    with connection.cursor() as cursor:
-        rows = [cursor.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
     # The state of an authorization request is spent by any callback.
     kept = Code.objects.exclude(purpose="provider.state").order_by("pk")
-    return rows, list(kept.values_list("pk", flat=True))
+    return all_rows(APART | CONSTANT), list(kept.values_list("pk", flat=True))
 
 
 # The one about an erased person belongs to nobody: tests/webhooks/test_webhooks.py.

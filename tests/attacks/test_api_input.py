@@ -26,25 +26,23 @@ from tests.support.standards import proves
 from tests.support.steps import PASSWORD
 
 ANSWERED = {"email/resend/", "token/revoke/"}
-NO_STRINGS: tuple[Any, ...] = (None, True, 0, -1, 1.5, 2**63, 10**400, [], ["a"], {}, {"$ne": ""})
+NO_STRINGS: tuple[Any, ...] = (None, True, 10**400, ["a"], {"$ne": ""})
 # No field accepts these: they are not valid Unicode text, or too long.
-NO_TEXTS = ("\0", "a\0b", "\ud800", "\udc00\ud800", "a" * LONG, "\ud83d" * 300)
+NO_TEXTS = ("a\0b", "\udc00\ud800", "a" * LONG)
 
 ODD_TEXTS = (
-    *("", " ", "\t\r\n", BIDI, "\u200b", "\ufffe", "\U0010ffff", "\ufdfa" * 9_000, "' OR 1=1 --"),
-    *("a\r\nBcc: mallory@example.org", "\u0661\u0662\u0663\u0664\u0665\u0666", "{{ 7*7 }}"),
-    *("../../etc/passwd", "%00", "%s%n", "erin@", f"{'a' * 64}@{'b' * 300}.org", "erin@[::1]"),
+    *("", "\t\r\n", BIDI, "\ufffe", "\U0010ffff", "\ufdfa" * 9_000, "a\r\nBcc: b@example.org"),
+    *("\u0661\u0662\u0663\u0664\u0665\u0666", "%s%n", f"{'a' * 64}@{'b' * 300}.org", "erin@[::1]"),
 )
 
 
 def raw_bodies(fields):
     """Return bodies that are no JSON object or have an impossible value in the first field."""
     whole, name = json.dumps(fields).encode(), next(iter(fields)).encode()
-    odd = [b"null", b"true", b"0", b'""', b"[]", b'["a"]', b"1e999", b"NaN", b"\0", b"\xff\xfe"]
-    odd += [b"\xed\xa0\x80", b"{", whole[:-1], whole + b"}", whole * 2, b"\xef\xbb\xbf" + whole]
-    odd += [whole.decode().encode("utf-16"), b"{'a': 1}", b"{a: 1}", b'{"a": 1,}', b"// a\n{}"]
-    odd += [b'"\xc0\xaf"', b"a=b", b"<a/>", b"9" * LONG, b'"' + b"a" * (LIMIT - 2) + b'"']
-    values = [b"NaN", b"Infinity", b"1e999", b"9" * 4000, b"9" * 5000, b'"\xff"', b'"\n"']
+    odd = [b"null", b"0", b'""', b'["a"]', b"NaN", b"\0", b"\xff\xfe", b"\xed\xa0\x80", whole[:-1]]
+    odd += [whole * 2, b"\xef\xbb\xbf" + whole, whole.decode().encode("utf-16"), b"{'a': 1}"]
+    odd += [b'"\xc0\xaf"', b"a=b", b"9" * LONG, b'"' + b"a" * (LIMIT - 2) + b'"']
+    values = [b"NaN", b"1e999", b"9" * 4000, b"9" * 5000, b'"\xff"', b'"\n"']
     values += [b'"\\ud800\\ud800"', b'"\\x00"', b"1" + b"0" * LONG]
     odd += [b'{"%s": %s}' % (name, value) for value in values]
     return [*odd, b"{" + b", ".join([b'"%s": 1' % name] * 2_000) + b"}"]

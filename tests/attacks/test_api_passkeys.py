@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from django.test import Client
 
 from accounts.codes.models import UsedOnce
@@ -97,20 +96,17 @@ def test_a_response_for_another_site_or_purpose_is_refused(settings):
     assert sign_in(passkey).status == complete(passkey).status == 200
 
 
-@pytest.mark.parametrize(
-    "credential",
-    [{}, [], "{}", None, {"id": 5}, {"id": "a", "response": {}}, {"a": [[[[]]]]},
-     {"id": "\ud800", "response": {"clientDataJSON": "e30"}}, {"id": "x" * 20_000}],
-    ids=str,
-)  # fmt: skip
-def test_a_malformed_response_is_refused(credential):
+def test_a_malformed_response_is_refused():
     owner()
     challenge, _options = first_step_options()
-
-    for path, more in (("token/", {}), ("token/challenge/", {"challenge": challenge})):
-        answer = call(path, {"credential": credential, **more})
-        assert answer.status in {400, 401}
-        assert answer.status == 401 or "credential" in answer.body
+    for credential in (
+        *({}, [], "{}", None, {"id": 5}, {"id": "a", "response": {}}, {"a": [[[[]]]]}),
+        *({"id": "\ud800", "response": {"clientDataJSON": "e30"}}, {"id": "x" * 20_000}),
+    ):
+        for path, more in (("token/", {}), ("token/challenge/", {"challenge": challenge})):
+            answer = call(path, {"credential": credential, **more})
+            assert answer.status in {400, 401}, credential
+            assert answer.status == 401 or "credential" in answer.body, credential
 
 
 def test_a_removed_passkey_is_unknown_and_a_locked_account_names_the_page_that_unlocks_it():

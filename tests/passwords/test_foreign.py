@@ -112,11 +112,11 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("found", HOSTILE.values(), ids=HOSTILE)
-def test_a_damaged_or_expensive_hash_is_refused(found):
+def test_a_damaged_or_expensive_hash_is_refused():
     """Withstands a hostile file."""
-    with pytest.raises(ValueError, match=r"\w"):
-        foreign.accept(found())
+    for found in HOSTILE.values():
+        with pytest.raises(ValueError, match=r"\w"):
+            foreign.accept(found())
 
 
 BLANK = "Li4uLi4uLi4uLi4uLi4uLg=="

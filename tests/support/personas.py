@@ -533,9 +533,11 @@ def act_as_staff(thief: Holder) -> bool:
 
 @act("act on the owner's account as staff")
 def act_on_the_account_as_staff(thief: Holder) -> bool:
+    # Whoever may not open the page of a person may do none of the acts: one is tried.
+    is_open = thief.browser.get(page_of(alice())).status_code == 200
     by_staff = Activity.objects.filter(user=alice()).exclude(actor="")
     count = by_staff.count()
-    for name in DESK:
+    for name in DESK if is_open else DESK[:1]:
         act_in_admin(thief.browser, alice(), name)
     return by_staff.count() > count
 
