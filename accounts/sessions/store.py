@@ -149,8 +149,8 @@ class SessionStore(db.SessionStore):
 
         Only :meth:`flush` revokes the ``LoginSession``.
         """
-        if key := session_key or self._stored:
-            BrowserSession.objects.filter(session_key=digest(key)).delete()
+        key = session_key or self._stored or ""
+        BrowserSession.objects.filter(session_key=digest(key)).delete()
 
     # The asynchronous methods of Django's store in the database would look up keys instead of
     # digests. Those of its base class call the synchronous methods above.

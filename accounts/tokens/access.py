@@ -6,7 +6,7 @@ session of the token, and refuses the token as soon as the session is revoked.
 
 import uuid
 from collections.abc import Iterable
-from hashlib import sha256
+from functools import lru_cache
 from typing import Any, override
 
 from django.conf import settings
@@ -18,7 +18,7 @@ from accounts.common import clock, secrets
 from accounts.common.config import LONGEST_ACCESS_TOKEN
 from accounts.sessions.models import SIGNED_OUT, LoginSession, other_sid
 from accounts.tokens import keyring, scopes
-from accounts.tokens.keyring import Verifier
+from accounts.tokens.keyring import FIRST_ALGORITHM, Verifier
 from accounts.tokens.signatures import LONGEST_WITH_GROUPS, SKEW, NotGenuine, sign, verified
 from accounts.users.models import User
 
@@ -31,9 +31,6 @@ TIMES = ("iat", "nbf", "exp", "auth_time")
 
 class Backend(TokenBackend):
     """Signs tokens with the current signing key; verifies them with the key that `kid` names."""
-
-    def __init__(self) -> None:
-        self._verified: dict[bytes, tuple[Verifier, dict[str, Any]]] = {}
 
     @override
     def encode(self, payload: dict[str, Any]) -> str:
@@ -52,16 +49,14 @@ class Backend(TokenBackend):
         Raises:
             TokenBackendError: the token is malformed, or its signature does not verify.
         """
-        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
-        key, claims = self._verified.get(digest) or _verified(token)
+        key, claims = _verified(token)
         if keyring.find_key(key.kid) is not key:
+            _verified.cache_clear()
             key, claims = _verified(token)
-        if len(self._verified) >= MOST_VERIFIED:
-            self._verified.clear()
-        self._verified[digest] = key, claims
         return dict(claims)
 
 
+@lru_cache(MOST_VERIFIED)
 def _verified(token: str) -> tuple[Verifier, dict[str, Any]]:
     try:
         key, claims = verified(token, TYPE)
@@ -112,7 +107,7 @@ class AccessToken(tokens.AccessToken):
         TokenError: the token is not valid for any other reason.
     """
 
-    _token_backend = Backend()
+    _token_backend = Backend(FIRST_ALGORITHM)
 
     def __init__(
         self,

@@ -183,6 +183,7 @@ def test_a_device_gets_tokens_after_a_person_has_typed_its_code_and_agreed(brows
     assert (claims["sub"], claims["client_id"]) == (str(alice.pk), app.client.pk)
     session = LoginSession.objects.get(pk=claims["sid"])
     assert (session.ip, str(session.device)) == ("198.51.100.7", "curl")
+    assert poll(app, codes).error == "invalid_grant", "a second use is refused, and ends nothing"
     assert app.refresh(answer["refresh_token"]).status == 200
 
 

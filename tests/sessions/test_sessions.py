@@ -132,11 +132,15 @@ def test_a_late_use_does_not_revive_a_revoked_session(clock):
     assert LoginSession.objects.get().used_at == site_clock.now() - timedelta(minutes=30)
 
 
-def test_an_asynchronous_view_gets_the_user_of_the_session(browser, alice):
-    request = request_of(browser)
-    request.session = SessionStore(browser.cookies["sessionid"].value)
+def test_an_asynchronous_view_gets_the_user_and_can_end_the_session(browser, alice):
+    request, key = request_of(browser), browser.cookies["sessionid"].value
+    request.session = session = SessionStore(key)
     AuthenticationMiddleware(HttpResponse).process_request(request)
     assert async_to_sync(request.auser)() == alice
+    assert async_to_sync(session.aexists)(key)
+    async_to_sync(session.aflush)()
+    assert not session.exists(key)
+    assert not live(alice)
 
 
 def test_session_data_cannot_be_saved_to_a_revoked_session(client):
