@@ -118,7 +118,7 @@ class Assessment:
 
         Something was shown that counts, but it is not enough, or somebody else has shown as much.
         """
-        is_stuck = self.outcome is not Outcome.OPEN and not (self.may_ask or self.is_same)
+        is_stuck = not (self.may_ask or self.is_same)
         return bool(self.shown) and bool(is_stuck or self.others) and not self.may_finish
 
     @property
