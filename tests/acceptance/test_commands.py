@@ -25,7 +25,7 @@ from tests.support.apps import asked_for, make_app
 from tests.support.disputes import sets_password
 from tests.support.env import clean
 from tests.support.owner import OWNER, owner_link, printed_by
-from tests.support.process import free_port
+from tests.support.process import free_port, slack
 from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, SETUP, enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.site import ROOT
@@ -234,7 +234,7 @@ def test_production_is_the_default_and_every_missing_setting_is_named(tmp_path):
         cwd=ROOT,
         env=os.environ | clean(tmp_path) | {"ENVIRONMENT": ""},
         text=True,
-        timeout=60,
+        timeout=60 * slack(),
     )
 
     assert (done.returncode, done.stdout) == (1, "")

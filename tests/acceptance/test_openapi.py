@@ -17,6 +17,7 @@ from accounts.ops.openapi import CONFLICTS
 from accounts.ops.schema import REQUESTS
 from tests.support.missing import find, missing
 from tests.support.openapi import METHODS, SCHEMA, description, operations, resolve, validator
+from tests.support.process import slack
 from tests.support.routes import ROUTES
 from tests.support.site import text_of
 from tests.support.standards import proves
@@ -146,7 +147,7 @@ def test_the_samples_in_curl_and_python_sign_alice_up_and_use_her_account(site):
             check=True,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=60 * slack(),
             env={**os.environ, "TOKEN": token},
         )
         return json.loads(done.stdout[done.stdout.index("{") :])

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from authsite.serving.server import SignalEvent
-from tests.support.process import LATER_SECONDS, listening, within
+from tests.support.process import LATER_SECONDS, listening, slack, within
 from tests.support.site import Site
 from tests.support.smtp import MailServer
 from tests.support.steps import CONFIRM, sign_up, sql
@@ -92,6 +92,6 @@ for _ in range(20):
 def test_a_sigterm_ends_a_worker_that_has_just_started():
     """Otherwise stopping the server would wait for a worker that has only recorded the signal."""
     command = [sys.executable, "-c", STOPPED_AT_ONCE]
-    done = subprocess.run(command, timeout=LATER_SECONDS, check=False)
+    done = subprocess.run(command, timeout=LATER_SECONDS * slack(), check=False)
 
     assert done.returncode == 0

@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.missing import find, missing
+from tests.support.process import slack
 from tests.support.site import Site
 
 TIMEOUT_MS = 90_000
@@ -107,7 +108,7 @@ def chromium(request: pytest.FixtureRequest) -> Browser:
 
 
 def _started(program: Path) -> Browser:
-    expect.set_options(timeout=TIMEOUT_MS)
+    expect.set_options(timeout=TIMEOUT_MS * slack())
     _processes.callback(_running.clear)
     playwright = _processes.enter_context(sync_playwright())
     browser = playwright.chromium.launch(
@@ -147,7 +148,7 @@ def open_page(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Ope
     def open_(site: Site, *, expect: tuple[int, ...] = (), **options: Any) -> Page:
         context = chromium.new_context(base_url=site.origin, **options)
         contexts.append(context)
-        context.set_default_timeout(TIMEOUT_MS)
+        context.set_default_timeout(TIMEOUT_MS * slack())
         page = context.new_page()
         watches.append(Watch(page, expect))
         return page

@@ -60,7 +60,7 @@ def run(*words: str | Path, seconds: float = RUN_SECONDS, **options: Any) -> str
         check=False,
         stdin=None if "input" in options else subprocess.DEVNULL,
         text=True,
-        timeout=seconds,
+        timeout=seconds * slack(),
         **options,
     )
     assert done.returncode == 0, f"{words}:\n{done.stdout}{done.stderr}"

@@ -23,7 +23,15 @@ import psycopg
 
 from tests.support.env import SCHEMA, clean, shared
 from tests.support.missing import find, missing
-from tests.support.process import LATER_SECONDS, Process, free_port, listening, run, within
+from tests.support.process import (
+    LATER_SECONDS,
+    Process,
+    free_port,
+    listening,
+    run,
+    slack,
+    within,
+)
 from tests.support.services import Postgres
 
 TIMEOUT_SECONDS = 60.0
@@ -146,7 +154,7 @@ class Client:
         return response
 
     def connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(*self._connect, timeout=TIMEOUT_SECONDS)
+        return http.client.HTTPConnection(*self._connect, timeout=TIMEOUT_SECONDS * slack())
 
 
 def together[T](n: int, work: Callable[[int], T]) -> list[T]:

@@ -100,17 +100,19 @@ def test_distinguishable_usernames_share_no_skeleton():
     assert len(set(looks)) == len(looks)
 
 
-@pytest.mark.parametrize(
-    "bad",
-    ["m\u0131ke@example.org", "mi\u212ae@example.org", "\u017fam@example.org",
-     "a@b", "a@@b.org", "a@-b.org",
-     "a\r\nb@example.org", "a@ex\0ample.org", '"a b"@exam ple.org', f"a@{'b' * 250}.org",
-     "a@b..org", "alice@example.org, mallory@example.org", "alice@example.org>",
-     '"bob"@example.org', '"b\\ob"@example.org', "a@[127.0.0.1]"],
-)  # fmt: skip
-def test_an_email_that_may_not_be_delivered_as_typed_is_refused(bad):
-    with pytest.raises(ValidationError):
-        emails.clean(bad)
+BAD_EMAILS = [
+    "m\u0131ke@example.org", "mi\u212ae@example.org", "\u017fam@example.org",
+    "a@b", "a@@b.org", "a@-b.org",
+    "a\r\nb@example.org", "a@ex\0ample.org", '"a b"@exam ple.org', f"a@{'b' * 250}.org",
+    "a@b..org", "alice@example.org, mallory@example.org", "alice@example.org>",
+    '"bob"@example.org', '"b\\ob"@example.org', "a@[127.0.0.1]",
+]  # fmt: skip
+
+
+def test_an_email_that_may_not_be_delivered_as_typed_is_refused():
+    for bad in BAD_EMAILS:
+        with pytest.raises(ValidationError):
+            emails.clean(bad)
 
 
 def test_an_email_belongs_to_one_user_in_any_spelling():
@@ -123,19 +125,21 @@ def test_an_email_belongs_to_one_user_in_any_spelling():
             users.confirm_email(bob, twin)
 
 
-@pytest.mark.parametrize(
-    "called, name",
-    [("Alice", "Alice"), ("Alice  Smith", "Alice-Smith"), (" alice_x.y-z ", "alice_x.y-z"),
-     ("alice@example.org", "alice"), ("\U0001f980", ""), ("\U0001f980 \U0001f980", ""),
-     ("Bob \U0001f980 Lee", "Bob-Lee"), ("a" * 200, "a" * 23), ("\u674e \u56db", "\u674e-\u56db"),
-     (f"{CYRILLIC_A}lice", "lice"), (f"{CYRILLIC_A} {GREEK_O}", ""), ("\uff41\uff42", "ab"),
-     ("al\u0336ice", "alice"), ("Al\ufe0fi\u3164ce", "Alice"), ("b\u01c0ob", "bob"), ("admin", ""),
-     ("a\u202eb\0\n", "ab"), ("\ud800", ""), ("\u0e31", ""), ("", ""),
-     ("e\u0301ric", "\xe9ric")],
-)  # fmt: skip
-def test_a_username_is_suggested_from_the_valid_characters_of_a_name(called, name):
-    assert usernames.suggest(called) == name
-    assert not name or usernames.clean(name) == name
+SUGGESTED = [
+    ("Alice", "Alice"), ("Alice  Smith", "Alice-Smith"), (" alice_x.y-z ", "alice_x.y-z"),
+    ("alice@example.org", "alice"), ("\U0001f980", ""), ("\U0001f980 \U0001f980", ""),
+    ("Bob \U0001f980 Lee", "Bob-Lee"), ("a" * 200, "a" * 23), ("\u674e \u56db", "\u674e-\u56db"),
+    (f"{CYRILLIC_A}lice", "lice"), (f"{CYRILLIC_A} {GREEK_O}", ""), ("\uff41\uff42", "ab"),
+    ("al\u0336ice", "alice"), ("Al\ufe0fi\u3164ce", "Alice"), ("b\u01c0ob", "bob"), ("admin", ""),
+    ("a\u202eb\0\n", "ab"), ("\ud800", ""), ("\u0e31", ""), ("", ""),
+    ("e\u0301ric", "\xe9ric"),
+]  # fmt: skip
+
+
+def test_a_username_is_suggested_from_the_valid_characters_of_a_name():
+    for called, name in SUGGESTED:
+        assert usernames.suggest(called) == name, called
+        assert not name or usernames.clean(name) == name
 
 
 def test_a_username_taken_in_any_spelling_gets_a_number():
