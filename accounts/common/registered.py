@@ -1,7 +1,7 @@
 """Finds the objects that apps offer to packages that must not import these apps.
 
-They are imported at their first use instead of in ``AppConfig.ready``, because most commands and
-the process that sends webhooks need none of them.
+They are imported at their first use instead of in ``AppConfig.ready``, because most commands need
+none of them.
 """
 
 from typing import Any

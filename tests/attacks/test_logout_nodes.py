@@ -32,7 +32,7 @@ def signed_in_to(site, receiver, paths):
     browser = site.client()
     join(site, browser, "alice")
     site.manage("shell", "-c", CONNECT.format(url=receiver.url(""), paths=paths))
-    assert within(60, lambda: "This process sends webhooks and logout notices" in site.log())
+    assert within(60, lambda: "This server sends webhooks and logout notices" in site.log())
     return browser
 
 
@@ -63,8 +63,8 @@ def late(request):
     say(200)(request)
 
 
-def test_the_process_that_sends_completes_what_it_sends_and_ends_with_its_server(nodes):
-    """Withstands a failure: notices go on after a server has ended."""
+def test_a_worker_whose_server_is_killed_completes_what_it_sends_and_ends(nodes):
+    """Withstands a failure."""
     site, _second, receiver = nodes
     receiver.answers["/late"] = late
     browser = signed_in_to(site, receiver, ["/late"])

@@ -1,36 +1,22 @@
-"""Delivers the rows of queues to other servers, in a process of its own.
+"""Delivers the rows of queues to other servers, in threads of the server process.
 
-Each receiver has a thread of its own, so that one that hangs delays only its own rows.
-
-A server process starts the process when something must be sent for the first time. TLS and
-signatures occupy the Python interpreter; in the server process, they would delay requests. The
-process ends when its standard input ends. This happens when the server process ends, even if that
-is killed. The process writes the numbers for the metrics of the server process to its standard
-output, as lines of JSON.
+Each receiver has a thread of its own, so that one that hangs delays only its own rows. One more
+thread uses the database for all of them.
 """
 
-import json
 import logging
-import os
-import signal
-import subprocess
-import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.db.models import Exists, OuterRef
 
-from accounts.common import logs
-from accounts.common.background import AFTER_TROUBLE_SECONDS, Background
+from accounts.common.background import Background
 from accounts.common.leases import Leased, LeasedQueue
 from accounts.common.metrics import QueueMetrics
 
@@ -164,16 +150,15 @@ class Sender[M: Leased]:
 
 
 LOOK_EVERY_SECONDS = 1.0
-# How often the server process looks whether it must start the process.
+# How often the thread looks whether it has anything to do, and how many rows wait.
 LOOK_IDLE_SECONDS = 5.0
 # How often the results of what is being sent are recorded.
 SETTLE_SECONDS = 0.1
-REPORT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Work:
-    """A queue whose rows the process sends.
+    """A queue whose rows are sent.
 
     ``sender``: returns the sender. Its argument returns whether the sender must stop.
     ``is_needed``: returns whether rows wait, or could wait soon.
@@ -193,119 +178,55 @@ WORK: dict[str, Work] = {}
 
 
 def register(work: Work) -> None:
-    """Let the process send the rows of ``work``."""
+    """Let the thread send the rows of ``work``."""
     WORK[work.name] = work
 
 
-def is_needed() -> bool:
-    """Return whether the process has anything to do."""
-    return any(work.is_needed() for work in WORK.values())
+class Deliveries:
+    """Sends the rows of all queues, in a thread of the server process.
 
-
-class Starter:
-    """Starts the process, in a thread of the server process.
-
-    ``module``: the module that the process runs. It must run :class:`Program`.
+    If the process is killed, another one sends what it has leased after the leases have expired.
     """
 
-    def __init__(self, module: str) -> None:
-        self._command = [sys.executable, "-m", module]
-        self._process: subprocess.Popen[str] | None = None
-        self._thread = Background("deliveries", self._work, wake=self._end)
+    def __init__(self) -> None:
+        self._thread = Background("deliveries", self._work, end=self._finish)
+        self.senders = {
+            name: work.sender(self._thread.stopping.is_set) for name, work in WORK.items()
+        }
+        self._look_at = 0.0
 
     def start(self) -> None:
-        """Start the thread, unless it is running.
-
-        If the process is killed, another one sends what it has leased after the leases have
-        expired.
-        """
+        """Start the thread."""
         self._thread.start()
 
     def _work(self) -> float:
-        if not is_needed():
-            return LOOK_IDLE_SECONDS
-        connections.close_all()
-        pipe = subprocess.PIPE
-        with subprocess.Popen(self._command, stdin=pipe, stdout=pipe, text=True) as process:
-            self._process = process
-            if self._thread.stopping.is_set():
-                self._end()
-            for line in process.stdout or ():
-                measure(*json.loads(line))
-        if process.returncode:
-            log.error("The process that sends to other servers has ended: %d", process.returncode)
-            return AFTER_TROUBLE_SECONDS
-        return 0.0
-
-    def _end(self) -> None:
-        if self._process and self._process.stdin:
-            self._process.stdin.close()
-
-
-def measure(name: str, count: int, age: float, outcomes: Mapping[str, int]) -> None:
-    """Set the metrics of the queue ``name``.
-
-    ``count``: how many rows wait. ``age``: the age of the oldest in seconds.
-    ``outcomes``: how many rows were sent, and how many failed, since the last call.
-    """
-    metrics = WORK[name].metrics
-    metrics.waiting.set(count)
-    metrics.oldest.set(age)
-    for outcome, number in outcomes.items():
-        metrics.outcomes.labels(outcome).inc(number)
-
-
-class Program:
-    """The program of the process. It ends when nothing needs it, or standard input ends."""
-
-    def __init__(self) -> None:
-        self._loop = Background("deliveries", self._work, end=self._finish)
-        self.senders = {
-            name: work.sender(self._loop.stopping.is_set) for name, work in WORK.items()
-        }
-        self._report_at = time.monotonic()
-
-    def run(self) -> None:
-        """Run until the program ends."""
-        # The import takes up to 0.3 s of the processor, for which the first row must not wait.
-        from accounts.common import http_client  # noqa: F401, PLC0415 only to load it
-
-        logs.configure(settings.LOGGING)
-        # The server process gets these signals, too. This process ends after the server process.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        threading.Thread(target=self._end_with_input, daemon=True).start()
-        log.info("This process sends %s", " and ".join(WORK))
-        self._loop.run()
-
-    def _end_with_input(self) -> None:
-        # ``sys.stdin`` would hold a lock that the end of the interpreter waits for.
-        os.read(0, 1)
-        self._loop.stopping.set()
-
-    def _work(self) -> float:
-        are_busy = [sender.send_due() for sender in self.senders.values()]
         now = time.monotonic()
-        if now >= self._report_at:
-            self._report_at = now + REPORT_SECONDS
+        if now >= self._look_at:
+            self.measure()
+            if not any(work.is_needed() for work in WORK.values()):
+                return LOOK_IDLE_SECONDS
+            if not self._look_at:
+                # The import takes up to 0.3 s, for which the first row must not wait.
+                from accounts.common import http_client  # noqa: F401, PLC0415 only to load it
+
+                log.info("This server sends %s", " and ".join(WORK))
             for name, work in WORK.items():
                 self.senders[name].outcomes["given_up"] += work.give_up()
-            self.report()
-            if not is_needed():
-                self._loop.stopping.set()
+            self._look_at = now + LOOK_IDLE_SECONDS
+        are_busy = [sender.send_due() for sender in self.senders.values()]
         return SETTLE_SECONDS if any(are_busy) else LOOK_EVERY_SECONDS
 
     def _finish(self) -> None:
         for sender in self.senders.values():
             sender.finish()
-        self.report()
 
-    def report(self) -> None:
-        """Write the numbers of each queue to standard output."""
+    def measure(self) -> None:
+        """Set the metrics of each queue."""
         for name, sender in self.senders.items():
+            metrics = WORK[name].metrics
             count, age = WORK[name].queue.waiting()
-            line = json.dumps([name, count, age, sender.outcomes])
+            metrics.waiting.set(count)
+            metrics.oldest.set(age)
+            for outcome, number in sender.outcomes.items():
+                metrics.outcomes.labels(outcome).inc(number)
             sender.outcomes.clear()
-            with suppress(OSError):  # the server process was killed
-                sys.stdout.write(f"{line}\n")
-                sys.stdout.flush()
