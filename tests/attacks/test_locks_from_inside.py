@@ -50,15 +50,6 @@ def test_a_thief_with_the_password_cannot_lock_the_owner_out(user, client):
     assert alice().is_locked_down
 
 
-def test_the_password_and_the_factor_of_a_new_session_lock_at_once(user, client):
-    enrolled(user)
-    user.authenticator_set.update(made_at=user.date_joined)
-    sign_in_twice(client, user)
-
-    assert "Show that it’s you" not in client.get(LOCK).text
-    assert locks(client)
-
-
 def test_an_older_session_shows_the_factor_only_and_asks_for_the_password(user, client, clock):
     """Withstands a thief with a cookie.
 
@@ -132,10 +123,3 @@ def test_a_link_in_a_signed_in_browser_adds_the_mailbox_to_what_was_shown_there(
         assert not alice().is_locked_down, "the mailbox is not enough after an opening with two"
     client.post(link)
     assert alice().is_locked_down
-
-
-def test_one_thing_locks_an_account_without_an_address(user, client):
-    user.emails.all().delete()
-    user.save_email("")
-
-    assert locks(signed_in(alice(), by=(Method.PASSWORD,)))

@@ -372,22 +372,6 @@ def test_a_copied_cookie_and_the_password_do_not_bypass_the_second_step(settings
     assert is_signed_in(thief), "the owner reauthenticates in another browser"
 
 
-def test_password_and_mailbox_sign_in_but_cannot_remove_a_factor(clock):
-    alice, _seed = with_factor()
-    browser, other = after_password(), after_password()
-    for half in (browser, other):
-        clock.advance(minutes=1)
-        half.post(CHALLENGE, {"mail": "1"})
-    unused = str(outbox()[-1].code)
-    browser.post(CHALLENGE, {"code": mails_about("code")[0].code})
-    assert is_signed_in(browser)
-
-    assert browser.post(REAUTHENTICATE, {"code": unused}).status_code == 200
-    change(browser, alice, remove="1")
-
-    assert factors_of(alice) == 1
-
-
 @proves("V7.5.1", "63B-4.1.2")
 def test_factors_cannot_be_changed_without_recent_authentication(clock):
     from accounts.twofactor.models import Authenticator, RecoveryCodes
