@@ -46,7 +46,7 @@ class InviteForm(ReasonForm):
     )
     is_staff = forms.BooleanField(
         label=gettext_lazy("Staff"),
-        help_text=gettext_lazy("Staff can open these pages."),
+        help_text=gettext_lazy("Staff can open the admin site."),
         required=False,
     )
     days = forms.IntegerField(

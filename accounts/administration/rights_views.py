@@ -70,7 +70,7 @@ class UserForm(RightsForm):
     class Meta:
         labels = {"is_superuser": gettext_lazy("Superuser")}
         help_texts = {
-            "is_staff": gettext_lazy("Staff can open these pages."),
+            "is_staff": gettext_lazy("Staff can open the admin site."),
             "is_superuser": gettext_lazy(
                 "Superusers have all rights and can change the rights of others."
             ),

@@ -32,7 +32,7 @@ def test_a_thief_with_the_password_cannot_lock_the_owner_out(user, client):
     """Withstands a thief in the account."""
     sign_in(client, "alice")
 
-    assert "Open it to lock your account" in client.get(LOCK).text
+    assert "To lock your account, open the link" in client.get(LOCK).text
     assert not locks(client)
     assert not locks(client, former=PASSWORD), "typing it again shows nothing new"
 
