@@ -129,6 +129,7 @@ def test_an_opening_is_undone_only_with_more_than_opened_the_account():
     ownership = Ownership(things(P, M, F), behind, opening=opening)
     assert ownership.outcome(things(P, F)) is SUPPORT
     assert ownership.outcome(things(P, M, F)) is OPEN
+    assert replace(ownership, opening=Opening(opening.at, 1)).outcome(things(P, F)) is OPEN
     after = lock_of(START, START - DAY, OLD, opening)
     assert replace(ownership, lock=after).outcome(things(P, F)) is OPEN
     at_opening = Lock(START, opening.at)
@@ -149,6 +150,8 @@ def test_a_second_opening_does_not_raise_what_the_first_one_needs_to_be_undone()
     first = Opening(START - 3 * DAY, 2)
     ownership = Ownership(things(P, M, F), lock_of(START, START - DAY, OLD, first), opening=first)
     assert ownership.opened(START, things(P, M, F)) == first
+    assert replace(ownership, lock=None).opened(START, things(M)) == first
+    assert replace(ownership, opening=None).opened(START, things(P, M)) == Opening(START, 2)
     behind = replace(ownership, lock=lock_of(START, START - 4 * DAY, OLD, first))
     assert behind.opened(START, things(P, M, F)) == Opening(START, 3)
 
