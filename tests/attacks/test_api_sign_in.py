@@ -339,7 +339,7 @@ def test_a_code_works_once_across_pages_and_api(clock, kind, first):
 
 
 def test_an_account_with_passkeys_only_cannot_sign_in_by_mailed_code():
-    registered(make_user("alice"))
+    registered(make_user("alice", emailed_codes=True))
     challenge = first_step(methods={"passkey"})
 
     assert mail_for(challenge).status == 401
