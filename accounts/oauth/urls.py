@@ -7,9 +7,7 @@ from django.urls import include, path
 
 from accounts.oauth import (
     app_views,
-    discovery_views,
     forward,
-    logout_views,
     token_views,
     views,
 )
@@ -31,16 +29,14 @@ urlpatterns = [
     path("accounts/apps/<client_id:client_id>/", app_views.disconnect, name="app_disconnect"),
     path("oauth/logos/<client_id:client_id>/<str:version>.png", app_views.logo, name="app_logo"),
     path("oauth/token", token_views.token, name="oauth_token"),
-    path("oauth/logout", logout_views.logout, name="oauth_logout"),
+    path("oauth/logout", app_views.logout, name="oauth_logout"),
     path("oauth/revoke", token_views.revoke, name="oauth_revoke"),
     path("oauth/introspect", token_views.introspect, name="introspect"),
     path("oauth/userinfo", token_views.userinfo, name="userinfo"),
     path("auth/forward", forward.check, name="forward"),
     path("auth/forward/callback", forward.callback, name="forward_callback"),
-    path(".well-known/openid-configuration", discovery_views.provider, name="openid_configuration"),
-    path(".well-known/oauth-authorization-server", discovery_views.provider, name="oauth_metadata"),
-    path(
-        ".well-known/oauth-protected-resource", discovery_views.resource, name="resource_metadata"
-    ),
+    path(".well-known/openid-configuration", token_views.provider, name="openid_configuration"),
+    path(".well-known/oauth-authorization-server", token_views.provider, name="oauth_metadata"),
+    path(".well-known/oauth-protected-resource", token_views.resource, name="resource_metadata"),
     path("api/v1/", include(api_urlpatterns)),
 ]
