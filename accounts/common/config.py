@@ -17,8 +17,9 @@ from accounts.common.brand import files as brand
 from accounts.common.brand.files import BrandSettings
 from accounts.common.client_info import location_file
 from accounts.common.issuers import ProviderSettings
-from accounts.common.setting_groups import OAuthSettings, ServerSettings
 from accounts.common.setting_parsers import (
+    OAuthSettings,
+    ServerSettings,
     address,
     choice,
     contact,

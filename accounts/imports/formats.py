@@ -1,7 +1,7 @@
-"""The formats of other systems: how each of them describes a person.
+"""The formats of other systems, and of this site's own exports: how each describes a person.
 
 Each function takes a record and returns a person. The sources are the documents of the systems, of
-November 2026.
+November 2026. ``authsite`` reads what ``export_users`` has written (``accounts.exports.people``).
 """
 
 import hmac
@@ -10,17 +10,21 @@ import re
 from base64 import b64decode
 from collections.abc import Callable
 from hashlib import sha256
-from typing import BinaryIO
+from typing import Any, BinaryIO
+from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from accounts.imports import django, own
+from accounts.deletion.erasure import log_file, read_log
+from accounts.exports.people import FORMAT, PARTS, VERSION
+from accounts.imports import django
 from accounts.imports.files import Record, Records, csv_rows, json_lines, json_list
 from accounts.imports.parts import (
     BadRow,
     FoundEmail,
     FoundPerson,
+    FoundRow,
     Options,
     Rows,
     add_app,
@@ -30,7 +34,116 @@ from accounts.imports.parts import (
     set_password,
     split,
 )
-from accounts.passwords import notations
+from accounts.imports.portions import MOST_CODES
+from accounts.passwords import foreign, notations
+from accounts.twofactor.models import seal_digests
+from accounts.twofactor.webauthn import rp_id
+from accounts.users.models import LOCKED, locked_password
+
+COLUMNS = (
+    *("about", "time_zone", "last_login", "password_at", "emailed_codes", "updated_at"),
+    *("deletion_due", "given_name", "family_name"),
+)
+DIGEST = re.compile("[0-9a-f]{64}")
+# Members of an account whose rows are stored as they are.
+OWN_ROWS = ("terms", "providers", "consents", "app_subjects")
+
+
+def authsite(file: BinaryIO, _options: Options) -> Rows:
+    """Yield the people in ``file``.
+
+    Raises:
+        BadRow: the file is not an export of this site's program, or of a newer one.
+    """
+    lines = json_lines(file)
+    head = next(lines, None)
+    is_known = isinstance(head, Record) and head.members.get("format") == FORMAT
+    if not (is_known and isinstance(head, Record) and head.members.get("version") == VERSION):
+        raise BadRow(f"The file is not an export of users in version {VERSION}.")
+    options = Options(keeps_passkeys=head.text("passkey_domain") == rp_id())
+    erased = set(read_log(log_file())) if log_file().exists() else set()
+    for line in lines:
+        try:
+            person = line if isinstance(line, BadRow) else _person(line, options)
+            if isinstance(person, FoundPerson) and person.id in erased:
+                raise BadRow("The account was deleted here.")
+            yield person
+        except BadRow as error:
+            yield error
+
+
+def _person(record: Record, options: Options) -> FoundPerson:
+    primary = record.text("email")
+    addresses = [
+        FoundEmail(row.text("email"), True, row.time("confirmed_at"), row.time("vouched_at"))
+        for row in record.records("emails")
+    ]
+    person = FoundPerson(
+        id=_id(record.text("id")),
+        username=record.text("username"),
+        emails=sorted(addresses, key=lambda row: row.email != primary),
+        display_name=record.text("display_name"),
+        language=record.text("language"),
+        joined=record.time("date_joined"),
+        is_active=record.flag("is_active", default=True),
+        groups=record.texts("groups"),
+        columns=_columns(record, COLUMNS),
+    )
+    if record.flag("is_staff") or record.items("permissions", str):
+        person.notes.append("The rights of staff are left out.")
+    _set_password(person, record.text("password"))
+    for name in OWN_ROWS:
+        rows = record.records(name)
+        person.rows += [FoundRow(PARTS[name].label, _columns(r, PARTS[name].columns)) for r in rows]
+    for row in record.records("passkeys"):
+        texts: dict[str, Any] = {
+            name: row.text(name) for name in ("credential_id", "public_key", "aaguid")
+        }
+        texts["transports"] = row.texts("transports")
+        columns = _columns(row, PARTS["passkeys"].columns) | texts
+        add_passkey(person, columns, options)
+    for row in record.records("totp"):
+        names = ("name", "last_t", "made_at", "used_at")
+        person.seeds[row.text("seed")] = _columns(row, names)
+    for row in record.records("recovery_codes"):
+        person.rows.append(FoundRow(PARTS["recovery_codes"].label, _recovery_codes(row)))
+    return person
+
+
+def _recovery_codes(row: Record) -> dict[str, Any]:
+    digests = row.texts("digests")
+    if len(digests) > MOST_CODES or not all(map(DIGEST.fullmatch, digests)):
+        raise BadRow("The recovery codes are damaged, or there are too many.")
+    sealed = seal_digests(row.text("salt"), digests)
+    return _columns(row, ("name", "made_at", "saved_at")) | {"sealed": sealed}
+
+
+def _columns(record: Record, names: Any) -> dict[str, Any]:
+    """Return these members, unless they are missing. All of them have to be simple values."""
+    columns = {name: record.members[name] for name in names if name in record.members}
+    for name in columns:
+        if name.endswith(("_at", "_due", "_login", "since")):
+            columns[name] = record.time(name)
+        elif name != "transports":
+            record.text(name)
+    return columns
+
+
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise BadRow("The id is not a UUID.") from None
+
+
+def _set_password(person: FoundPerson, password: str) -> None:
+    encoded = password.removeprefix(LOCKED)
+    try:
+        person.password = foreign.accept_portable(encoded) if encoded[:1] not in {"", "!"} else ""
+    except ValueError as error:
+        person.notes.append(f"The password is left out: {error}.")
+    if password.startswith(LOCKED):
+        person.password = locked_password(person.password or None)
 
 
 def auth0(record: Record, _options: Options) -> FoundPerson:
@@ -345,7 +458,7 @@ def _users(person: _Person) -> _Read:
 
 # Each of them yields the people of a file, and raises ``BadRow`` if the file has another format.
 FORMATS: dict[str, _Read] = {
-    "authsite": own.read,
+    "authsite": authsite,
     "django": django.read,
     "keycloak": _users(keycloak),
     "auth0": lambda file, options: _rows(json_lines(file), auth0, options),
