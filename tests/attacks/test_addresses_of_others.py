@@ -10,7 +10,7 @@ from django.test import Client
 from accounts.activity.services import Actor
 from accounts.codes.models import Code
 from accounts.emails import services as emails
-from accounts.exports import archive
+from accounts.exports import services
 from accounts.mail.models import OutgoingMail
 from accounts.users import services as users
 from tests.support.erasure import erase
@@ -39,7 +39,7 @@ def test_an_export_has_nothing_about_the_address_of_another_person(mallory):
     assert OutgoingMail.objects.exists()
     sink = io.BytesIO()
 
-    archive.write(mallory, sink, lambda: None)
+    services.write(mallory, sink, lambda: None)
 
     tables = json.loads(ZipFile(sink).read("data.json"))["tables"]
     assert tables["accounts.OutgoingMail"] == tables["accounts.PendingSignup"] == []

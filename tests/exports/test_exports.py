@@ -15,7 +15,7 @@ from accounts.activity import events
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.common.personal_data import SECRET, TABLES
-from accounts.exports import archive, services
+from accounts.exports import services
 from accounts.exports.models import Export, ExportPart
 from accounts.users import services as users
 from accounts.users.models import User
@@ -116,7 +116,7 @@ THINGS = [["mailbox", "alice@example.com"], ["factor", "7"]]
 def test_the_page_shows_values_in_words(column, value, words):
     label, _dot, name = column.rpartition(".")
 
-    assert words in archive._value_in_words(TABLES[label], {"kind": "key_made", name: value}, name)
+    assert words in services._value_in_words(TABLES[label], {"kind": "key_made", name: value}, name)
 
 
 def test_a_lease_is_renewed_while_a_table_is_written(browser, clock):
@@ -200,16 +200,16 @@ def test_another_process_makes_the_file_anew_after_one_was_killed_in_the_middle(
 
 def test_a_process_whose_lease_another_has_taken_over_leaves_nothing_behind(browser, monkeypatch):
     browser.post(DATA)
-    write = archive.write
+    write = services.write
 
     def outlived(user, sink, step):
         Export.objects.update(due_at=Export.objects.get().created_at)
         with monkeypatch.context() as patch:
-            patch.setattr(archive, "write", write)
+            patch.setattr(services, "write", write)
             assert services.make_due()
         write(user, sink, step)
 
-    monkeypatch.setattr(archive, "write", outlived)
+    monkeypatch.setattr(services, "write", outlived)
     services.make_due()
 
     assert "index.html" in opened(download(browser, Export.objects.get()))
@@ -218,7 +218,7 @@ def test_a_process_whose_lease_another_has_taken_over_leaves_nothing_behind(brow
 def test_an_export_that_fails_is_tried_again(browser, clock, monkeypatch):
     browser.post(DATA)
     with monkeypatch.context() as patch:
-        patch.setattr(archive, "_style", lambda: 1 / 0)
+        patch.setattr(services, "_style", lambda: 1 / 0)
         services.make_due()
     assert not services.make_due()
 

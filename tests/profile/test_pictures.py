@@ -15,7 +15,7 @@ from PIL import Image, ImageFile
 from accounts.activity.services import Actor
 from accounts.deletion import services as deletion
 from accounts.deletion.erasure import erase
-from accounts.exports import archive
+from accounts.exports import services
 from accounts.oauth.id_tokens import claims_of
 from accounts.profile import pictures
 from accounts.profile.models import Picture
@@ -82,7 +82,7 @@ def test_a_picture_is_shown_to_its_owner_staff_and_apps_until_it_is_replaced(cli
 def test_an_export_has_the_picture_and_an_erased_account_has_none(alice, clock):
     pictures.store(alice, photo(), Actor())
     file = BytesIO()
-    archive.write(alice, file, lambda: None)
+    services.write(alice, file, lambda: None)
     data = json.loads(ZipFile(file).read("data.json"))["tables"]["accounts.Picture"]
     path = path_of(alice)
 

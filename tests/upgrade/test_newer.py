@@ -20,7 +20,7 @@ from accounts.activity.models import Activity, DailyCount
 from accounts.administration.models import BulkAct, BulkPerson
 from accounts.common import clock
 from accounts.common.proofs import Proof
-from accounts.exports import archive
+from accounts.exports import services
 from accounts.oauth.clients.models import Client, FetchedKeys, RegistrationToken
 from accounts.recovery.models import Recovery
 from accounts.settingsfile.models import MadeByFile
@@ -224,7 +224,7 @@ def test_nothing_fails_because_of_what_a_newer_node_wrote_and_nothing_is_lost(wo
         with suppress(SystemExit):
             call_command(*command.split(), stdout=io.StringIO())
     for user in User.objects.all():
-        archive.write(user, io.BytesIO(), int)
+        services.write(user, io.BytesIO(), int)
 
     assert {answer.status_code for answer in answers} <= {200, 302, 400, 401, 403, 404, 405, 409}
     assert {key: stored(*key) for key in planted} == planted
