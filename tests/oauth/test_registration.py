@@ -180,11 +180,6 @@ def app(db):
     return new_app()
 
 
-@pytest.fixture
-def alice(db):
-    return make_user("alice", language="de")
-
-
 def test_both_documents_of_the_provider_name_the_issuer_and_urls_that_exist():
     found = document()
 
@@ -200,7 +195,8 @@ def test_both_documents_of_the_provider_name_the_issuer_and_urls_that_exist():
 @proves("RFC9700-2.4", "RFC9700-2.6-a")
 def test_the_document_lists_exactly_what_the_endpoints_do(app, alice, settings):
     alice.groups.create(name="Editors")
-    User.objects.filter(pk=alice.pk).update(given_name="Alice", family_name="Liddell")
+    known = {"given_name": "Alice", "family_name": "Liddell", "language": "de"}
+    User.objects.filter(pk=alice.pk).update(**known)
     alice.refresh_from_db()
     given, found = app.sign_in(browser_of(alice), EVERYTHING, nonce="n"), document()
 
@@ -483,7 +479,7 @@ def test_people_are_asked_each_time_and_see_the_host_of_the_document(host, brows
     there = f"<bdi>{HOST}:{host.port}</bdi>"
     assert f"Sign in to {there}" in page.text
     assert "Not verified" in page.text
-    assert "It calls itself “<bdi>Reader</bdi>”" in page.text
+    assert "which calls itself “<bdi>Reader</bdi>”" in page.text
     assert "Your data goes to another website, <bdi>app.example.org</bdi>." in page.text
     page = begin(browser, host.app, redirect_uri="http://localhost:5000/callback")
     assert "Any program on your device can claim to be" in page.text
