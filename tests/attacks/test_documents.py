@@ -254,7 +254,7 @@ def test_an_app_cannot_hide_its_host_behind_the_name_of_another_one(host, browse
 
     assert f"<h1>Sign in to <bdi>{HOST}:{host.port}</bdi></h1>" in page.text
     assert page.text.count("My bank") == 1
-    assert "It calls itself “<bdi>&lt;b&gt;My bank&lt;/b&gt; (verified)</bdi>”" in page.text
+    assert "which calls itself “<bdi>&lt;b&gt;My bank&lt;/b&gt; (verified)</bdi>”" in page.text
     assert f"<title>Sign in to {HOST}:{host.port}" in page.text
 
 

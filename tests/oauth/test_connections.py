@@ -147,7 +147,7 @@ def test_the_form_registers_the_logout_uri_which_may_be_private_after_a_confirma
     carol, private = superuser()[1], "https://10.0.0.1/logout"
     register(carol)
     assert "isn’t allowed" in change(carol, backchannel_logout_uri="http://shop.example/").text
-    assert "Confirm that" in change(carol, backchannel_logout_uri=private).text
+    assert "Tick the box that allows this" in change(carol, backchannel_logout_uri=private).text
     change(carol, backchannel_logout_uri=private, backchannel_logout_is_private="on")
     assert the_app().backchannel_logout_uri == private
 
