@@ -134,7 +134,7 @@ def _help(
     if token and is_deletion and user.deletion_due:
         (expected, _nothing), (unexpected, _lock) = _doubts(rows[0])["questions"]
         due = {"time": localization.in_full(user.deletion_due)}
-        nothing = gettext("You don’t need to do anything. Time of deletion: %(time)s") % due
+        nothing = gettext("You don’t need to do anything. We’ll delete the account: %(time)s") % due
         answer = gettext("You can keep your account without signing in.")
         return {
             "questions": [(expected, nothing), (unexpected, answer)],

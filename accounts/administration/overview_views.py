@@ -268,7 +268,7 @@ def plots(span: Span) -> list[Plot]:
         "failures": (gettext("Failed attempts by reason"), _by(counts, _reason)),
         "blocked": (gettext("Attempts blocked by limits"), _blocked(days[0], span)),
         "sign-ups": (gettext("New accounts"), _by(counts, _new_account)),
-        "lost": (gettext("Emails that couldn’t be sent, of the last 30 days"), _lost_mails()),
+        "lost": (gettext("Emails of the last 30 days that couldn’t be sent"), _lost_mails()),
     }
     over_days = [over_time(key, title, days, n, shown) for key, (title, n) in found.items()]
     return [*over_days, _unconfirmed(), _factor_coverage(), _backlog()]
@@ -316,7 +316,7 @@ def _unconfirmed() -> Plot:
         (label_of(day), {gettext("Not confirmed"): number})
         for day, number in sorted(rows.annotate(Count("pk")))
     ]
-    title = gettext("Sign-ups that aren’t confirmed, by the day on which they expire")
+    title = gettext("Unconfirmed sign-ups, by expiry date")
     return stacked("unconfirmed", title, columns)
 
 

@@ -53,7 +53,7 @@ class TooManyKeys(TooMany):
     """The user has as many API keys as allowed."""
 
     code = "too_many_keys"
-    message = _("You can’t have any more API keys. Remove one first.")
+    message = _("You can’t have any more API keys. Remove a key before you create another one.")
 
 
 def make(

@@ -28,9 +28,9 @@ NOTHING = ""
 AREAS = [area for area in scopes.AREAS if f"{area}:{scopes.READ}" in GRANTABLE]
 WORDS = {
     "profile": _("Your names, your username and your email address."),
-    "sessions": _("Where you’re signed in. “Change” means to sign devices out."),
+    "sessions": _("Devices where you’re signed in. “Change” lets the program sign them out."),
     "activity": _("What happened in your account."),
-    "apps": _("The apps that you’ve connected. “Change” means to disconnect them."),
+    "apps": _("The apps that you’ve connected. “Change” lets the program disconnect these apps."),
 }
 PRESETS = {scopes.READ: _("Read only"), scopes.WRITE: _("Everything")}
 
@@ -55,7 +55,7 @@ class NewKeyForm(forms.Form):
             (NEVER, _("never")),
         ],
         initial=str(SUGGESTED_DAYS),
-        help_text=_("We’ll email you a week before it expires."),
+        help_text=_("We’ll email you a week before the key expires."),
         widget=forms.Select({"class": "input", "autocomplete": "off"}),
     )
 

@@ -75,7 +75,7 @@ def keep(request: HttpRequest) -> HttpResponse:
         return flow.resume(request, sign_in)
     if "leave" in request.POST:
         flow.discard(request)
-        messages.info(request, gettext("Nothing was changed. Your account will be deleted."))
+        messages.info(request, gettext("Nothing was changed. Your account will still be deleted."))
         return redirect("account_login")
     if request.method == "POST":
         methods = (proof.method for proof in sign_in.proofs)

@@ -46,7 +46,7 @@ from accounts.users.models import EmailAddress, User
 def confirm_message(pending: PendingEmail, code: str, token: str) -> Message:
     """Return the email with a code and a link, for an email address that no account has."""
     about = {"email": pending.email, "site": settings.AUTHSITE.site_name}
-    link = gettext("Sign in, then use this link. It works for 3 days.")
+    link = gettext("Sign in, then use the link in this email. The link works for 3 days.")
     return Message(
         to=pending.email,
         subject=gettext("%(code)s is your code for %(site)s")
@@ -91,8 +91,8 @@ def vouched_message(user: User, email: str, token: str) -> Message:
         subject=gettext("Your email address was added to an account at %(site)s") % about,
         paragraphs=[
             gettext(
-                "Someone told our team that this email address is theirs, so we added it to the "
-                "account %(username)s. Nobody has checked whether that’s true."
+                "Someone told our team that they own this email address, so we added it to the "
+                "account %(username)s. Nobody has checked who owns the address."
             )
             % about
         ],

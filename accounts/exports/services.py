@@ -69,7 +69,7 @@ class ExportGone(PublicError):
 
     code = "not_found"
     status = 404
-    message = _("This file was already downloaded, or it has expired. Ask for a new one.")
+    message = _("This file was already downloaded, or it has expired. Ask for a new file.")
 
 
 class _Queue(LeasedQueue[Export]):

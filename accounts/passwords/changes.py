@@ -510,7 +510,7 @@ class ResetOnPage(PublicError):
 
     code = "recovery_required"
     status = 403
-    message = gettext_lazy("Continue on the site: open the link in the email.")
+    message = gettext_lazy("Open the link in the email to continue on the site.")
 
     def __init__(self) -> None:
         super().__init__()

@@ -218,7 +218,9 @@ def _show(
         else may have typed it.
     """
     if draft:
-        messages.warning(request, gettext("Nothing was changed yet. Check the form and save it."))
+        messages.warning(
+            request, gettext("These changes aren’t saved yet. Check the form and save it.")
+        )
     wait = services.seconds_to_next_name(user)
     initial = {name: getattr(user, name) for name in ProfileForm.base_fields}
     initial["language"] = initial["language"] or spoken()

@@ -56,8 +56,8 @@ class CannotLock(PublicError):
     code = "not_possible"
     status = 403
     message = _(
-        "This address alone can’t lock the account now. Also enter the password that you had "
-        "before the change, or contact support."
+        "You can’t lock the account with this address alone now. Also enter the password that you "
+        "had before the first change that you didn’t make, or contact support."
     )
 
 

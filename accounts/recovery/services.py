@@ -487,7 +487,7 @@ def recovery_message(
             *([] if may_be_strangers else _place(actor)),
         ],
         questions=[
-            (_("Was this you?"), _("Come back after the wait, and show the same things again.")),
+            (_("Was this you?"), _("Come back after the wait, and show again that it’s you.")),
             (_("Not you?"), stop),
         ],
         action_label=_("Stop the request"),

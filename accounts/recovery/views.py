@@ -192,7 +192,7 @@ def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
             if recovery.running(user) is None:
                 # The recovery request was finished or stopped in the meantime.
                 return render(request, "accounts/recovery/recovery_dead.html", status=404)
-            sentence = gettext("That isn’t enough to stop the request. Use a passkey or a code.")
+            sentence = gettext("To stop the request, you also need a passkey or a code.")
             form.add_error(None, sentence)
         except evidence.WrongPassword as error:
             form.add_error("former", str(error))
@@ -251,7 +251,7 @@ def _review(request: HttpRequest, user: User) -> HttpResponse:
     actor = current.actor_of(request).by(*current.session_of(request).amr)
     if "done" in request.POST:
         if not suspension.is_reviewed(user):
-            messages.error(request, gettext("Restore or delete each item first."))
+            messages.error(request, gettext("Restore or delete every item before you finish."))
             return redirect("review")
         suspension.finish(user, actor)
         return redirect("home")

@@ -111,8 +111,8 @@ class NoNewAccounts(SignupClosed):
     """The external identity belongs to no account, and sign-up is closed."""
 
     message = _(
-        "Sign-up is closed, and the account that you signed in with isn’t connected to "
-        "an account here."
+        "Sign-up is closed, and the account that you signed in with isn’t connected to an account "
+        "on this site."
     )
 
 
@@ -120,8 +120,8 @@ class NotInvited(NoNewAccounts):
     """The external identity belongs to no account, and its email address is not invited."""
 
     message = _(
-        "You need an invitation to sign up. The account that you signed in with isn’t connected to "
-        "an account here, and its email address isn’t invited."
+        "You need an invitation to sign up. The account that you signed in with isn’t connected to"
+        " an account on this site, and nobody has invited its email address."
     )
 
 
@@ -153,8 +153,8 @@ class NoWayBack(PublicError):
 
     code = "no_way_back"
     message = _(
-        "Add an email address before you disconnect. Without one, you won’t be able to "
-        "unlock your account if it’s ever locked."
+        "Add an email address before you disconnect this way to sign in. Without an email address,"
+        " you won’t be able to unlock your account if it’s ever locked."
     )
 
 

@@ -174,8 +174,8 @@ def _sign_in(
     except EmailTaken:
         services.store(request, profile, attempt.next_url)
         sentence = _(
-            "An account with the address %(address)s already exists. Sign in to it as "
-            "usual. Then you can connect it to %(name)s."
+            "An account with the address %(address)s already exists. To connect the account to "
+            "%(name)s, sign in to the account as usual first."
         )
         messages.info(request, sentence % {"address": profile.email, "name": provider.name})
         return redirect_to_login(reverse("provider_confirm"))

@@ -493,7 +493,7 @@ class SavedView(FactorsOfPerson):
         """Confirm that you have saved your recovery codes, with one of them. It stays valid."""
         code = valid(CodeSerializer(data=request.data))["code"]
         if not services.note_saved(self.session.user, code):
-            sentence = _("That isn’t one of your recovery codes. Check the ones you saved.")
+            sentence = _("This isn’t one of your recovery codes. Check the codes that you saved.")
             raise serializers.ValidationError({"code": [sentence]})
         return Response(status=204)
 

@@ -74,6 +74,6 @@ class SavedForm(forms.Form):
         """Return the code if ``accepts`` returns True for it."""
         code: str = self.cleaned_data["code"]
         if not self._accepts(code):
-            sentence = _("That isn’t one of your recovery codes. Check the ones you saved.")
+            sentence = _("This isn’t one of your recovery codes. Check the codes that you saved.")
             raise forms.ValidationError(sentence)
         return code

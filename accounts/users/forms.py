@@ -56,8 +56,8 @@ class UsernameField(forms.CharField):
             label=_("Username"),
             error_messages={"required": _("Enter a username.")},
             help_text=_(
-                "Letters, digits, dots, hyphens and underscores. Other people may see your "
-                "username."
+                "Use only letters, digits, dots, hyphens and underscores. Other people may see "
+                "your username."
             ),
             widget=text_input("username"),
             validators=[no_longer_than(4 * usernames.MAX_LENGTH)],
@@ -107,7 +107,7 @@ class TimeZoneField(forms.CharField):
 def _name_field(label: Any, autocomplete: str) -> CanonicalField:
     return CanonicalField(
         label=label,
-        help_text=_("Optional. Apps that you allow to see your name see this, too."),
+        help_text=_("Optional. Apps that you allow to see your name also see this text."),
         required=False,
         widget=text_input(autocomplete),
         validators=[no_longer_than(DISPLAY_NAME_LENGTH), refuse_blank],
@@ -135,15 +135,15 @@ class ProfileForm(forms.Form):
     )
     language = forms.ChoiceField(
         label=_("Language"),
-        help_text=_("Used on these pages and in our emails to you."),
+        help_text=_("We use this language on these pages and in our emails to you."),
         choices=settings.LANGUAGES,
         widget=forms.Select({"class": "input", "autocomplete": "language"}),
     )
     time_zone = TimeZoneField(
         label=_("Time zone"),
         help_text=_(
-            "Enter a city, such as Berlin or New York. If you leave this empty, pages use your "
-            "device’s time zone and emails use UTC."
+            "Enter a city in your time zone, such as Berlin or New York. If you leave this field "
+            "empty, pages use your device’s time zone and emails use UTC."
         ),
         required=False,
         widget=text_input("off"),

@@ -153,7 +153,7 @@ class AccountChanged(PublicError):
 
     code = "outdated"
     status = 409
-    message = _("Your account was changed in the meantime. Check it, then try again.")
+    message = _("Your account was changed in the meantime. Check your account, then try again.")
 
 
 class DecidedElsewhere(PublicError):

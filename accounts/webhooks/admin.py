@@ -51,9 +51,7 @@ class EndpointForm(SecretForm):
         fields = services.FIELDS
         help_texts = {
             "url": gettext_lazy("The URL must begin with https://."),
-            "is_private": gettext_lazy(
-                "Without this, the site sends no requests to private IP addresses."
-            ),
+            "is_private": gettext_lazy("Switch this on to allow requests to private IP addresses."),
         }
 
     def clean_groups(self) -> list[int]:

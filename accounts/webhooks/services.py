@@ -63,7 +63,7 @@ class EndpointDisabled(PublicError):
     """The endpoint is disabled."""
 
     code = "invalid_target"
-    message = _("Enable the webhook first.")
+    message = _("Enable the webhook before you send anything to it.")
 
 
 class SecretReplaced(PublicError):

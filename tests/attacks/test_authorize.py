@@ -274,7 +274,7 @@ def test_a_passkey_that_a_thief_adds_opens_no_app_that_needs_one_for_seven_days(
     thief.post(REAUTHENTICATE, {"credential": passkey.get(options_of(thief, REAUTHENTICATE))})
     thief.post(f"/accounts/2fa/totp/{row.pk}/", {"remove": "1"})
     assert not Authenticator.objects.exists()
-    assert "doesn’t count here at first" in begin(thief, app).text
+    assert "authenticator app at first" in begin(thief, app).text
     assert not AuthorizationCode.objects.exists()
 
     row.save(force_insert=True)
@@ -294,7 +294,7 @@ def test_the_first_factor_opens_an_app_that_needs_one_from_the_next_sign_in_on(b
     add_passkey(browser, passkey)
 
     page = browser.get(page_of_request(page))
-    assert (page.status_code, "sign in with it" in page.text) == (403, True)
+    assert (page.status_code, "sign in with the passkey or app" in page.text) == (403, True)
     browser.post(LOGOUT)
     clock.advance(minutes=1)
 

@@ -261,7 +261,7 @@ def test_a_mailbox_locks_alone_once_in_thirty_days(home, clock):
     link = lock_link("password was reset")
 
     refused = Client().post(link).text
-    assert "alone can’t lock" in refused
+    assert "can’t lock the account with this address alone" in refused
     assert {'href="#id_wrong"', 'id="id_wrong"'} <= set(refused.replace(">", " ").split())
     assert not alice().is_locked_down
     clock.advance(days=27)
@@ -483,7 +483,7 @@ def test_the_mailbox_alone_must_wait_and_whoever_can_open_the_account_can_object
         path_of(m.action_url) for m in outbox() if m.to == MINE and "asked to unlock" in m.subject
     )
 
-    assert "That isn’t enough" in Client().post(objection).text
+    assert "you also need a passkey or a code" in Client().post(objection).text
     assert Client().post(objection, {"former": NEW}).status_code == 200
     assert recovery.running(alice)
     assert "has been stopped" in Client().post(objection, {"former": PASSWORD}).text
@@ -502,7 +502,7 @@ def test_the_wait_begins_when_a_mail_server_accepts_a_notice_and_is_told_daily(a
     lock(alice)
     browser, link = Client(), reset_link()
     browser.post(link, {"lost": "ask"})
-    assert "The wait begins when our email to you has been sent." in browser.get(link).text
+    assert "The waiting time begins when we’ve sent you an email." in browser.get(link).text
     (refused,) = Recovery.objects.get().mails
     MailReceipt.objects.create(pk=refused, created_at=clock.now(), failure="refused")
     clock.advance(hours=73)

@@ -86,7 +86,9 @@ def test_a_lock_link_works_once_and_is_stored_as_a_digest():
 
     assert [Client().post(older).status_code for _ in range(2)] == [200, 404]
     assert not is_signed_in(browser)
-    assert "alone can’t lock" in Client().post(newer).text, "a mailbox locks alone only once"
+    assert "can’t lock the account with this address alone" in Client().post(newer).text, (
+        "a mailbox locks alone only once"
+    )
 
 
 @pytest.mark.parametrize("days, good", [(29.99, True), (30, False)])

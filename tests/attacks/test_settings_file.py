@@ -144,7 +144,7 @@ WRONG = [
     (f"{HOOK}secret = 'env:TOKEN'", "webhooks.Billing.secret: A secret is whsec_ and 24 to 64"),
     (
         f"{HOOK[:-25]}format = 'set'\nkinds = ['email.changed']",
-        "webhooks.Billing.kinds: This format can",
+        "webhooks.Billing.kinds: This format doesn",
     ),
     (f"{HOOK}groups = ['None']", "webhooks.Billing.groups: 'None' is not one of: "),
     (f"[apps.'a/b']\n{URI}", "apps.a/b: A client ID consists"),

@@ -114,7 +114,7 @@ def test_a_newcomer_signs_up_on_the_way_to_an_app_and_sets_up_what_it_requires(
     type_code(page, shown(key, time.time()), "Turn on two-step verification")
     sees(page, "Save your recovery codes")
     type_code(page, recovery_codes_on(page.content())[0])
-    sees(page, "Your passkey or app is new")
+    sees(page, "Your passkey or authenticator app is new")
     assert axe(page) == []
     press(page, "Sign out")
     says(page, f"to continue to {NAME}")

@@ -294,7 +294,7 @@ def with_second_factors(site):
     yield bob, "/accounts/recovery/", "Stop the recovery request"
     link = link_for(site, "bob", "asked to remove your passkeys and authenticator apps", OBJECTION)
     yield lost, link, "Stop the recovery request"
-    yield lost, f"{OBJECTION}no-such-token/", "There’s no request to stop"
+    yield lost, f"{OBJECTION}no-such-token/", "There’s no recovery request to stop"
     bob.post(RECOVERY_CODES, {"new": "1"})
     yield bob, RECOVERY_CODES, "Save your recovery codes"
 

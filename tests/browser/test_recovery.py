@@ -39,7 +39,7 @@ LOCK = "Lock your account"
 LOCKDOWN = "/accounts/lockdown/"
 PROVE = "Show that it’s you"
 TURN_ON = "Turn on two-step verification"
-REMOVE = "Remove my passkeys and apps"
+REMOVE = "Remove my passkeys and authenticator apps"
 RESET = "/accounts/password/reset/"
 REVIEW = "Review your account"
 WAIT = "Start the 3-day wait"
@@ -177,7 +177,7 @@ def ask_to_wait(page):
     sees(page, CONFIRM)
     page.get_by_text("I can’t use any of these").click()
     press(page, WAIT)
-    says(page, "Come back after the wait, and show the same things again.")
+    says(page, "Come back after the wait, and show again that it’s you.")
 
 
 def test_a_thief_replaces_the_app_of_staff_who_come_back_with_the_former_one(site, open_page, time):

@@ -82,7 +82,7 @@ def test_all_senders_together_keep_to_the_speed_of_mass_mail(clock, settings):
     assert deliver_due() == 6
 
 
-def test_the_sender_looks_rarely_only_while_no_email_waits():
+def test_the_sender_looks_rarely_only_while_no_email_waits(clock):
     assert services._send() == services.LOOK_IDLE_SECONDS
 
     for _ in range(30):

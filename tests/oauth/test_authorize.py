@@ -234,7 +234,7 @@ def test_tokens_for_the_api_need_an_app_that_may_have_them(settings, app, browse
     Client.objects.update(audiences=[settings.AUTHSITE.origin])
     page = begin(browser, app, **asked)
     assert "change your profile" in page.text
-    assert "can’t change anything here" not in page.text
+    assert "can’t change anything in your account" not in page.text
 
 
 def test_sign_ins_that_people_finish_use_up_no_limit_of_their_network(app, alice, settings):

@@ -40,7 +40,7 @@ def test_people_read_what_an_app_may_do_at_a_service(browser):
     page = begin(browser, app, scope=SCOPE, resource=SHOP)
     assert "<bdi>view your orders</bdi>" in page.text
     assert "change &lt;b&gt;your orders&lt;/b&gt;" in page.text
-    assert "can’t change anything here" not in page.text
+    assert "can’t change anything in your account" not in page.text
     allow(browser, page)
 
     words = f"uses {SHOP} on your behalf (view your orders, change &lt;b&gt;your orders&lt;/b&gt;)"

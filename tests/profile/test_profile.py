@@ -167,10 +167,10 @@ def test_what_was_typed_survives_reauthentication_and_is_not_saved_by_it(
     before = User.objects.get()
     assert (before.username, before.display_name, before.language) == ("alice", "", "")
     page = client.get(back.url)
-    assert "Nothing was changed yet." in page.text
+    assert "These changes aren’t saved yet." in page.text
     shown = page.context["form"].initial | page.context["rename_form"].initial
     assert typed.items() <= shown.items()
-    assert "Nothing was changed yet." not in client.get(PAGE).text
+    assert "These changes aren’t saved yet." not in client.get(PAGE).text
     assert client.post(PAGE, typed).url == PAGE
     assert typed.items() <= vars(User.objects.get()).items()
 

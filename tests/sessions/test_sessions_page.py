@@ -110,7 +110,7 @@ def test_apps_are_named_with_the_browser_that_they_end_with_and_staying_ones_by_
 
     page = client.get(PAGE).text
 
-    assert "Apps that will be signed out with it: Paperless, Wiki" in text_of(page)
+    assert "Apps that will be signed out with this device: Paperless, Wiki" in text_of(page)
     assert "Apps that stay connected" in page
     assert re.findall('name="end" value="([^"]+)', page) == [str(staying.pk)]
     client.post(PAGE, {"end": str(staying.pk)})

@@ -142,7 +142,7 @@ def test_staff_send_a_limited_number_of_tests_and_repetitions(carol):
 def test_a_disabled_webhook_is_told_nothing_until_it_is_enabled(carol):
     endpoint = told_at(URL)
     assert "disabled the webhook" in act(carol, endpoint, "enabled", enabled="no").text
-    assert "Enable the webhook first" in act(carol, endpoint, "test").text
+    assert "Enable the webhook before" in act(carol, endpoint, "test").text
     record(make_user("alice"), events.RENAMED, Actor())
     assert not Delivery.objects.exists()
     assert "enabled the webhook" in act(carol, endpoint, "enabled", enabled="yes").text

@@ -61,13 +61,13 @@ KINDS = {
     "web": Kind(gettext_lazy("Web app with a server"), gettext_lazy("Its server keeps a secret.")),
     "spa": Kind(
         gettext_lazy("Single-page app"),
-        gettext_lazy("The app runs in the browser, without a server, so it gets no secret."),
+        gettext_lazy("The app runs in the browser, where a secret could be read."),
         {"is_public": True},
         is_script=True,
     ),
     "native": Kind(
         gettext_lazy("Mobile or desktop app"),
-        gettext_lazy("The app runs on people’s devices, so it gets no secret."),
+        gettext_lazy("The app runs on people’s devices, where a secret could be read."),
         {"is_public": True},
     ),
     "device": Kind(
@@ -79,7 +79,7 @@ KINDS = {
     "forward": Kind(
         gettext_lazy("App behind a proxy that asks this site"),
         gettext_lazy(
-            "The app has no sign-in. nginx, Caddy or Traefik asks this site at each request."
+            "The app has no sign-in of its own. Its proxy asks this site at each request."
         ),
         {
             "is_public": True,
@@ -98,7 +98,7 @@ KINDS = {
     ),
     "mcp": Kind(
         gettext_lazy("MCP server"),
-        gettext_lazy("Assistants use its tools for people, with access tokens."),
+        gettext_lazy("AI assistants call the tools of the server for people, with access tokens."),
         command="uvicorn mcp_server:app --port 9000",
         is_service=True,
     ),
@@ -155,21 +155,21 @@ FIELDSETS: Any = (
         gettext_lazy("Kind of app"),
         {
             "fields": ("name", "redirect_uris", "is_public", "is_device", "is_development"),
-            "description": gettext_lazy("Where it runs, and whether it’s in development"),
+            "description": gettext_lazy("Where the app runs, and whether it’s in development"),
         },
     ),
     (
         gettext_lazy("What people see"),
         {
             "fields": ("logo", "homepage", "privacy_url", "terms_url"),
-            "description": gettext_lazy("Links to its home page, privacy policy and terms"),
+            "description": gettext_lazy("Home page, privacy policy and terms of the app"),
         },
     ),
     (
         gettext_lazy("Trust and access"),
         {
             "fields": ("is_verified", "is_first_party", "required_group", "factor"),
-            "description": gettext_lazy("Whose app it is, and who can sign in to it"),
+            "description": gettext_lazy("Who runs the app, and who can sign in to it"),
         },
     ),
     (
@@ -187,14 +187,14 @@ FIELDSETS: Any = (
                 *("jwks", "jwks_uri", "jwks_uri_is_private"),
                 *("requires_dpop", "rotates_refresh", "renews_id_token", "id_token_algorithm"),
             ),
-            "description": gettext_lazy("How it protects its requests and its tokens"),
+            "description": gettext_lazy("How the app protects its requests and its tokens"),
         },
     ),
     (
         gettext_lazy("Signing out"),
         {
             "fields": ("logout_uris", "backchannel_logout_uri", "backchannel_logout_is_private"),
-            "description": gettext_lazy("Where people go afterwards, and how the app learns of it"),
+            "description": gettext_lazy("What happens after people sign out"),
         },
     ),
 )
@@ -247,13 +247,13 @@ class ClientForm(SecretForm):
     redirect_uris = LinesField(
         label=gettext_lazy("Redirect URIs"),
         required=False,
-        help_text=gettext_lazy("Where this site may send people back to the app, one per line."),
+        help_text=gettext_lazy("URIs to which this site may send people back, one per line."),
     )
     logout_uris = LinesField(
         label=gettext_lazy("URIs after signing out"),
         required=False,
         help_text=gettext_lazy(
-            "Where this site may send people after they sign out, one per line."
+            "URIs to which this site may send people after they sign out, one per line."
         ),
     )
     scope = forms.MultipleChoiceField(
@@ -274,7 +274,7 @@ class ClientForm(SecretForm):
             ("", gettext_lazy("No service")),
             *((name, name) for name in audiences()[1:]),
         ],
-        help_text=gettext_lazy("The service may ask this site about access tokens that it gets."),
+        help_text=gettext_lazy("The service may ask this site whether access tokens are valid."),
     )
     logo = forms.FileField(
         label=gettext_lazy("Logo"),
@@ -300,43 +300,43 @@ class ClientForm(SecretForm):
         labels = {"backchannel_logout_uri": gettext_lazy("Back-channel logout URI")}
         help_texts = {
             "backchannel_logout_uri": gettext_lazy(
-                "When a session of the app ends, this site sends a logout token there. Leave it "
-                "empty if the app doesn’t support that (OpenID Connect Back-Channel Logout)."
+                "When a session of the app ends, this site sends a logout token to this URI. Leave"
+                " the field empty if the app doesn’t support OpenID Connect Back-Channel Logout."
             ),
             "backchannel_logout_is_private": gettext_lazy(
-                "Without this, the site sends no logout tokens to private IP addresses."
+                "Switch this on to allow logout tokens to private IP addresses."
             ),
             "is_public": gettext_lazy(
-                "The app runs in a browser or on a person’s device, so it gets no secret. You "
-                "can’t change this later."
+                "The app runs in a browser or on a person’s device, where a secret could be read, "
+                "so it gets none. You can’t change this later."
             ),
             "sector": gettext_lazy(
-                "Leave it empty to give the app the IDs of accounts. If you enter a host, usually "
-                "the host of the redirect URIs, the app gets other IDs, the same as all apps with "
-                "that host, and can’t use an API. You can’t change this once people use the app."
+                "Leave this field empty to give the app the IDs of accounts. If you enter a host, "
+                "usually the host of the redirect URIs, the app gets other IDs, the same as all "
+                "apps with that host, and can’t use an API. You can’t change the host later."
             ),
             "is_device": gettext_lazy(
                 "The app may show a code, which people enter here. The app needs no redirect URI."
             ),
             "is_development": gettext_lazy(
-                "The redirect URIs may begin with http://localhost or http://127.0.0.1. People are "
-                "asked for consent each time, and read that the app is in development."
+                "The redirect URIs may begin with http://localhost or http://127.0.0.1. People "
+                "must consent at each sign-in, and read that the app is in development."
             ),
             "is_verified": gettext_lazy("You have checked who runs the app."),
             "is_first_party": gettext_lazy(
-                "The app belongs to whoever runs this site, so people aren’t asked for consent."
+                "The app belongs to the operator of this site, so people aren’t asked for consent."
             ),
             "requires_pkce": gettext_lazy(
                 "Switch this off only if the app doesn’t support PKCE. Its requests then need a "
                 "nonce."
             ),
             "requires_par": gettext_lazy(
-                "The server of the app sends each request here before it sends the person (RFC "
-                "9126)."
+                "The server of the app must send each authorization request directly to this site "
+                "before it sends the person to this site (RFC 9126)."
             ),
             "requires_dpop": gettext_lazy(
-                "The app proves with each request that it holds a key (RFC 9449), so stolen tokens "
-                "are useless."
+                "With each request, the app proves that it holds a key (RFC 9449). A stolen token "
+                "is useless without the key."
             ),
             "rotates_refresh": gettext_lazy(
                 "Switch this off only for an app that uses DPoP and keeps its refresh token."
@@ -346,12 +346,12 @@ class ClientForm(SecretForm):
                 "the site then answers faster."
             ),
             "jwks": gettext_lazy(
-                "A JSON Web Key Set, if the app signs with a key of its own (private_key_jwt) "
+                "Enter a JSON Web Key Set if the app signs with its own key (private_key_jwt) "
                 "instead of sending a secret."
             ),
             "jwks_uri": gettext_lazy("If the app publishes its keys, enter their URI instead."),
             "jwks_uri_is_private": gettext_lazy(
-                "Without this, the site fetches no keys from private IP addresses."
+                "Switch this on to allow keys from private IP addresses."
             ),
         }
 
@@ -423,7 +423,7 @@ class ClientForm(SecretForm):
         """
         host = uris.host_of(next(iter(redirect_uris), ""))
         if not uris.is_host(host) or redirect_uris != [uris.forward_callback(host)]:
-            sentence = _("Enter one URI: %(uri)s, with your host.")
+            sentence = _("Enter only the URI %(uri)s, with the host of your app in place of HOST.")
             raise ValidationError(sentence % {"uri": uris.forward_callback("HOST")})
         if Client.objects.filter(pk=host).exists():
             raise ValidationError(_("This host is already registered."))
