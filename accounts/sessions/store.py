@@ -139,10 +139,10 @@ class SessionStore(db.SessionStore):
 
     def flush(self) -> None:
         """Delete the session data, and revoke the ``LoginSession`` of this browser."""
-        if session := self.login_session:
+        if (session := self.login_session) and session.ended_at is None:
             services.revoke(session)
         super().flush()
-        self._login_session = None
+        self._login_session = self._stored = None
 
     def delete(self, session_key: str | None = None) -> None:
         """Delete the session data of ``session_key``, or the stored data of this store.

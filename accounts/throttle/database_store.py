@@ -43,7 +43,7 @@ def hit(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> d
     Returns:
         An empty dict if the action was counted everywhere. Otherwise, a dict that maps the key of
         each budget that is too small to the time, in milliseconds, at which that budget is full
-        again. If it contains keys of ``budgets``, it contains no others.
+        again at the latest. If it contains keys of ``budgets``, it contains no others.
     """
     # Read first, so that refusing a flood of requests costs no write.
     times = refused([*budgets, *silent], now)

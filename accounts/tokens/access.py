@@ -23,7 +23,7 @@ from accounts.tokens.signatures import LONGEST_WITH_GROUPS, SKEW, NotGenuine, si
 from accounts.users.models import User
 
 TYPE = "at+jwt"
-# The most tokens whose claims a process keeps after it has verified them. Each takes about 2 KB.
+# The most tokens whose claims a process keeps after it has verified them, about 3 KB each.
 MOST_VERIFIED = 4096
 TEXTS = ("jti", "sid", "sub", "scope", "client_id")
 TIMES = ("iat", "nbf", "exp", "auth_time")

@@ -521,6 +521,8 @@ class _Cache:
                     "The next signing key can't be stored; the current one keeps signing."
                 )
         self._ring, self._read_again_at = ring, clock.now() + RELOAD
+        # A key that was withdrawn must not stay in memory.
+        self._signers = {k: held for k, held in self._signers.items() if k in ring.verifiers}
         return ring
 
     def _read_or_keep(self, ring: KeyRing) -> KeyRing:

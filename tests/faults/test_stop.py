@@ -95,3 +95,39 @@ def test_a_sigterm_ends_a_worker_that_has_just_started():
     done = subprocess.run(command, timeout=LATER_SECONDS * slack(), check=False)
 
     assert done.returncode == 0
+
+
+# Sends ten rows, each in half a second, to one receiver, and ends its main thread meanwhile.
+STOPPED_WHILE_IT_DELIVERS = """
+import time
+from types import SimpleNamespace
+
+import django
+
+django.setup()
+from accounts.common.background import Background
+from accounts.common.queues.sender import Sender
+
+meta = SimpleNamespace(verbose_name="notice")
+queue = SimpleNamespace(
+    model=SimpleNamespace(_meta=meta), remove=bool, put_off=bool,
+    release=lambda rows: print(len(rows), "released"),
+)
+rows = [[SimpleNamespace(to=SimpleNamespace(pk=1), to_id=1) for _ in range(10)]]
+sender = Sender(queue, "to", contents=list, send=lambda *_: time.sleep(0.5) or "")
+sender._claim = lambda *_: rows.pop() if rows else []
+thread = Background("deliveries", lambda: sender.send_due() and 0.1, end=sender.finish)
+sender.is_stopping = thread.stopping.is_set
+thread.start()
+time.sleep(1.2)
+"""
+
+
+def test_a_stopping_server_gives_back_what_it_has_not_yet_delivered():
+    command = [sys.executable, "-c", STOPPED_WHILE_IT_DELIVERS]
+    env = os.environ | {"DJANGO_SETTINGS_MODULE": "authsite.settings"}
+    done = subprocess.run(command, timeout=60 * slack(), check=True, env=env, capture_output=True)
+
+    released = [int(line.split()[0]) for line in done.stdout.decode().splitlines()]
+    assert released
+    assert released[-1] >= 5

@@ -8,9 +8,10 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from itertools import groupby
+from threading import Thread
 from typing import Any
 
 from django.db import DatabaseError
@@ -51,9 +52,6 @@ class Sender[M: Leased]:
     send: Callable[[Any, Any], str]
     is_stopping: Callable[[], bool] = bool
     outcomes: Counter[str] = field(default_factory=Counter)
-    _threads: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(MOST_RECEIVERS, "deliveries")
-    )
     _under_way: dict["Future[list[str]]", list[M]] = field(default_factory=dict)
     # For each receiver that has failed: the time of the monotonic clock until which it gets no
     # rows, and the seconds from the failure until then.
@@ -70,7 +68,7 @@ class Sender[M: Leased]:
 
     def finish(self) -> None:
         """Start no more batches, wait for those that are being sent, and record their results."""
-        self._threads.shutdown(cancel_futures=True)
+        wait(self._under_way)
         self._settle_done()
 
     def _begin(self) -> None:
@@ -88,7 +86,10 @@ class Sender[M: Leased]:
                 log.exception("What to send to %s could not be made", receiver.pk)
                 self._put_off(rows)
             else:
-                future = self._threads.submit(self._send_all, receiver, contents)
+                # Python waits for the threads of an executor before it marks its main thread as
+                # ended, by which these threads learn that they must stop.
+                future: Future[list[str]] = Future()
+                Thread(target=self._send_all, args=(receiver, contents, future)).start()
                 self._under_way[future] = rows
 
     def _claim(self, busy: set[Any], most: int) -> Sequence[M]:
@@ -102,9 +103,15 @@ class Sender[M: Leased]:
         claimed = self.queue.claim(pks) if pks else self.queue.model._default_manager.none()
         return list(claimed.select_related(self.to).order_by(self.to, "created_at"))
 
-    def _send_all(self, receiver: Any, contents: list[Any]) -> list[str]:
-        """Send ``contents`` until one fails; return the result of each attempt, as ``send``."""
+    def _send_all(self, receiver: Any, contents: list[Any], future: "Future[list[str]]") -> None:
+        """Send ``contents`` until one fails; put the result of each attempt into ``future``."""
         failures: list[str] = []
+        try:
+            self._send_each(receiver, contents, failures)
+        finally:
+            future.set_result(failures)
+
+    def _send_each(self, receiver: Any, contents: list[Any], failures: list[str]) -> None:
         end = time.monotonic() + BATCH_SECONDS
         while len(failures) < len(contents) and not any(failures):
             if self.is_stopping() or time.monotonic() > end:
@@ -113,7 +120,6 @@ class Sender[M: Leased]:
         what = self.queue.model._meta.verbose_name
         for failure in filter(None, failures):
             log.warning("A %s to %s failed and will be repeated: %s", what, receiver.pk, failure)
-        return failures
 
     def _settle_done(self) -> None:
         sent: list[M] = []
@@ -121,7 +127,7 @@ class Sender[M: Leased]:
         rest: list[M] = []
         for future in [future for future in self._under_way if future.done()]:
             rows = self._under_way.pop(future)
-            failures = [] if future.cancelled() else future.result()
+            failures = future.result()
             accepted = [failure for failure in failures if not failure]
             sent += rows[: len(accepted)]
             failed += rows[len(accepted) : len(failures)]
@@ -201,7 +207,8 @@ class Deliveries:
 
     def _work(self) -> float:
         now = time.monotonic()
-        if now >= self._look_at:
+        is_time = now >= self._look_at
+        if is_time:
             self.measure()
             if not any(work.is_needed() for work in WORK.values()):
                 return LOOK_IDLE_SECONDS
@@ -210,10 +217,12 @@ class Deliveries:
                 from accounts.common import http_client  # noqa: F401, PLC0415 only to load it
 
                 log.info("This server sends %s", " and ".join(WORK))
-            for name, work in WORK.items():
-                self.senders[name].outcomes["given_up"] += work.give_up()
             self._look_at = now + LOOK_IDLE_SECONDS
         are_busy = [sender.send_due() for sender in self.senders.values()]
+        # Last, because an error here must not stop the sending.
+        if is_time:
+            for name, work in WORK.items():
+                self.senders[name].outcomes["given_up"] += work.give_up()
         return SETTLE_SECONDS if any(are_busy) else LOOK_EVERY_SECONDS
 
     def _finish(self) -> None:
