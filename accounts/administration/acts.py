@@ -176,7 +176,7 @@ _ALL = (
     Act(
         "remove-address",
         label=_("Remove an email address"),
-        does=_("Nobody can use the address here any more. You can’t remove a primary address."),
+        does=_("They can’t sign in or set a new password with it any more. The primary one stays."),
         shows=_("“An email address was removed”, and an email to every address and to this one."),
         done=_("Removed: %(what)s."),
         run=steps.remove_address,

@@ -246,7 +246,7 @@ def _of_secrets(facts: Facts) -> Iterator[Block]:
     """Return what the site cannot decrypt, or cannot read for another reason."""
     user, advice = facts.user, _("The operator of this site must restore a lost encryption key.")
     if facts.held.unreadable:
-        sentence = _("%(name)s can’t use an authenticator app: this site can’t read its secret.")
+        sentence = _("%(name)s can’t sign in with codes: this site can’t read their secret.")
         yield Block("factor_unreadable", sentence % {"name": user.username}, advice=advice)
     if is_password_usable(user.password) and hasher_of(user.password) is None:
         sentence = _("%(name)s can’t sign in with a password: this site can’t read its hash.")

@@ -361,7 +361,7 @@ CAUSES: dict[str, tuple[Callable[[Any], User | PendingSignup], list[str], str]] 
     "session ended": (signed_out_by_staff, ["session_ended"], "alice was signed out"),
     "key expired": (with_an_expired_key, ["key_expired"], "“Backup, authsite_"),
     "leaked password": (with_a_leaked_password, ["password_compromised"], "Programs of alice"),
-    "lost key": (with_lost_encryption_key, ["factor_unreadable"], "can’t use an authenticator app"),
+    "lost key": (with_lost_encryption_key, ["factor_unreadable"], "can’t sign in with codes"),
     "lost hash": (with_unreadable_hash, ["password_unreadable"], "can’t sign in with a password"),
     "deletion": (to_be_deleted, ["deletion_requested"], "alice will be deleted"),
     "recovery": (waiting, ["recovery_waiting"], "A request to recover the account of alice"),

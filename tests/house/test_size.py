@@ -2,7 +2,7 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 40_880
+MOST_LINES = 40_851
 MOST_FILES = 386
 LARGEST_PACKAGE = 3_188
 # Lines of tests for each line of code.

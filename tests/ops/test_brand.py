@@ -188,7 +188,7 @@ def test_the_privacy_page_names_every_cookie_and_how_long_the_history_is_kept(cl
     of_apps += [settings.LANGUAGE_COOKIE_NAME, settings.THEME_COOKIE_NAME]
     for cookie in [*given, *client.cookies, *of_apps]:
         assert f"<code>{cookie}</code>" in page
-    assert f"deleted after {settings.AUTHSITE.activity_days} days" in page
+    assert f"after {settings.AUTHSITE.activity_days} days" in page
     main = re.sub(r"<[^>]+>", " ", page.partition("<main")[2].partition("</main>")[0])
     assert len(main.split()) <= 400, len(main.split())
 

@@ -54,18 +54,18 @@ def test_the_page_says_why_enough_things_do_not_open_the_account(clock):
     )
     owner, link = Client(), reset_link()
     owner.post(link, {"former": PASSWORD})
-    assert "Someone else has already shown" not in owner.get(link).text
+    assert "Someone has already shown" not in owner.get(link).text
     owner.post(link, {"code": unused_code(alice())})
     said = owner.get(link).text
     assert "3 of 3 shown" in said
-    assert "Someone else has already shown at least as much as you" in said
+    assert "Someone has already shown at least as much as you" in said
 
     others = recovery.assess(alice(), Proof.now(Method.PASSWORD), Proof.now(Method.MAIL, MINE))
     row.opened_at, row.at_support = None, [[[each.kind, each.key] for each in others.shown]]
     row.save()
     owner, link = Client(), reset_link()
     owner.post(link, {"code": unused_code(alice())})
-    assert "Someone else has already shown at least as much as you" in owner.get(link).text
+    assert "Someone has already shown at least as much as you" in owner.get(link).text
 
 
 def test_the_sign_in_after_the_reset_of_a_locked_account_fills_in_the_username_once(clock):

@@ -311,9 +311,9 @@ class ClientForm(SecretForm):
                 "so it gets none. You can’t change this later."
             ),
             "sector": gettext_lazy(
-                "Leave this field empty to give the app the IDs of accounts. If you enter a host, "
-                "usually the host of the redirect URIs, the app gets other IDs, the same as all "
-                "apps with that host, and can’t use an API. You can’t change the host later."
+                "Leave it empty to give the app the IDs of accounts. If you enter a host, usually "
+                "the host of the redirect URIs, the app gets other IDs, the same as all apps with "
+                "that host, and can’t use an API. You can’t change this once people use the app."
             ),
             "is_device": gettext_lazy(
                 "The app may show a code, which people enter here. The app needs no redirect URI."
