@@ -99,11 +99,8 @@ def test_a_sigterm_ends_a_worker_that_has_just_started():
 
 # Sends ten rows, each in half a second, to one receiver, and ends its main thread meanwhile.
 STOPPED_WHILE_IT_DELIVERS = """
-import time
+import time, django
 from types import SimpleNamespace
-
-import django
-
 django.setup()
 from accounts.common.background import Background
 from accounts.common.queues.sender import Sender
@@ -129,5 +126,4 @@ def test_a_stopping_server_gives_back_what_it_has_not_yet_delivered():
     done = subprocess.run(command, timeout=60 * slack(), check=True, env=env, capture_output=True)
 
     released = [int(line.split()[0]) for line in done.stdout.decode().splitlines()]
-    assert released
-    assert released[-1] >= 5
+    assert max(released) >= 5
