@@ -2,13 +2,12 @@
 
 import re
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.test import Client as Browser
-from django.urls import resolve
 
 from accounts.activity.models import Activity
 from accounts.common import http_client
@@ -19,21 +18,19 @@ from accounts.oauth.clients.metadata import DEVICE
 from accounts.oauth.clients.models import Client, RegistrationToken
 from accounts.oauth.models import Connection
 from accounts.oauth.protocol import OAuthError
-from accounts.users.models import User
 from tests.support.administration import REASON
 from tests.support.api import call, claims_of, get_tokens
-from tests.support.apps import LIST, OAUTH, OPENID, WEB, document, run, the_app
+from tests.support.apps import LIST, WEB, document, run, the_app
 from tests.support.authorize import VERIFIER, address, allow, begin, page_of_request, result
 from tests.support.client_keys import KeyedApp, public_of, publish
 from tests.support.document_host import HOST, REDIRECT
 from tests.support.forgeries import key_of
 from tests.support.invitations import superuser
-from tests.support.oauth_client import EVERYTHING, HERE, App, browser_of, new_app
+from tests.support.oauth_client import HERE, App
 from tests.support.receiver import say
 from tests.support.registration import VALID, new_token, self_register
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
-from tests.support.standards import proves
 from tests.support.steps import LOGIN, mail_to, make_user, sign_in
 
 TOKENS = "/admin/oauth/registrationtoken/"
@@ -168,81 +165,6 @@ def test_the_endpoint_reads_only_posted_json_with_a_token():
     assert bare["WWW-Authenticate"] == "Bearer"
     wrong = self_register(new_token()[:-1])
     assert wrong["WWW-Authenticate"] == 'Bearer error="invalid_token"'
-
-
-RESOURCE, JWKS = "/.well-known/oauth-protected-resource", "/.well-known/jwks.json"
-ORIGIN = "http://localhost:8000"
-SCRIPT = {"Origin": "https://spa.example"}
-
-
-@pytest.fixture
-def app(db):
-    return new_app()
-
-
-def test_both_documents_of_the_provider_name_the_issuer_and_urls_that_exist():
-    found = document()
-
-    assert found == document(OAUTH)
-    assert found["issuer"] == ORIGIN
-    urls = [found[name] for name in found if name.endswith(("_endpoint", "_uri"))]
-    assert len(urls) == 10
-    for url in urls:
-        assert url.startswith(f"{ORIGIN}/")
-        assert resolve(urlsplit(url).path)
-
-
-@proves("RFC9700-2.4", "RFC9700-2.6-a")
-def test_the_document_lists_exactly_what_the_endpoints_do(app, alice, settings):
-    alice.groups.create(name="Editors")
-    known = {"given_name": "Alice", "family_name": "Liddell", "language": "de"}
-    User.objects.filter(pk=alice.pk).update(**known)
-    alice.refresh_from_db()
-    given, found = app.sign_in(browser_of(alice), EVERYTHING, nonce="n"), document()
-
-    assert set(claims_of(given["id_token"])) == set(found["claims_supported"])
-    for grant in ("authorization_code", "refresh_token", DEVICE, "password", "implicit"):
-        is_known = app.post("/oauth/token", grant_type=grant).error != "unsupported_grant_type"
-        assert is_known == (grant in found["grant_types_supported"])
-    assert found["id_token_signing_alg_values_supported"] == ["RS256", "ES256"]
-    set_up(settings, id_token_algorithm="ES256")
-    assert document()["id_token_signing_alg_values_supported"] == ["ES256"]
-
-
-def test_the_api_of_this_site_is_a_protected_resource_of_this_provider():
-    found = document(RESOURCE)
-
-    assert (found["resource"], found["authorization_servers"]) == (ORIGIN, [ORIGIN])
-    assert set(found["scopes_supported"]) < set(document()["scopes_supported"])
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/oauth/register"),
-        *(OPENID, OAUTH, RESOURCE, JWKS),
-    ],
-)
-def test_scripts_of_every_site_may_call_the_endpoints_without_cookies(path):
-    asks = {"Method": "POST", "Headers": "authorization"}
-    asks = {f"Access-Control-Request-{name}": value for name, value in asks.items()}
-
-    before = Browser().options(path, headers=SCRIPT | asks)
-    answers = [Browser().get(path, headers=SCRIPT), Browser().post(path, headers=SCRIPT)]
-
-    assert before.status_code == 204
-    assert before["Access-Control-Allow-Headers"] == "authorization, content-type, dpop"
-    for answer in (before, *answers):
-        assert answer["Access-Control-Allow-Origin"] == "*"
-        assert "Access-Control-Allow-Credentials" not in answer.headers
-    assert "dpop-nonce" in answers[1]["Access-Control-Expose-Headers"]
-
-
-@proves("RFC9700-2.6-b")
-def test_scripts_of_other_sites_may_read_nothing_else():
-    for path in ("/oauth/introspect", "/oauth/authorize", "/", "/api/v1/me/", "/oauth/token/"):
-        answer = Browser().get(path, headers=SCRIPT)
-        assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 SITE = "https://paperless.example.org"

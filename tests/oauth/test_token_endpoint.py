@@ -1,16 +1,20 @@
-"""The token endpoint: what an app gets for a code and for a refresh token."""
+"""The token endpoint, what an app gets there, and the metadata that describes the endpoints."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
+from django.test import Client as Browser
+from django.urls import resolve
 
 from accounts.activity.services import Actor
 from accounts.common.proofs import Method
 from accounts.emails import services as emails
 from accounts.oauth import logout
+from accounts.oauth.clients.metadata import DEVICE
 from accounts.oauth.id_tokens import claims_of as told
 from accounts.oauth.models import AuthorizationCode
 from accounts.profile import services as profiles
@@ -19,8 +23,10 @@ from accounts.tokens import keyring
 from accounts.users import services as users
 from accounts.users.models import User
 from tests.support.api import claims_of
+from tests.support.apps import OAUTH, OPENID, document
 from tests.support.oauth_client import EVERYTHING, browser_of, new_app, set_client
 from tests.support.signin import set_up, signed_in
+from tests.support.standards import proves
 from tests.support.steps import make_staff, make_user, sign_in
 
 
@@ -273,3 +279,73 @@ def test_a_claim_without_a_value_is_missing(alice):
     assert told(as_now(alice), ["profile"])["given_name"] == "Alice"
     found = told(as_now(alice), ["profile", "email"]).keys()
     assert found.isdisjoint({"locale", "email", "email_verified", "family_name"})
+
+
+RESOURCE, JWKS = "/.well-known/oauth-protected-resource", "/.well-known/jwks.json"
+ORIGIN = "http://localhost:8000"
+SCRIPT = {"Origin": "https://spa.example"}
+
+
+def test_both_documents_of_the_provider_name_the_issuer_and_urls_that_exist():
+    found = document()
+
+    assert found == document(OAUTH)
+    assert found["issuer"] == ORIGIN
+    urls = [found[name] for name in found if name.endswith(("_endpoint", "_uri"))]
+    assert len(urls) == 10
+    for url in urls:
+        assert url.startswith(f"{ORIGIN}/")
+        assert resolve(urlsplit(url).path)
+
+
+@proves("RFC9700-2.4", "RFC9700-2.6-a")
+def test_the_document_lists_exactly_what_the_endpoints_do(app, alice, settings):
+    alice.groups.create(name="Editors")
+    known = {"given_name": "Alice", "family_name": "Liddell", "language": "de"}
+    User.objects.filter(pk=alice.pk).update(**known)
+    alice.refresh_from_db()
+    given, found = app.sign_in(browser_of(alice), EVERYTHING, nonce="n"), document()
+
+    assert set(claims_of(given["id_token"])) == set(found["claims_supported"])
+    for grant in ("authorization_code", "refresh_token", DEVICE, "password", "implicit"):
+        is_known = app.post("/oauth/token", grant_type=grant).error != "unsupported_grant_type"
+        assert is_known == (grant in found["grant_types_supported"])
+    assert found["id_token_signing_alg_values_supported"] == ["RS256", "ES256"]
+    set_up(settings, id_token_algorithm="ES256")
+    assert document()["id_token_signing_alg_values_supported"] == ["ES256"]
+
+
+def test_the_api_of_this_site_is_a_protected_resource_of_this_provider():
+    found = document(RESOURCE)
+
+    assert (found["resource"], found["authorization_servers"]) == (ORIGIN, [ORIGIN])
+    assert set(found["scopes_supported"]) < set(document()["scopes_supported"])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/oauth/register"),
+        *(OPENID, OAUTH, RESOURCE, JWKS),
+    ],
+)
+def test_scripts_of_every_site_may_call_the_endpoints_without_cookies(path):
+    asks = {"Method": "POST", "Headers": "authorization"}
+    asks = {f"Access-Control-Request-{name}": value for name, value in asks.items()}
+
+    before = Browser().options(path, headers=SCRIPT | asks)
+    answers = [Browser().get(path, headers=SCRIPT), Browser().post(path, headers=SCRIPT)]
+
+    assert before.status_code == 204
+    assert before["Access-Control-Allow-Headers"] == "authorization, content-type, dpop"
+    for answer in (before, *answers):
+        assert answer["Access-Control-Allow-Origin"] == "*"
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+    assert "dpop-nonce" in answers[1]["Access-Control-Expose-Headers"]
+
+
+@proves("RFC9700-2.6-b")
+def test_scripts_of_other_sites_may_read_nothing_else():
+    for path in ("/oauth/introspect", "/oauth/authorize", "/", "/api/v1/me/", "/oauth/token/"):
+        answer = Browser().get(path, headers=SCRIPT)
+        assert "Access-Control-Allow-Origin" not in answer.headers
