@@ -105,11 +105,8 @@ django.setup()
 from accounts.common.background import Background
 from accounts.common.queues.sender import Sender
 
-meta = SimpleNamespace(verbose_name="notice")
-queue = SimpleNamespace(
-    model=SimpleNamespace(_meta=meta), remove=bool, put_off=bool,
-    release=lambda rows: print(len(rows), "released"),
-)
+queue = SimpleNamespace(remove=bool, put_off=bool, release=lambda rows: print(len(rows), "left"))
+queue.model = SimpleNamespace(_meta=SimpleNamespace(verbose_name="notice"))
 rows = [[SimpleNamespace(to=SimpleNamespace(pk=1), to_id=1) for _ in range(10)]]
 sender = Sender(queue, "to", contents=list, send=lambda *_: time.sleep(0.5) or "")
 sender._claim = lambda *_: rows.pop() if rows else []

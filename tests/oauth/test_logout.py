@@ -440,16 +440,20 @@ def test_a_notice_is_sent_after_a_rest_in_which_the_sign_out_is_answered(
     assert receiver.tokens()
 
 
-def test_a_site_that_cannot_sign_repeats_its_notices_later_and_stops_no_other_queue(
+def test_a_site_that_cannot_sign_or_send_repeats_its_notices_later_and_stops_no_other_queue(
     alice, receiver, clock, monkeypatch
 ):
     ended(alice, told_at(receiver.url()))
-    with monkeypatch.context() as patch:
-        patch.setattr(keyring, "signer", mock.Mock(side_effect=keyring.CannotSign(1)))
-        send_all()
-    assert LogoutNotice.objects.get().due_at == clock.now() + logout.NOTICES.first_wait
-    assert receiver.tokens() == []
-    clock.advance(seconds=5)
+    wait = logout.NOTICES.first_wait
+    troubles = [(keyring, "signer", keyring.CannotSign(1)), (logout, "_send", LookupError())]
+    for module, name, error in troubles:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, mock.Mock(side_effect=error))
+            send_all()
+        assert LogoutNotice.objects.get().due_at == clock.now() + wait
+        assert receiver.tokens() == []
+        clock.advance(seconds=wait.total_seconds())
+        wait *= 2
     send_all()
 
     assert len(receiver.tokens()) == 1

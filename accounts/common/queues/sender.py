@@ -106,20 +106,19 @@ class Sender[M: Leased]:
     def _send_all(self, receiver: Any, contents: list[Any], future: "Future[list[str]]") -> None:
         """Send ``contents`` until one fails; put the result of each attempt into ``future``."""
         failures: list[str] = []
-        try:
-            self._send_each(receiver, contents, failures)
-        finally:
-            future.set_result(failures)
-
-    def _send_each(self, receiver: Any, contents: list[Any], failures: list[str]) -> None:
         end = time.monotonic() + BATCH_SECONDS
         while len(failures) < len(contents) and not any(failures):
             if self.is_stopping() or time.monotonic() > end:
                 break
-            failures.append(self.send(receiver, contents[len(failures)]))
+            try:
+                failures.append(self.send(receiver, contents[len(failures)]))
+            except Exception as error:  # a failure, after which the receiver rests
+                log.exception("Sending to %s has failed", receiver.pk)
+                failures.append(type(error).__name__)
         what = self.queue.model._meta.verbose_name
         for failure in filter(None, failures):
             log.warning("A %s to %s failed and will be repeated: %s", what, receiver.pk, failure)
+        future.set_result(failures)
 
     def _settle_done(self) -> None:
         sent: list[M] = []
