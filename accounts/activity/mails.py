@@ -165,11 +165,11 @@ def _doubts(row: Activity) -> dict[str, Any]:
         questions = [(expected, answer), (unexpected, warning)]
         return {"questions": questions, "action_label": gettext("Lock my account")}
     if row.actor or row.is_by_itself:
-        expected, unexpected = gettext("Did you expect this?"), gettext("Think something is wrong?")
+        expected, unexpected = gettext("Did you expect this?"), gettext("Didn’t expect this?")
         label = gettext("Lock my account")
     if row.actor:
         answer = gettext(
             "Ask the team that runs %(site)s why this happened, or lock your account."
         ) % {"site": settings.AUTHSITE.site_name}
-    nothing = gettext("Then you don’t need to do anything.")
+    nothing = gettext("If so, you don’t need to do anything.")
     return {"questions": [(expected, nothing), (unexpected, answer)], "action_label": label}

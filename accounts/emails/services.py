@@ -97,7 +97,7 @@ def vouched_message(user: User, email: str, token: str) -> Message:
             % about
         ],
         questions=[
-            (gettext("Is this your account?"), gettext("Then you don’t need to do anything.")),
+            (gettext("Is this your account?"), gettext("If so, you don’t need to do anything.")),
             (
                 gettext("Not your account?"),
                 gettext("Remove your address from that account. You don’t need to sign in."),

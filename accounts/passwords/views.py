@@ -93,7 +93,7 @@ class FormerPasswordForm(forms.Form):
 
     former = CurrentPasswordField(
         label=_("Your old password"),
-        help_text=_("The password that you had before, even if it was changed later."),
+        help_text=_("The last password that you set yourself, even if it was changed later."),
     )
 
 

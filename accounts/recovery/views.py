@@ -251,7 +251,7 @@ def _review(request: HttpRequest, user: User) -> HttpResponse:
     actor = current.actor_of(request).by(*current.session_of(request).amr)
     if "done" in request.POST:
         if not suspension.is_reviewed(user):
-            messages.error(request, gettext("Restore or delete every item before you finish."))
+            messages.error(request, gettext("To finish the review, restore or delete each item."))
             return redirect("review")
         suspension.finish(user, actor)
         return redirect("home")

@@ -61,13 +61,13 @@ KINDS = {
     "web": Kind(gettext_lazy("Web app with a server"), gettext_lazy("Its server keeps a secret.")),
     "spa": Kind(
         gettext_lazy("Single-page app"),
-        gettext_lazy("The app runs in the browser, where a secret could be read."),
+        gettext_lazy("The app runs in the browser, so it can’t keep a secret."),
         {"is_public": True},
         is_script=True,
     ),
     "native": Kind(
         gettext_lazy("Mobile or desktop app"),
-        gettext_lazy("The app runs on people’s devices, where a secret could be read."),
+        gettext_lazy("The app runs on people’s devices, so it can’t keep a secret."),
         {"is_public": True},
     ),
     "device": Kind(
@@ -307,7 +307,7 @@ class ClientForm(SecretForm):
                 "Switch this on to allow logout tokens to private IP addresses."
             ),
             "is_public": gettext_lazy(
-                "The app runs in a browser or on a person’s device, where a secret could be read, "
+                "The app runs in a browser or on a person’s device and can’t keep a secret, "
                 "so it gets none. You can’t change this later."
             ),
             "sector": gettext_lazy(
@@ -426,7 +426,7 @@ class ClientForm(SecretForm):
             sentence = _("Enter only the URI %(uri)s, with the host of your app in place of HOST.")
             raise ValidationError(sentence % {"uri": uris.forward_callback("HOST")})
         if Client.objects.filter(pk=host).exists():
-            raise ValidationError(_("This host is already registered."))
+            raise ValidationError(_("An app with this host already exists. Enter another host."))
         self.instance.pk = host
 
 
