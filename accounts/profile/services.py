@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from operator import itemgetter
 
 from django.conf import settings
 from django.db import transaction
@@ -99,21 +100,17 @@ class Checkup:
         return self.are_codes_saved and self.codes_left > FEW_RECOVERY_CODES
 
     @property
-    def has_email(self) -> bool:
-        """Whether the account has an email address, to which security notices are sent."""
-        return bool(self.email)
-
-    @property
-    def to_improve(self) -> int:
-        """The number of the four checks that have failed."""
-        checks = (self.has_passkey, self.is_two_step, self.is_recovery_good, self.has_email)
-        return checks.count(False)
+    def checks(self) -> list[tuple[str, bool]]:
+        """The names of the checks, each with whether it is good. Failed checks come first."""
+        names = ("sign_in", "two_step", "recovery", "email")
+        good = (self.has_passkey, self.is_two_step, self.is_recovery_good, bool(self.email))
+        return sorted(zip(names, good, strict=True), key=itemgetter(1))
 
     @property
     def next_step(self) -> Step | None:
         """The most useful step that remains, or None if no step remains."""
         needed = {
-            Step.ADD_EMAIL: not self.has_email,
+            Step.ADD_EMAIL: not self.email,
             Step.ADD_PASSKEY: not (self.has_passkey or self.has_declined),
             Step.CONFIRM_PASSKEY: self.has_passkey and not self.held.passkeys,
             Step.TURN_ON_TWO_STEP: not self.is_two_step,
