@@ -1,9 +1,15 @@
-"""The calls of the staff API that create accounts, and that list, send and revoke invitations."""
+"""The calls of the staff API that create accounts, also with password hashes of another system.
+
+Others list, send and revoke invitations.
+"""
 
 import uuid
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
+from django.contrib.auth.models import Group
+from django.db import transaction
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
@@ -11,24 +17,30 @@ from rest_framework import generics, serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.activity import events
 from accounts.activity.models import LONGEST_REASON
-from accounts.activity.services import Actor
+from accounts.activity.services import Actor, record
+from accounts.administration import acts, changes
 from accounts.administration.roles import NotInRole
+from accounts.calls import services as calls
 from accounts.calls.idempotency import idempotent
 from accounts.calls.serializers import require
+from accounts.common import clock
 from accounts.common.api import CanonicalField, TextField, TextListField, operation, valid
+from accounts.emails.models import PendingEmail
+from accounts.imports.models import UNVERIFIED_LIFE
 from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
 from accounts.passwords import foreign
 from accounts.passwords.notations import LONGEST
 from accounts.profile.api import ProfileSerializer
 from accounts.sessions.current import actor_of
-from accounts.staffapi import services
 from accounts.staffapi.api import ForStaff, FoundSerializer, FoundUsersView, ReasonSerializer
 from accounts.users import emails, usernames
+from accounts.users import services as users
 from accounts.users.forms import refuse_controls
 from accounts.users.models import User
-from accounts.users.rights import groups_to_give
+from accounts.users.rights import ACTING, groups_to_give, role_of
 from accounts.users.services import UsernameTaken
 
 SUGGESTED_DAYS = 7
@@ -202,11 +214,52 @@ class CreatedSerializer(serializers.Serializer[Any]):
     invitation = InvitationSerializer(allow_null=True)
 
 
+def create_account(
+    staff: User,
+    actor: Actor,
+    *,
+    username: str,
+    email: str,
+    password: str,
+    groups: Collection[Group] = (),
+    profile: Mapping[str, str],
+    is_limited: bool = True,
+) -> User:
+    """Create an account, as an import does, and record it in both histories.
+
+    ``actor``: the API key and the client of ``staff``, with the reason.
+    ``password``: the hash, in the form in which it is stored.
+    ``is_limited``: see :func:`acts.perform`.
+
+    Raises:
+        NotInRole: no API key is used, or ``staff`` may not invite, not act, or not change groups.
+        MoreThanOwnRights: ``staff`` may not give one of the groups.
+        UsernameTaken: another person has the username, or one that looks the same.
+        RateLimited: ``staff`` acted too often.
+    """
+    if not (actor.key and invitations.may_invite(staff) and role_of(staff) in ACTING):
+        raise NotInRole
+    if is_limited:
+        acts.count(staff, actor)
+    with transaction.atomic():
+        users.take_username(username, until=None)
+        user = users.create_user(username, password)
+        User.objects.filter(pk=user.pk).update(**profile)
+        key, until = emails.key(email), clock.now() + UNVERIFIED_LIFE
+        PendingEmail.objects.create(user=user, email=email, key=key, expires_at=until)
+        calls.created(user.pk, owner=staff.pk)
+        record(user, events.IMPORTED, actor.as_staff(staff))
+        acts.note(staff, actor, user, events.IMPORTED.sentence)
+        if groups:
+            changes.set_groups(user, groups, staff, actor)
+    return user
+
+
 def create(request: Request, actor: Actor, data: Any, *, is_limited: bool = True) -> Response:
     """Create the account or the invitation that ``data`` describes, and return the response.
 
     ``actor``: the member of staff, API key and client of ``request``.
-    ``is_limited``: see :func:`services.create`.
+    ``is_limited``: see :func:`create_account`.
 
     Raises:
         ValidationError: ``data`` is not valid.
@@ -222,7 +275,7 @@ def create(request: Request, actor: Actor, data: Any, *, is_limited: bool = True
     given = {name: asked.pop(name) for name in names if name in asked}
     password = asked.pop(HASH)
     try:
-        user = services.create(
+        user = create_account(
             staff, actor, password=password, profile=asked, is_limited=is_limited, **given
         )
     except UsernameTaken as error:
