@@ -38,8 +38,8 @@ from django.utils.translation import gettext as _
 from accounts.activity.notices import combine_mails
 from accounts.calls.lists import faults_of
 from accounts.common.client_info import behind_proxies, parse_ip
-from accounts.common.key_text import PATTERN
 from accounts.common.localization import spoken, zone
+from accounts.common.secrets import PATTERN
 from accounts.ops import health
 from accounts.throttle.services import own_levels, rate_limit_headers
 from accounts.tokens import dpop

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.apikeys.models import PREFIX, APIKey
 from accounts.common import clock
 from accounts.common.database import P, PreparedQuery
-from accounts.common.key_text import ID_LENGTH
+from accounts.common.secrets import ID_LENGTH
 from accounts.common.text import fold
 from accounts.emails.models import PendingEmail
 from accounts.recovery.models import Recovery

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from accounts.common import clock
-from accounts.common.key_text import ID_LENGTH, KeyText
+from accounts.common.secrets import ID_LENGTH, KeyText
 from accounts.tokens import scopes
 
 PREFIX = "authsite_"

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 
 from accounts.common import clock
-from accounts.common.key_text import CLIENT_SECRET, REGISTRATION
+from accounts.common.secrets import CLIENT_SECRET, REGISTRATION
 from accounts.oauth import scopes
 from accounts.oauth.clients import keys, registration, services
 from accounts.oauth.clients.models import Client, ClientLogo, ClientSecret, RegistrationToken

@@ -9,7 +9,7 @@ from accounts.activity.models import SCIM
 from accounts.activity.services import Actor
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
-from accounts.common.key_text import ID_LENGTH
+from accounts.common.secrets import ID_LENGTH
 from accounts.common.text import refuse_invisible
 from accounts.users.models import User
 

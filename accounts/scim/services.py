@@ -15,8 +15,8 @@ from accounts.activity.events import Event
 from accounts.activity.services import Actor, record_for_superusers
 from accounts.common import clock, secrets
 from accounts.common.errors import PublicError
-from accounts.common.key_text import SCIM_TOKEN, NewKey
 from accounts.common.pages import absolute
+from accounts.common.secrets import SCIM_TOKEN, NewKey
 from accounts.scim.models import Directory
 
 # How long the former token stays valid.

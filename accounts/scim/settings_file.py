@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from accounts.common.key_text import SCIM_TOKEN
+from accounts.common.secrets import SCIM_TOKEN
 from accounts.scim import services
 from accounts.scim.models import Directory
 from accounts.settingsfile.kinds import (

@@ -18,8 +18,7 @@ from django.db.models import Model
 from accounts.activity.models import OPERATOR
 from accounts.activity.services import Actor
 from accounts.administration import changes, roles
-from accounts.common.key_text import KeyText, NewKey
-from accounts.common.secrets import plain_digest
+from accounts.common.secrets import KeyText, NewKey, plain_digest
 from accounts.settingsfile.models import MadeByFile
 
 ACTOR = Actor(name=OPERATOR, reason="settings file")

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from accounts.common.key_text import REGISTRATION as TEXT
+from accounts.common.secrets import REGISTRATION as TEXT
 from accounts.oauth.devices import GRANT
 from tests.support.api import claims_of
 from tests.support.app_races import (

@@ -8,8 +8,8 @@ from django.core.management import call_command
 from django.db import connection
 
 from accounts.activity.services import Actor
-from accounts.common.key_text import REGISTRATION as TEXT
-from accounts.common.key_text import _checksum
+from accounts.common.secrets import REGISTRATION as TEXT
+from accounts.common.secrets import _checksum
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import Client, ClientSecret, RegistrationToken
 from tests.support.administration import desk

@@ -10,7 +10,7 @@ from django.core import serializers
 from django.test import Client
 
 from accounts.activity.models import Activity
-from accounts.common.key_text import SCIM_TOKEN
+from accounts.common.secrets import SCIM_TOKEN
 from accounts.scim import services, views
 from accounts.scim.models import Directory
 from accounts.throttle.limits import STAFF

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.common.crypto import unseal
-from accounts.common.key_text import CLIENT_SECRET, REGISTRATION
+from accounts.common.secrets import CLIENT_SECRET, REGISTRATION
 from accounts.oauth.clients import registration
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import Client, ClientSecret, RegistrationToken

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 
 from accounts.administration import known
-from accounts.common.key_text import SCIM_TOKEN
+from accounts.common.secrets import SCIM_TOKEN
 from accounts.scim import services
 from accounts.scim.models import Directory
 from accounts.settingsfile.services import WrongFile, apply

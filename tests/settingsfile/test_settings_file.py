@@ -11,7 +11,7 @@ from django.core.management import call_command
 
 from accounts.activity.models import Activity
 from accounts.common.crypto import unseal
-from accounts.common.key_text import CLIENT_SECRET, REGISTRATION, SCIM_TOKEN
+from accounts.common.secrets import CLIENT_SECRET, REGISTRATION, SCIM_TOKEN
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import Client, RegistrationToken
 from accounts.oauth.clients.registration import find_token

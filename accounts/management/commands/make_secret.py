@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.common import secrets
-from accounts.common.key_text import CLIENT_SECRET, REGISTRATION, SCIM_TOKEN
+from accounts.common.secrets import CLIENT_SECRET, REGISTRATION, SCIM_TOKEN
 
 # For each form: the function that generates the secret, and its default size.
 FORMS: dict[str, tuple[Callable[[int], str | bytes], int]] = {

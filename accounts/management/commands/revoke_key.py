@@ -6,7 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import PREFIX, APIKey
-from accounts.common.key_text import ID_LENGTH
+from accounts.common.secrets import ID_LENGTH
 from accounts.management.answers import COMMAND_LINE, ResultCommand
 
 # Pages show this many characters of the id of a key.

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.common import clock, secrets
-from accounts.common.key_text import CLIENT_SECRET, ID_LENGTH, REGISTRATION
+from accounts.common.secrets import CLIENT_SECRET, ID_LENGTH, REGISTRATION
 from accounts.common.text import refuse_invisible
 from accounts.oauth import scopes
 from accounts.oauth.clients import keys, uris

@@ -23,7 +23,7 @@ from accounts.activity.services import Actor
 from accounts.common import clock, secrets
 from accounts.common.client_info import client_of, header_of
 from accounts.common.database import BATCH, delete_in_batches
-from accounts.common.key_text import REGISTRATION, NewKey
+from accounts.common.secrets import REGISTRATION, NewKey
 from accounts.oauth import scopes
 from accounts.oauth.clients import metadata as client_metadata
 from accounts.oauth.clients import services

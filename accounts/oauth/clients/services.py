@@ -26,7 +26,7 @@ from accounts.common import clock, secrets
 from accounts.common.config import Config
 from accounts.common.database import P, PreparedQueries, PreparedQuery, delete_in_batches
 from accounts.common.errors import PublicError
-from accounts.common.key_text import CLIENT_SECRET, NewKey
+from accounts.common.secrets import CLIENT_SECRET, NewKey
 from accounts.oauth import app_sessions, id_tokens
 from accounts.oauth.clients import uris
 from accounts.oauth.clients.models import Client, ClientLogo, ClientSecret
