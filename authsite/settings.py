@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 from dotenv import dotenv_values
 
-from accounts.common import database_url
+from accounts.common import setting_parsers
 from accounts.common.brand.files import VARIANTS
 from accounts.common.environment import ConfigError, read
 from authsite import __version__
@@ -102,7 +102,7 @@ WSGI_APPLICATION = "authsite.wsgi.application"
 
 # The database, outgoing email and the logs.
 
-_database: dict[str, Any] = database_url.parse(AUTHSITE.database_url) | {
+_database: dict[str, Any] = setting_parsers.parse_database_url(AUTHSITE.database_url) | {
     "CONN_MAX_AGE": 600,
     "CONN_HEALTH_CHECKS": True,
     # Between transactions, PgBouncer gives the connection that has the cursor to others.

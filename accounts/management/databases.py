@@ -23,7 +23,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import ConnectionHandler
 
-from accounts.common.database_url import parse
+from accounts.common.setting_parsers import parse_database_url
 
 SOURCE, TARGET = "copy_source", "copy_target"
 BLOCK = 2000
@@ -282,7 +282,7 @@ def url_of(text: str) -> str:
         return str(settings.AUTHSITE.database_url)
     url = text if "://" in text else os.environ.get(text, "")
     try:
-        parse(url)
+        parse_database_url(url)
     except ValueError as error:
         raise CommandError(
             f"Give the URL of a database, or the name of a variable that has one: it {error}."
@@ -317,7 +317,7 @@ def reading_from(url: str) -> Iterator[None]:
 
 
 def _settings(url: str) -> dict[str, Any]:
-    found = parse(url)
+    found = parse_database_url(url)
     if found["ENGINE"] == "django.db.backends.postgresql":
         from psycopg import IsolationLevel  # noqa: PLC0415 only some sites need the library
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from accounts.common.database_url import parse
+from accounts.common.setting_parsers import parse_database_url
 
 DEFAULTS = {"NAME": "x", "USER": "", "PASSWORD": "", "HOST": "", "PORT": "5432", "OPTIONS": {}}
 WRITES = {"target_session_attrs": "read-write", "connect_timeout": "2"}
@@ -41,7 +41,7 @@ WRITES = {"target_session_attrs": "read-write", "connect_timeout": "2"}
     ],
 )
 def test_the_parts_of_a_url(url, found):
-    assert parse(url) == {"ENGINE": "django.db.backends.postgresql"} | DEFAULTS | found
+    assert parse_database_url(url) == {"ENGINE": "django.db.backends.postgresql"} | DEFAULTS | found
 
 
 @pytest.mark.parametrize(
@@ -57,5 +57,5 @@ def test_the_parts_of_a_url(url, found):
 )
 def test_an_error_names_the_fault_and_no_part_of_the_url(url, fault):
     with pytest.raises(ValueError, match=fault) as error:
-        parse(url)
+        parse_database_url(url)
     assert "hunter2" not in str(error.value)

@@ -15,7 +15,7 @@ from django.db import Error
 from django.db.utils import ConnectionHandler
 from redis import Redis
 
-from accounts.common.database_url import parse
+from accounts.common.setting_parsers import parse_database_url
 from accounts.ops.health import check, is_ready
 from authsite.errors import api_error, server_error
 from authsite.postgresql import base
@@ -59,7 +59,7 @@ def test_a_request_whose_transaction_ends_while_its_process_is_paused_gets_503(
     PostgreSQL ends a transaction in which the site has asked nothing for 15 seconds.
     """
     monkeypatch.setattr(base, "BEGIN", base.BEGIN.replace("15s", "100ms"))
-    database = parse(postgres.database()) | {"ENGINE": "authsite.postgresql"}
+    database = parse_database_url(postgres.database()) | {"ENGINE": "authsite.postgresql"}
     connection = ConnectionHandler({"default": database})["default"]
     connection.set_autocommit(False, force_begin_transaction_with_broken_autocommit=True)
     with connection.cursor() as cursor:
@@ -82,7 +82,7 @@ def test_a_request_whose_transaction_ends_while_its_process_is_paused_gets_503(
 
 @pytest.mark.django_db
 def test_connections_to_a_server_that_is_no_longer_the_primary_are_replaced(postgres, monkeypatch):
-    database = parse(postgres.database()) | {"ENGINE": "authsite.postgresql"}
+    database = parse_database_url(postgres.database()) | {"ENGINE": "authsite.postgresql"}
     connection = ConnectionHandler({"default": database})["default"]
     with connection.cursor() as cursor:
         cursor.execute("SET default_transaction_read_only = on")
@@ -100,7 +100,7 @@ def test_connections_to_a_server_that_is_no_longer_the_primary_are_replaced(post
 
 @pytest.mark.django_db
 def test_a_statement_that_was_prepared_runs_after_a_migration_and_on_another_server(postgres):
-    database = parse(postgres.database()) | {"ENGINE": "authsite.postgresql"}
+    database = parse_database_url(postgres.database()) | {"ENGINE": "authsite.postgresql"}
     connections = [ConnectionHandler({"default": database})["default"] for _ in range(2)]
 
     def fetch(connection, text):
@@ -127,7 +127,9 @@ def test_a_statement_that_was_prepared_runs_after_a_migration_and_on_another_ser
 
 
 def test_a_url_without_a_host_names_the_socket():
-    database = parse(f"postgres://postgres@:{free_port()}/x") | {"ENGINE": "authsite.postgresql"}
+    database = parse_database_url(f"postgres://postgres@:{free_port()}/x") | {
+        "ENGINE": "authsite.postgresql"
+    }
     with pytest.raises(psycopg.OperationalError, match="on socket"):
         ConnectionHandler({"default": database})["default"].connect()
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.common.database_url import parse
+from accounts.common.setting_parsers import parse_database_url
 from accounts.management import backups
 from accounts.management.backups import digest_of
 from accounts.ops.measurements import BACKUP, NEVER, VERIFY, successes
@@ -193,7 +193,9 @@ def test_the_manifest_counts_exactly_what_the_backup_contains_while_others_write
 def test_the_programs_of_postgresql_get_every_option_of_the_url(monkeypatch):
     """Withstands a hostile client: an impostor of the database server."""
     url = "postgres://u:geheim@db/x?channel_binding=require&require_auth=scram-sha-256&sslmode=require"
-    monkeypatch.setattr(backups, "connection", SimpleNamespace(settings_dict=parse(url)))
+    monkeypatch.setattr(
+        backups, "connection", SimpleNamespace(settings_dict=parse_database_url(url))
+    )
 
     arguments, env = backups._arguments()
 
