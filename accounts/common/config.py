@@ -5,14 +5,15 @@ settings that are merely unwise, or that are safe behind a firewall.
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from stat import S_IROTH, S_IWOTH, S_IXOTH
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from accounts.common import issuers, strict
+from accounts.common import issuers
 from accounts.common.brand import files as brand
 from accounts.common.brand.files import BrandSettings
 from accounts.common.client_info import location_file
@@ -45,6 +46,27 @@ LEAST_DIFFERENT_BYTES = 16
 # By IP version: the shortest prefix length of a trusted proxy network. These are the prefix lengths
 # of the widest private networks, 10.0.0.0/8 and fc00::/7.
 WIDEST = {4: 8, 6: 7}
+# What STRICT=on requires beyond the defaults: the values follow ASVS 5.0 level 3 and, for
+# authenticator assurance level 2, NIST SP 800-63B-4. The allowed words, the default first.
+STRICT_WORDS = {
+    "second_factor": ("all",),
+    "staff_factor": ("passkey",),
+    "session_protection": ("basic", "strong"),
+    "api_basic_password": ("off",),
+}
+# The largest values, which are also the defaults.
+STRICT_MOST = {
+    "trusted_browser_days": 0,
+    "session_idle_minutes": 60,
+    "session_days": 1,
+    "remember_days": 1,
+    "access_token_seconds": 300,
+    "refresh_token_days": 1,
+    "refresh_idle_days": 1,
+}
+STRICT_DEFAULTS: Mapping[str, Any] = {
+    name: words[0] for name, words in STRICT_WORDS.items()
+} | STRICT_MOST
 
 
 def faults(config: "Config") -> Iterator[str]:
@@ -74,7 +96,7 @@ def faults(config: "Config") -> Iterator[str]:
     yield from issuers.faults(config)
     yield from brand.faults(config, production=not config.development)
     yield from _tls_faults(config)
-    yield from strict.faults(config)
+    yield from _strict_faults(config)
     if not config.development:
         yield from _production_faults(config)
 
@@ -110,6 +132,18 @@ def _production_faults(config: "Config") -> Iterator[str]:
         yield "BIND lets other machines in: TLS_CERT_FILE or TRUSTED_PROXIES is missing"
     if _is_open(config.database_url):
         yield "DATABASE_URL: everybody on this machine can read or change the file: chmod o= FILE"
+
+
+def _strict_faults(config: "Config") -> Iterator[str]:
+    """Yield a sentence for each setting in ``config`` that is weaker than ``STRICT=on`` allows."""
+    if not config.is_strict:
+        return
+    for name, allowed in STRICT_WORDS.items():
+        if getattr(config, name) not in allowed:
+            yield f"{name.upper()} is not {' or '.join(allowed)}, which STRICT=on requires"
+    for name, most in STRICT_MOST.items():
+        if getattr(config, name) > most:
+            yield f"{name.upper()} is more than {most}, the most that STRICT=on allows"
 
 
 def is_loopback(host: str) -> bool:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from accounts.common import secrets, strict
-from accounts.common.config import DATA_DIR, Config
+from accounts.common import secrets
+from accounts.common.config import DATA_DIR, STRICT_DEFAULTS, Config
 from accounts.common.config import faults as faults_of
 
 # Shorter names, such as PORT, resemble too many variables of other programs, such as HOST.
@@ -96,7 +96,7 @@ def read(environ: Mapping[str, str], root: Path, dotenv: Iterable[str] = ()) -> 
             faults.append(f"{name} {error}")
     if not faults:
         if given.get("strict") == "on":
-            given = {**strict.DEFAULTS, **given}
+            given = {**STRICT_DEFAULTS, **given}
         folder = root / given.get("data_dir", DATA_DIR)
         given |= {"data_dir": folder}
         if "database_url" not in given:

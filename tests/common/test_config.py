@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from accounts.common import strict
+from accounts.common.config import STRICT_DEFAULTS
 from accounts.common.environment import ConfigError, read
 from tests.support.config import GOOD, refused
 from tests.support.standards import proves
@@ -123,7 +123,7 @@ def test_strict_operation_changes_defaults_and_refuses_weaker_settings(tmp_path)
     )
     assert (config.session_idle_minutes, config.shortest_password) == (15, 15)
     assert not config.takes_basic
-    assert {name.upper() for name in strict.DEFAULTS} == WEAKER.keys()
+    assert {name.upper() for name in STRICT_DEFAULTS} == WEAKER.keys()
     for name, value in WEAKER.items():
         assert refused(tmp_path, STRICT="on", **{name: value}).startswith(name)
         read(GOOD | {name: value}, tmp_path)
