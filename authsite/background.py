@@ -10,7 +10,7 @@ from django.conf import settings
 from accounts.activity import services as activity
 from accounts.common import logs
 from accounts.common.background import Background
-from accounts.common.queues.sender import Deliveries
+from accounts.common.leases import Deliveries
 from accounts.exports import services as exports
 from accounts.mail import services as mail
 from accounts.ops import health

@@ -26,7 +26,7 @@ class OAuthConfig(AppConfig):
     def ready(self) -> None:
         """Register what the rest of the site needs to know of apps."""
         from accounts.administration import roles
-        from accounts.common.queues import sender
+        from accounts.common import leases
         from accounts.oauth import id_tokens, logout
         from accounts.oauth.connected import ConnectedApps
         from accounts.oauth.requests import hint_of
@@ -37,7 +37,7 @@ class OAuthConfig(AppConfig):
         connected.register(ConnectedApps())
         keyring.FURTHER.append(id_tokens.SIGNED)
         flow.register(hint_of)
-        sender.register(logout.WORK)
+        leases.register(logout.WORK)
         roles.register(
             self.label,
             {

@@ -4,7 +4,7 @@ A notice is a row, written in the transaction that ends the session. Sender thre
 that are due, and send each notice at least once: twice if a process is killed, or loses its lease,
 between sending a notice and deleting its row. Apps see no difference, because a session ends once.
 
-``accounts.common.queues.sender`` runs it.
+``accounts.common.leases`` runs it.
 
 A notice sends a logout token. The header of the token has the type ``logout+jwt``, so that nobody
 accepts it as an ID token or an access token (section 2.4).
@@ -22,8 +22,7 @@ from django.db.models.functions import Coalesce
 
 from accounts.common import clock, metrics, secrets
 from accounts.common.database import delete_in_batches
-from accounts.common.leases import LeasedQueue
-from accounts.common.queues.sender import Sender, Work
+from accounts.common.leases import LeasedQueue, Sender, Work
 from accounts.oauth import id_tokens
 from accounts.oauth.clients import uris
 from accounts.oauth.clients.models import Client

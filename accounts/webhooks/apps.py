@@ -19,11 +19,11 @@ class WebhooksConfig(AppConfig):
         """Write and send webhooks, and register what the rest of the site needs to know."""
         from accounts.activity import services as activity
         from accounts.administration import roles
-        from accounts.common.queues import sender
+        from accounts.common import leases
         from accounts.webhooks import services
 
         activity.FOLLOWERS.append(services.write)
-        sender.register(services.WORK)
+        leases.register(services.WORK)
         roles.register(
             self.label,
             {

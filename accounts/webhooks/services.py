@@ -30,8 +30,7 @@ from accounts.activity.services import Actor, data_of, record, record_for_superu
 from accounts.common import clock, crypto, metrics, secrets
 from accounts.common.database import PreparedQuery, delete_in_batches
 from accounts.common.errors import PublicError
-from accounts.common.leases import LeasedQueue
-from accounts.common.queues.sender import Sender, Work
+from accounts.common.leases import LeasedQueue, Sender, Work
 from accounts.tokens import keyring, signatures
 from accounts.users.models import User
 from accounts.webhooks.models import (

@@ -103,7 +103,7 @@ import time, django
 from types import SimpleNamespace
 django.setup()
 from accounts.common.background import Background
-from accounts.common.queues.sender import Sender
+from accounts.common.leases import Sender
 
 queue = SimpleNamespace(remove=bool, put_off=bool, release=lambda rows: print(len(rows), "left"))
 queue.model = SimpleNamespace(_meta=SimpleNamespace(verbose_name="notice"))

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.services import Actor
 from accounts.common import http_client, metrics
-from accounts.common.queues.sender import Deliveries
+from accounts.common.leases import Deliveries
 from accounts.common.signals import credentials_changed
 from accounts.oauth import app_sessions, connections, id_tokens, logout
 from accounts.oauth.clients import services as clients

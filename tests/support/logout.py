@@ -1,6 +1,6 @@
 """Steps of tests about logout notices, which the site sends to apps."""
 
-from accounts.common.queues.sender import Sender
+from accounts.common.leases import Sender
 from accounts.oauth import logout
 from accounts.oauth.clients.models import Client
 from accounts.oauth.models import LogoutNotice

@@ -1,1 +1,0 @@
-"""Delivers the rows of queues to other servers."""
