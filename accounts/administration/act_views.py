@@ -1,7 +1,6 @@
 """The pages by which staff act on the accounts of others."""
 
 import uuid
-from dataclasses import dataclass
 from typing import Any, cast
 
 from django import forms
@@ -37,36 +36,40 @@ def _select() -> forms.Select:
 
 
 class ActForm(ReasonForm):
-    """Asks for the reason of an act and, where the act needs them, for its target and its mode."""
+    """Asks for the reason of an act and, where the act needs them, for its target and its mode.
+
+    Only a form that was sent is rendered by Django: it shows what was sent, and the errors.
+    """
 
     field_order = ("target", "mode", "reason")
     target = forms.ChoiceField(label=gettext_lazy("Which"), required=False, widget=_select())
     # No mode is preselected, so that nobody removes factors immediately by oversight.
-    mode = forms.ChoiceField(label=gettext_lazy("When"), choices=MODES, widget=_select())
+    mode = forms.ChoiceField(label=gettext_lazy("When"), widget=_select())
 
-    def __init__(self, act: Act, facts: Facts, data: Any = None) -> None:
-        super().__init__(data, auto_id=f"{act.name}_%s")
-        targets = [(target.value, target.label) for target in act.targets(facts)]
-        everything = [("", str(act.everything))] if act.everything else []
-        if everything or targets:
-            field = cast(forms.ChoiceField, self.fields["target"])
-            field.choices = [*everything, *targets]
-        else:
-            del self.fields["target"]
-        if not act.has_modes:
-            del self.fields["mode"]
-        elif not steps.may_wait(facts):
-            modes = cast(forms.ChoiceField, self.fields["mode"])
-            modes.choices = [(mode, label) for mode, label in MODES.items() if mode != Mode.WAIT]
+    def __init__(self, offer: "Offer", data: Any) -> None:
+        super().__init__(data, auto_id=f"{offer.act.name}_%s")
+        for name, choices in (("target", offer.targets), ("mode", offer.modes)):
+            if choices:
+                cast(forms.ChoiceField, self.fields[name]).choices = choices
+            else:
+                del self.fields[name]
 
 
-@dataclass(frozen=True)
 class Offer:
-    """An act with its form, for the page about a person."""
+    """An act with its form, for pages about a person.
 
-    act: Act
-    form: ActForm
-    url: str
+    ``targets`` and ``modes``: the choices of the form; empty if the act needs none.
+    ``form``: the form that was sent, if any.
+    """
+
+    def __init__(self, act: Act, facts: Facts, url: str, data: Any = None) -> None:
+        self.act, self.url = act, url
+        everything = [("", str(act.everything))] if act.everything else []
+        self.targets = [*everything, *((each.value, each.label) for each in act.targets(facts))]
+        may_wait = act.has_modes and steps.may_wait(facts)
+        modes = MODES.items() if act.has_modes else ()
+        self.modes = [(mode, label) for mode, label in modes if may_wait or mode != Mode.WAIT]
+        self.form = None if data is None else ActForm(self, data)
 
 
 def context_of(staff: User, facts: Facts) -> dict[str, Any]:
@@ -74,11 +77,7 @@ def context_of(staff: User, facts: Facts) -> dict[str, Any]:
     role, offers, refusal = role_of(staff), [], ""
     try:
         offers = [
-            Offer(
-                act,
-                ActForm(act, facts),
-                reverse("admin:accounts_user_act", args=[facts.account.pk, act.name]),
-            )
+            Offer(act, facts, reverse("admin:accounts_user_act", args=[facts.account.pk, act.name]))
             for act in acts.acts_for(staff, facts)
         ]
     except NotInRole:
@@ -95,15 +94,16 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
     account, wanted = search.find_account(str(id)), ACTS.get(name)
     if wanted is None or not (wanted.for_signups or isinstance(account, User)):
         raise Http404
-    form = ActForm(wanted, Facts(account), request.POST if request.method == "POST" else None)
+    sent = request.POST if request.method == "POST" else None
+    offer = Offer(wanted, Facts(account), request.path, sent)
     refusal = None
     try:
         wanted.check(staff, account)
         if isinstance(account, User):
             # The form names the addresses, sessions and factors of the user.
             person.record_page_view(account, staff, actor_of(request))
-        if form.is_valid():
-            data = form.cleaned_data
+        if offer.form and offer.form.is_valid():
+            data = offer.form.cleaned_data
             done = wanted.sentence(Facts(account), data.get("target", ""), data.get("mode", ""))
             acts.perform(name, staff, actor_of(request), account, **data)
             messages.success(request, done)
@@ -115,7 +115,7 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
         "opts": User._meta,
         "title": wanted.label,
         "account": account,
-        "offer": Offer(wanted, form, request.path),
+        "offer": offer,
         "refusal": refusal,
     }
     status = refusal.status if refusal else 200
