@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from functools import lru_cache
+from shlex import quote
 from typing import Any
 
 from django.conf import settings
@@ -19,7 +20,6 @@ from drf_spectacular.openapi import AutoSchema
 from accounts.calls import conditions, idempotency
 from accounts.common.client_info import client_of
 from accounts.common.pages import form_page
-from accounts.ops import samples
 from accounts.ops.schema import CODES, REQUESTS, TITLES, example_of
 from accounts.sessions.current import session_of
 from accounts.signin.recent import recent_authentication_required
@@ -277,7 +277,7 @@ def complete(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
         for method, operation in operations.items():
             _complete(operation, components["schemas"])
             origin = result["servers"][0]["url"]
-            operation["x-codeSamples"] = samples.of(method, origin + path, operation)
+            operation["x-codeSamples"] = samples_of(method, origin + path, operation)
     return result
 
 
@@ -354,3 +354,75 @@ class CredentialsScheme(OpenApiAuthenticationExtension):
             token | {"description": "An access token."},
             {"type": "http", "scheme": "basic", "description": basic},
         ]
+
+
+JSON = "application/json"
+
+
+def samples_of(method: str, url: str, operation: dict[str, Any]) -> list[dict[str, str]]:
+    """Return code samples (``x-codeSamples``) that send the example of ``operation`` to ``url``.
+
+    They read an access token or an API key from the environment variable ``TOKEN``.
+    """
+    path = {p["name"]: p["example"] for p in operation.get("parameters", ()) if p["in"] == "path"}
+    headers = {
+        parameter["name"]: parameter["schema"].get("enum", [""])[0]
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "header" and parameter.get("required")
+    }
+    has_token = any("access_token" in way for way in operation["security"])
+    content = operation.get("requestBody", {}).get("content", {})
+    kind = next(iter(content), "")
+    body = content[kind]["example"] if kind else None
+    if kind:
+        headers["Content-Type"] = kind
+    request = method.upper(), url.format(**path), headers, body, has_token
+    return [
+        {"lang": "Shell", "label": "curl", "source": _curl(*request)},
+        {"lang": "Python", "label": "Python", "source": _python(*request)},
+        {"lang": "JavaScript", "label": "JavaScript", "source": _javascript(*request)},
+    ]
+
+
+def _curl(method: str, url: str, headers: dict[str, str], body: Any, has_token: bool) -> str:
+    parts = [f"curl -X {method} {quote(url)}"]
+    if has_token:
+        parts.append('-H "Authorization: Bearer $TOKEN"')
+    parts += [f"-H {quote(f'{name}: {value}')}" for name, value in headers.items()]
+    if body is not None:
+        text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+        parts.append(f"--data-binary {quote(text)}")
+    return " \\\n  ".join(parts)
+
+
+def _python(method: str, url: str, headers: dict[str, str], body: Any, has_token: bool) -> str:
+    # The argument ``json`` sets this type.
+    fields = [f"{name!r}: {value!r}" for name, value in headers.items() if value != JSON]
+    if has_token:
+        fields.insert(0, '"Authorization": f"Bearer {os.environ[\'TOKEN\']}"')
+    arguments = [repr(url)]
+    if fields:
+        arguments.append(f"headers={{{', '.join(fields)}}}")
+    if body is not None:
+        arguments.append(f"data={body!r}" if isinstance(body, str) else f"json={body!r}")
+    called = "".join(f"    {argument},\n" for argument in arguments)
+    imports = "import os\n\n" if has_token else ""
+    end = "print(answer.status_code, answer.text)"
+    return f"{imports}import requests\n\nanswer = requests.{method.lower()}(\n{called})\n{end}"
+
+
+def _javascript(method: str, url: str, headers: dict[str, str], body: Any, has_token: bool) -> str:
+    fields = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in headers.items()]
+    if has_token:
+        fields.insert(0, "Authorization: `Bearer ${process.env.TOKEN}`")
+    options = [f"method: {json.dumps(method)}"]
+    if fields:
+        options.append(f"headers: {{ {', '.join(fields)} }}")
+    if body is not None:
+        sent = json.dumps(body, ensure_ascii=False)
+        options.append(f"body: {sent if isinstance(body, str) else f'JSON.stringify({sent})'}")
+    lines = "".join(f"  {option},\n" for option in options)
+    return (
+        f"const answer = await fetch({json.dumps(url)}, {{\n{lines}}});\n"
+        "console.log(answer.status, await answer.text());"
+    )
