@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from accounts.ops.acts import ACTS
 from accounts.users.services import create_administrator
+from authsite.docs import ACTS
 from authsite.errors import MACHINES
 from tests.support.openapi import METHODS
 from tests.support.signin import signed_in
