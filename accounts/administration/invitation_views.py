@@ -12,8 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html_join
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -22,7 +21,7 @@ from accounts.activity.services import Actor
 from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
 from accounts.sessions.current import actor_of, session_of
-from accounts.signin.adminsite import ListAdmin, ReasonForm, RowsField
+from accounts.signin.adminsite import ListAdmin, ReasonForm, RowsField, links
 from accounts.users.forms import EmailField
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give
@@ -113,16 +112,7 @@ class InvitationAdmin(ListAdmin):
     @admin.display(description=gettext_lazy("Actions"))
     def link(self, invitation: Invitation) -> SafeString:
         """Return links to the pages that send the invitation again, and that revoke it."""
-        pk = invitation.pk
-        offers = {"act": _("Send again"), "delete": _("Revoke")}
-        return format_html_join(
-            " ",
-            '<a href="{}">{} <bdi class="visually-hidden">{}</bdi></a>',
-            [
-                (reverse(f"admin:accounts_invitation_{page}", args=[pk]), label, invitation.email)
-                for page, label in offers.items()
-            ],
-        )
+        return links(invitation, {"act": _("Send again"), "delete": _("Revoke")})
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None

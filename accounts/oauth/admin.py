@@ -9,7 +9,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -25,7 +24,7 @@ from accounts.oauth.clients.forms import FIELDSETS, KINDS, ClientForm, Kind, sni
 from accounts.oauth.clients.models import Client, ClientSecret, RegistrationToken
 from accounts.oauth.scopes import audiences
 from accounts.sessions.current import staff_of
-from accounts.signin.adminsite import ListAdmin, ReasonForm, SecretAdmin, chips
+from accounts.signin.adminsite import ListAdmin, ReasonForm, SecretAdmin, chips, links
 from accounts.users.models import User
 
 LIST = "admin:oauth_registrationtoken_changelist"
@@ -51,12 +50,7 @@ class RegistrationTokenAdmin(ListAdmin):
     @admin.display(description=gettext_lazy("Actions"))
     def link(self, token: RegistrationToken) -> SafeString:
         """Return a link to the page that revokes the token."""
-        return format_html(
-            '<a href="{}">{} <span class="visually-hidden">{}</span></a>',
-            reverse("admin:oauth_registrationtoken_delete", args=[token.pk]),
-            _("Revoke"),
-            token,
-        )
+        return links(token, {"delete": _("Revoke")})
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None

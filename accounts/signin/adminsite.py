@@ -1,6 +1,6 @@
 """Adapts Django's admin to the sign-in pages of this site."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial, wraps
 from typing import Any
 
@@ -152,6 +152,13 @@ def chips(rows: Iterable[tuple[str, str | Promise]]) -> SafeString:
     """Return a word for each state, with its tone: ``warn``, ``bad`` or empty."""
     found = format_html_join(" ", '<span class="chip {}">{}</span>', rows)
     return format_html("<span>{}</span>", found)
+
+
+def links(row: Any, offers: Mapping[str, str]) -> SafeString:
+    """Return links to pages about ``row``: what each says, by the name of the page in URLs."""
+    page = f"admin:{row._meta.app_label}_{row._meta.model_name}"
+    rows = [(reverse(f"{page}_{name}", args=[row.pk]), says, row) for name, says in offers.items()]
+    return format_html_join(" ", '<a href="{}">{} <bdi class="visually-hidden">{}</bdi></a>', rows)
 
 
 LONGEST_SEARCH = 254
