@@ -115,6 +115,7 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
         "opts": User._meta,
         "title": wanted.label,
         "account": account,
+        "states": search.states_of_one(account) if isinstance(account, User) else (),
         "offer": offer,
         "refusal": refusal,
     }

@@ -60,6 +60,7 @@ class Act:
     ``shows``: what the owner of the account will see.
     ``done``: what it has done, with ``%(what)s`` for the target or the email address.
     ``run``: does it.
+    ``helps``: the codes of what stops people from signing in, against which the act helps.
     ``targets``: returns what the act can be limited to; nothing if it always concerns everything.
     ``everything``: how a form names the choice without a target; empty if a target is necessary.
     ``is_possible``: returns whether there is something to do; None if there is whenever there is a
@@ -78,6 +79,7 @@ class Act:
     shows: str | Promise
     done: str | Promise
     run: Callable[[Order], object]
+    helps: tuple[str, ...] = ()
     is_possible: Callable[[Facts], bool] | None = None
     targets: Callable[[Facts], list[Target]] = lambda _facts: []
     everything: str | Promise = ""
@@ -168,6 +170,7 @@ _ALL = (
         does=_("Emails a new code and link to the address. Earlier codes and links stop working."),
         shows=_("An email with the code and link, and “A new confirmation email was sent”."),
         done=_("Confirmation sent to %(what)s."),
+        helps=("not_confirmed", "address_not_confirmed"),
         run=steps.send_confirmation,
         is_possible=steps.has_pending,
         targets=steps.pending_addresses,
@@ -189,6 +192,7 @@ _ALL = (
         does=_("Emails a link to an address of the account, never to one that a caller gives you."),
         shows=_("An email with the link, and “A link to set a new password was sent”."),
         done=_("Link sent to %(what)s."),
+        helps=("wrong_password",),
         run=steps.send_reset,
         is_possible=steps.has_address,
         targets=steps.addresses,
@@ -201,6 +205,7 @@ _ALL = (
         does=_("The person can try again at once, but an attacker can, too."),
         shows=_("“The limits on sign-in were reset” in their activity. No email."),
         done=_("The limits on sign-in are reset."),
+        helps=("attempts_used_up", "codes_used_up"),
         run=steps.clear_limits,
         targets=steps.used_limits,
         everything=_("All limits"),
@@ -285,6 +290,7 @@ _ALL = (
         ),
         shows=_("An email with the link, and a notice to every address."),
         done=_("Link sent to %(what)s."),
+        helps=("locked",),
         run=steps.lift_lock,
         is_possible=steps.is_locked,
         targets=steps.addresses,
@@ -301,6 +307,7 @@ _ALL = (
         ),
         shows=_("An email with the link, and a notice to every address."),
         done=_("Link sent to %(what)s. Nobody else can open the account now."),
+        helps=("recovery_case",),
         run=steps.decide,
         is_possible=steps.has_case,
         targets=steps.addresses_to_decide,
@@ -340,6 +347,7 @@ _ALL = (
         does=_("The person can sign in again as before."),
         shows=_("An email."),
         done=_("The account is active again."),
+        helps=("switched_off",),
         run=partial(steps.switch, is_active=True),
         is_possible=lambda facts: not facts.user.is_active,
     ),
@@ -362,6 +370,7 @@ _ALL = (
         does=_("The person can sign in again. API keys, apps and rights stay removed."),
         shows=_("An email to every address."),
         done=_("The account will not be deleted."),
+        helps=("deletion_requested",),
         run=lambda order: deletion.undo(order.user, order.actor),
         is_possible=lambda facts: facts.user.deletion_due is not None,
     ),

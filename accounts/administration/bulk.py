@@ -134,9 +134,8 @@ def prepare(name: str, staff: User, actor: Actor, people: QuerySet[User]) -> Bul
         users = User.objects.filter(pk__in=bulk.people.values("user"))
         _leave_out(bulk, OWN, users.filter(pk=staff.pk))
         _leave_out(bulk, NotAllowedOnStaff.code, roles.out_of_reach(staff, users))
-        _leave_out(
-            bulk, AlreadyDone.code, users.exclude(pk__in=KINDS[name].concerns(users).values("pk"))
-        )
+        concerned = KINDS[name].concerns(users).values("pk")
+        _leave_out(bulk, AlreadyDone.code, users.exclude(pk__in=concerned))
     return bulk
 
 

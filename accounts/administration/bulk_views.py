@@ -17,6 +17,7 @@ from accounts.administration import bulk
 from accounts.administration.acts import ACTS
 from accounts.administration.bulk import STOPS, NobodyToActOn
 from accounts.administration.models import BulkAct
+from accounts.administration.search import states_of
 from accounts.common.pages import page_of
 from accounts.sessions.current import actor_of
 from accounts.signin.adminsite import ReasonForm
@@ -59,6 +60,7 @@ def page(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     outcomes = bulk.outcomes(found)
     rows = found.people.order_by("outcome", "user__username_key", "pk")
     people = page_of(request, rows.select_related("user"))
+    states = states_of([row.user_id for row in people])
     context = {
         **admin.site.each_context(request),
         "opts": User._meta,
@@ -68,7 +70,7 @@ def page(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
         "form": form,
         **_progress(found, outcomes),
         "page": people,
-        "rows": [(row, outcomes.get(row.outcome, "")) for row in people],
+        "rows": [(row, outcomes.get(row.outcome, ""), states[row.user_id]) for row in people],
     }
     return render(request, "admin/accounts/user/bulk.html", context)
 

@@ -21,7 +21,7 @@ from accounts.administration.explanation import blocks_for
 from accounts.administration.person import Facts
 from accounts.administration.search import STATES, UNCONFIRMED
 from accounts.common.errors import PublicError
-from accounts.common.localization import short_date
+from accounts.common.localization import recent_date, short_date
 from accounts.common.pages import PAGE_SIZE
 from accounts.sessions import services as sessions
 from accounts.sessions.current import actor_of
@@ -120,9 +120,9 @@ class PeopleAdmin(ListAdmin):
 
     @admin.display(description=_("last seen"), empty_value=cast(str, _("Never")))
     def seen(self, user: User) -> str | None:
-        """Return the date on which the account was last used."""
+        """Return when the account was last used: the day in the last week, else the date."""
         seen = vars(user)["seen"]
-        return short_date(seen) if seen else None
+        return recent_date(seen) if seen else None
 
     @admin.display(description="")
     def action_checkbox(self, obj: User) -> SafeString:

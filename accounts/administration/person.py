@@ -329,7 +329,7 @@ def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, An
     """
     user, emails = facts.user, facts.emails[:MOST]
     shown = [row for row in emails if not is_masked or row.email == user.email]
-    page = page_of(request, activity.all_of(user))
+    page = page_of(request, activity.all_of(user), MOST)
     actors = {row.actor_id for row in (*facts.attempts, *page)} - {None}
     names = dict(User.objects.filter(pk__in=actors).values_list("pk", "username"))
     as_staff_see = partial(StaffEntry, is_masked=is_masked, names=names)

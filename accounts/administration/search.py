@@ -175,7 +175,7 @@ STATES = {
         "warn",
     ),
     UNCONFIRMED: State(_("Email not confirmed"), Q(email=""), "warn"),
-    "no_factor": State(_("No second factor"), Q(has_factor=False)),
+    "no_factor": State(_("No second factor"), Q(has_factor=False), "quiet"),
     "staff": State(_("Staff"), Q(is_staff=True) | Q(is_superuser=True)),
     "never_seen": State(_("Never signed in"), Q(last_login=None), None),
 }

@@ -60,15 +60,11 @@ class Site(adminsite.Site):
         return redirect("admin:index")
 
 
-def _number_in(state: str) -> Callable[[], int]:
-    return lambda: STATES[state].select(User.objects.all()).count()
-
-
 # What needs somebody: how to count it, the sentence, and the state by which the list of people
 # shows it; empty if the list does not.
 NEEDS: list[tuple[Callable[[], int], Any, str]] = [
     (
-        _number_in("dispute"),
+        lambda: STATES["dispute"].select(User.objects.all()).count(),
         ngettext_lazy(
             "%(n)s person asks support to decide who owns an account.",
             "%(n)s people ask support to decide who owns an account.",
@@ -77,7 +73,7 @@ NEEDS: list[tuple[Callable[[], int], Any, str]] = [
         "dispute",
     ),
     (
-        _number_in("recovery"),
+        lambda: STATES["recovery"].select(User.objects.all()).count(),
         ngettext_lazy(
             "%(n)s account waits for its recovery. Stop the request if the owner didn’t ask.",
             "%(n)s accounts wait for their recovery. Stop a request if the owner didn’t ask.",

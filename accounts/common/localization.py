@@ -150,14 +150,15 @@ def in_words(at: datetime) -> str:
 
     In the last week, the day is Today, Yesterday or a weekday. Otherwise, it is a date.
     """
+    return _dated(recent_date(at, "DATE_FORMAT"), time_in_words(at))
+
+
+def recent_date(at: datetime, form: str = "SHORT_DATE_FORMAT") -> str:
+    """Return Today, Yesterday or the weekday of ``at``, or a date in ``form`` before last week."""
     day, today = day_of(at), day_of(clock.now())
     if day > today or day <= today - WEEK:
-        words = date_format(day, "DATE_FORMAT")
-    elif day > today - timedelta(days=2):
-        words = day_in_words(day)
-    else:
-        words = capfirst(date_format(day, "l"))
-    return _dated(words, time_in_words(at))
+        return date_format(day, form)
+    return day_in_words(day) if day > today - timedelta(days=2) else capfirst(date_format(day, "l"))
 
 
 def _dated(*parts: str) -> str:

@@ -131,15 +131,15 @@ class RowPaginator(Paginator):  # type: ignore[type-arg] # it takes none at run 
         return Page([*rows[after : self.count - before]][::-1], valid, self)
 
 
-def page_of(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:
+def page_of(request: HttpRequest, rows: QuerySet[Any], size: int = PAGE_SIZE) -> Page[Any]:
     """Return the page of ``rows`` that ``?page=`` names, or the nearest page that exists.
 
     The rows of the first page are counted only if there are more.
     """
-    paginator = RowPaginator(rows, PAGE_SIZE)
+    paginator = RowPaginator(rows, size)
     if number := request.GET.get("page"):
         return paginator.get_page(number)
-    found = list(rows[: PAGE_SIZE + 1])
-    if len(found) <= PAGE_SIZE:
+    found = list(rows[: size + 1])
+    if len(found) <= size:
         paginator.count = len(found)
-    return Page(found[:PAGE_SIZE], 1, paginator)
+    return Page(found[:size], 1, paginator)
