@@ -36,7 +36,10 @@ class Site(adminsite.Site):
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return one list of all areas. Those of an app of the operator are the last ones."""
         models = [
-            model | {"shown": AREAS.get(model["model"]._meta.label_lower)}
+            # The first page counts the rows of some areas. Other pages do not call this.
+            model
+            | {"shown": AREAS.get(model["model"]._meta.label_lower)}
+            | {"number": model["model"]._default_manager.count}
             for app in super().get_app_list(request, app_label)
             for model in app["models"]
         ]
@@ -60,8 +63,7 @@ class Site(adminsite.Site):
         return redirect("admin:index")
 
 
-# What needs somebody: how to count it, the sentence, and the state by which the list of people
-# shows it; empty if the list does not.
+# What needs somebody: how to count it, the sentence, and the page of the admin that shows it.
 NEEDS: list[tuple[Callable[[], int], Any, str]] = [
     (
         lambda: STATES["dispute"].select(User.objects.all()).count(),
@@ -70,7 +72,7 @@ NEEDS: list[tuple[Callable[[], int], Any, str]] = [
             "%(n)s people ask support to decide who owns an account.",
             "n",
         ),
-        "dispute",
+        "accounts/user/?state=dispute",
     ),
     (
         lambda: STATES["recovery"].select(User.objects.all()).count(),
@@ -79,7 +81,7 @@ NEEDS: list[tuple[Callable[[], int], Any, str]] = [
             "%(n)s accounts wait for their recovery. Stop a request if the owner didn’t ask.",
             "n",
         ),
-        "recovery",
+        "accounts/user/?state=recovery",
     ),
     (
         lambda: mail.refused().count(),
@@ -90,7 +92,7 @@ NEEDS: list[tuple[Callable[[], int], Any, str]] = [
             "five days. The command doctor says whether the server refuses everybody.",
             "n",
         ),
-        "",
+        "accounts/dailycount/#mail",
     ),
     (
         lambda: mail.undelivered_notices().count(),
@@ -99,17 +101,16 @@ NEEDS: list[tuple[Callable[[], int], Any, str]] = [
             "%(n)s security notices of the last seven days couldn’t be delivered.",
             "n",
         ),
-        "",
+        "accounts/dailycount/#lost",
     ),
 ]
 
 
 def open_needs() -> list[tuple[str, str]]:
-    """Return what needs somebody now: sentences, with the URL of a page about it, or without."""
-    people = reverse("admin:accounts_user_changelist")
-    counted = ((count(), sentence, state) for count, sentence, state in NEEDS)
+    """Return what needs somebody now: sentences, each with the URL of a page about it."""
+    counted = ((count(), sentence, page) for count, sentence, page in NEEDS)
     return [
-        (sentence % {"n": number}, state and f"{people}?state={state}")
-        for number, sentence, state in counted
+        (sentence % {"n": number}, f"{reverse('admin:index')}{page}")
+        for number, sentence, page in counted
         if number
     ]
