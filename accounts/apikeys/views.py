@@ -69,7 +69,7 @@ class NewKeyForm(forms.Form):
                 choices=[(NOTHING, _("No access")), *((r, scopes.RIGHTS[r]) for r in rights)],
                 initial=rights[-1] if preset == scopes.WRITE else scopes.READ,
                 required=False,
-                widget=forms.Select({"class": "input", "autocomplete": "off"}),
+                widget=forms.RadioSelect,
             )
         self.order_fields(["name", *AREAS, "expires"])
 
