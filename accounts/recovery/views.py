@@ -239,8 +239,9 @@ def review(request: HttpRequest) -> HttpResponseBase:
     if request.method == "POST":
         return _review(request, session.user)
     context = {
-        "rows": former_credentials.suspended(session.user),
-        "identities": suspension.suspended_identities(session.user),
+        "rows": (rows := former_credentials.suspended(session.user)),
+        "identities": (identities := suspension.suspended_identities(session.user)),
+        "left": len(rows) + len(identities),
         "removed": former_credentials.removed(session.user, former_credentials.Kind.EMAIL),
         "removed_factors": former_credentials.removed(session.user, former_credentials.Kind.FACTOR),
     }

@@ -323,7 +323,7 @@ def recovery_codes(request: HttpRequest) -> HttpResponseBase:
         request.POST if "code" in request.POST else None, accepts=partial(services.note_saved, user)
     )
     if form.is_valid():
-        messages.success(request, _("You’ve saved your recovery codes. You’re all set."))
+        messages.success(request, _("Your codes are saved, and two-step verification is on."))
         return redirect(flow.next_of(request) or "second_factors")
     context = {
         "form": form,
