@@ -71,13 +71,12 @@ def home(request: HttpRequest) -> HttpResponse:
     """Show how well the account is protected, a suggested next step, and recent events."""
     session = session_of(request)
     user = session.user
-    recent = history.entries(activity.of(user)[:LOOKED_AT])[:RECENT]
     checkup, kinds = services.checkup(user), count_kinds(user)
     context = {
         "checkup": checkup,
         "automatic": services.options_of_offer(session, checkup),
         "devices": kinds.total() - kinds[LoginSession.Kind.CONNECTED],
-        "entries": recent,
+        "entries": history.entries(activity.of(user)[:LOOKED_AT])[:RECENT],
     }
     return render(request, "accounts/profile/home.html", context)
 

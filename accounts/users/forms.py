@@ -130,7 +130,7 @@ class ProfileForm(forms.Form):
         label=_("About you"),
         help_text=_("Optional. Plain text, up to 500 characters."),
         required=False,
-        widget=forms.Textarea({"class": "input", "rows": 5, "autocomplete": "off"}),
+        widget=forms.Textarea({"class": "input", "rows": 3, "autocomplete": "off"}),
         validators=[no_longer_than(ABOUT_LENGTH), refuse_controls],
     )
     language = forms.ChoiceField(
