@@ -71,7 +71,7 @@ class ActivitySerializer(serializers.ModelSerializer[Activity]):
 
 
 class ActivityView(generics.ListAPIView[Activity]):
-    """List the events of the user who makes the request."""
+    """The API view of the security history."""
 
     area = "activity"
     serializer_class = ActivitySerializer

@@ -1,7 +1,7 @@
-"""Counts events by day, for the overview of staff. The counts name no person.
+"""Counts the events of each day, for the overview in the admin. The counts name no person.
 
-The daily job counts each day once, when no more events of the day can be written. Nothing is
-counted while events are recorded, because all sign-ins of a day would wait for the same row.
+The daily job counts a day once, when no more events of that day can be written. Events are not
+counted while they are recorded, because all sign-ins of a day would then wait for the same row.
 """
 
 from collections import Counter
@@ -15,12 +15,12 @@ from django.db.models.functions import Trunc, TruncDate
 from accounts.activity.models import Activity, DailyCount
 from accounts.common import clock
 
-# A transaction that recorded an event before midnight has ended by then.
+# Before this delay ends, a transaction that began before midnight may still record an event.
 DELAY = timedelta(hours=1)
 LIFE = timedelta(days=400)
 # How many days without a daily job are counted when the overview is opened.
 MOST_LIVE = timedelta(days=7)
-# Names that are no events: under these, the numbers of accounts are stored.
+# The numbers of accounts are stored under these names, which no event has.
 ACCOUNTS = PEOPLE, STAFF = ("people", "staff")
 _KIND = ("event", "method", "is_known")
 
@@ -42,8 +42,8 @@ class Kind:
 def counts(since: date, span: str = "day") -> Mapping[tuple[date, Kind], int]:
     """Return how many events of each kind happened in each period from ``since`` to today (UTC).
 
-    The keys of the result contain the first day of the period. Days that the daily job has not
-    counted yet are counted now, but no more than the last seven; their keys contain the day itself.
+    Each key of the result contains the first day of the period. Days that the daily job has not
+    counted yet, at most the last seven, are counted now and are not merged into periods.
 
     ``span``: the length of a period: ``day``, ``week`` or ``month``.
     """
@@ -67,9 +67,9 @@ def latest() -> tuple[date, dict[Kind, int]] | None:
 
 
 def store(numbers: Mapping[Kind, int]) -> None:
-    """Store how many accounts there are of each kind in ``ACCOUNTS``, as the numbers of yesterday.
+    """Store how many accounts of each kind in ``ACCOUNTS`` there are, as the numbers of yesterday.
 
-    Call this after :func:`count_days`, which skips all days up to the last one with numbers.
+    Call this after :func:`count_days`, which starts after the last day that has numbers.
     """
     DailyCount.objects.bulk_create(
         _rows(_ended() - timedelta(days=1), numbers),
@@ -80,7 +80,7 @@ def store(numbers: Mapping[Kind, int]) -> None:
 
 
 def count_days() -> int:
-    """Count the days that have ended and are not counted yet; return the number of stored rows."""
+    """Count the events of all past days that are not counted; return how many rows were stored."""
     until = _ended()
     last = DailyCount.objects.aggregate(last=Max("day"))["last"]
     day = last + timedelta(days=1) if last else _first_day(until)
@@ -103,7 +103,7 @@ def prune() -> int:
 
 
 def _ended() -> date:
-    """Return the first day that may not have ended."""
+    """Return the first day whose events may still be written."""
     return (clock.now() - DELAY).date()
 
 

@@ -1,4 +1,4 @@
-"""The kinds of events of the security history, and why sign-ins fail.
+"""The kinds of events of the security history, and the reasons why a sign-in fails.
 
 ``docs/events.md`` is generated from this module.
 """
@@ -33,11 +33,11 @@ class Event:
     """A kind of event.
 
     ``sentence``: describes the event to the owner of the account.
-    ``mail``: whether the owner is notified by email. A text is the subject of the email, for events
-        whose sentence would be a poor one: it is long, or does not say whose account it is about.
-    ``says_more``: whether the sentence says more than the subject.
+    ``mail``: whether the owner is notified by email. A text is also the subject of the email, for
+        events whose sentence is too long for a subject or does not say whose account is concerned.
+    ``says_more``: whether the email needs the sentence, because it says more than the subject.
     ``name``: the name of the constant, in lowercase. The database stores it, so it never changes.
-    ``type``: the type under which other systems hear of the event; empty if they do not.
+    ``type``: the type of the event in webhooks and the event log; empty if it has none.
     """
 
     sentence: str | Promise
@@ -54,7 +54,8 @@ class Event:
 
 
 APP_REGISTERED = Event(_("An app was registered."), mail=True)
-# Without an email: whoever has a registration token could fill the mailboxes of all superusers.
+# Without an email, because anyone who has a registration token could flood all superusers with
+# emails.
 APP_SELF_REGISTERED = Event(_("An app registered itself with a token."))
 APP_CHANGED = Event(_("An app was changed."), mail=True)
 APP_SECRET_MADE = Event(_("An app got a new secret."), mail=True)
@@ -77,7 +78,7 @@ SIGNED_IN_NETWORK = Event(
     group=Group.SIGN_IN,
     says_more=True,
 )
-# The detail of these is the name of the provider, if the person signed in at one.
+# The detail of these events is the name of the provider, if the user signed in with one.
 SIGN_INS = (SIGNED_IN, SIGNED_IN_NEW, SIGNED_IN_NETWORK)
 CLIENT_SIGNED_IN = Event(_("A program signed in through the API."), group=Group.SIGN_IN)
 CLIENT_SIGNED_IN_NEW = Event(
@@ -160,7 +161,7 @@ PROFILE_CHANGED = Event(_("The profile was changed."), mail=_("Your profile was 
 PROFILE_READ = Event(_("A member of staff viewed the profile through the API."))
 # The detail is the role of the member of staff: see ``history.ROLES``.
 PAGE_OPENED = Event(_("A member of staff opened the page about this account."))
-# The detail is the role, as of ``PAGE_OPENED``.
+# The detail is the role, as in ``PAGE_OPENED``.
 DETAILS_READ = Event(_("A member of staff read all details of this account."))
 DETAILS_SEEN = Event(_("Read all details of another account as staff."))
 FACTOR_ADDED = Event(_("An authenticator app was added."), mail=True)
@@ -288,7 +289,7 @@ REVIEW_ENDED = Event(
     says_more=True,
 )
 LOCKED_DOWN = Event(_("The account was locked."), mail=_("Your account was locked"))
-# Without an email: the one about the new password says it.
+# Without an email, because the email about the new password is enough.
 UNLOCKED = Event(_("The account was unlocked by a new password."))
 ALL_ENDED = Event(_("All devices were signed out."), mail=_("You were signed out everywhere"))
 RESET_SENT = Event(
@@ -311,10 +312,10 @@ SUPPORT_DECIDED = Event(
 LOCK_LIFTED = Event(
     _("A link to unlock the account was sent."), mail=_("A link to unlock your account was sent")
 )
-# The detail is the number of people whom the list shows, or whom a bulk act is about.
+# The detail is the number of people who are listed, or whom a bulk act concerns.
 PEOPLE_SHOWN = Event(_("Searched or listed people as staff."))
 STAFF_ACTED = Event(_("Acted on another account as staff."))
-# In the histories of the superusers. The detail is the act and the number of people so far.
+# Recorded in the histories of superusers. The detail is the act and the number of people so far.
 BULK_STARTED = Event(
     _("A member of staff is changing many accounts at once."),
     mail=True,
@@ -367,7 +368,8 @@ DELETION_REQUESTED = Event(
 DELETION_UNDONE = Event(
     _("The deletion of the account was undone."), mail=_("Your account will not be deleted")
 )
-# In nobody's history, because that is erased, too. The detail is the id of the account.
+# Recorded in no history, because the history of the account is erased, too. The detail is the id of
+# the account.
 ERASED = Event(_("An account was erased."))
 WEBHOOK_ADDED = Event(_("A webhook was added."), mail=True)
 WEBHOOK_CHANGED = Event(_("A webhook was changed."), mail=True)
@@ -381,7 +383,7 @@ EVENTS = {name.lower(): event for name, event in globals().items() if isinstance
 for _name, _event in EVENTS.items():
     _event.name = _name
 
-# The types of events that other systems hear of. No type may contain another one.
+# The types of the events that webhooks send. No type may contain another one.
 TYPES: dict[str, tuple[Event, ...]] = {
     "user.created": (SIGNED_UP, IMPORTED),
     "user.updated": (
@@ -414,7 +416,7 @@ for _type, _events in TYPES.items():
 
 
 def find(name: str) -> Event:
-    """Return the kind of event with this name, or a general one if a newer node has recorded it."""
+    """Return the kind of event with this name; a general one if only newer releases know it."""
     if name in EVENTS:
         return EVENTS[name]
     event = Event(_("Something happened that this page can’t describe yet."))
@@ -430,12 +432,12 @@ def names(*events: Event) -> frozenset[str]:
 # People see these events only if ``STAFF_VIEWS_SHOWN`` is ``on``.
 VIEWS = names(PAGE_OPENED, DETAILS_READ, PROFILE_READ)
 
-# Nobody has access after these events, neither with a credential nor by an app.
+# After these events, nobody can use the account, neither with a credential nor by an app.
 ACCESS_ENDED = names(LOCKED_DOWN, SWITCHED_OFF, DELETION_REQUESTED)
 
 
 class Failure(StrEnum):
-    """Why a sign-in failed. ``UNCHECKED``: no attempts were left, so every password was refused."""
+    """Why a sign-in failed. ``UNCHECKED``: the rate limit refused the attempt before any check."""
 
     PASSWORD = "password"  # noqa: S105 the name of a reason
     UNCHECKED = "unchecked"

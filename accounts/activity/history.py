@@ -21,14 +21,14 @@ from accounts.common.text import ACCOUNT_ID
 from accounts.throttle import limits
 
 FOLD = timedelta(hours=1)
-# The fields that are equal in events that are alike.
+# Events that are equal in these fields are shown as one entry.
 ALIKE = ("kind", "ip", "browser", "system", "proof", "actor", "detail", "key", "reason")
 
 PROGRAM_SIGNED_IN = {events.CLIENT_SIGNED_IN, events.CLIENT_SIGNED_IN_NEW}
 SIGNED_OUT = {events.SIGNED_OUT, events.CLIENT_SIGNED_OUT}
-# The detail of these is a number of sessions.
+# The detail of these events is a number of sessions.
 COUNTED = {events.OTHERS_ENDED, events.ALL_ENDED}
-# How the events of others name a deleted account: see ``services.remove_names``.
+# The name of a deleted account in events: see ``services.remove_names``.
 DELETED = re.compile(rf"^@({ACCOUNT_ID})")
 # The roles of staff, which are the detail of ``PAGE_OPENED`` and ``DETAILS_READ``.
 ROLES = {
@@ -41,7 +41,7 @@ ROLES = {
 # Anyone can cause these without access to the account.
 HARMLESS = {events.SIGN_IN_FAILED}
 
-# Icons with the beginnings of the names of their events; the first that fits counts.
+# The icon of events by the beginning of their names; the first match counts.
 ICONS = {
     "out": ("signed_out", "client_signed_out", "session_ended", "others_ended", "all_ended"),
     "terminal": ("client_", "token_exchanged"),
@@ -72,7 +72,7 @@ class Tag:
 
 @dataclass(frozen=True)
 class Entry:
-    """An event as the history shows it, or several events that are alike, newest first."""
+    """An entry of the history: one event, or several equal events, newest first."""
 
     rows: list[Activity]
 
@@ -88,7 +88,7 @@ class Entry:
 
     @property
     def since(self) -> datetime:
-        """When the oldest of the events happened."""
+        """When the oldest event of the entry happened."""
         return self.rows[-1].at
 
     @property
@@ -98,7 +98,7 @@ class Entry:
 
     @property
     def is_long(self) -> bool:
-        """Whether the times of the first and the last event differ in their minutes."""
+        """Whether the first and the last event happened in different minutes."""
         first, last = (at.replace(second=0, microsecond=0) for at in (self.since, self.row.at))
         return first < last
 
@@ -158,7 +158,7 @@ class Entry:
         if self.event in (events.RECOVERY_CODE_USED, *events.SIGN_INS):
             return ""
         if self.event is events.SIGN_IN_FAILED:
-            # A later release may store another reason.
+            # The detail may be a reason that only a newer release knows.
             return str(events.WORDS.get(self.row.detail, ""))
         if self.event is events.LIMITS_CLEARED:
             kinds = self.row.detail.split()
@@ -204,7 +204,7 @@ class Entry:
     def can_be_disowned(self) -> bool:
         """Whether the page lets the owner report that somebody else caused the event.
 
-        A report has no purpose for a sign-out, for an event that nobody caused, and for a failed
+        A report makes no sense for a sign-out, for an event that no person caused, and for a failed
         sign-in, which anyone can cause.
         """
         is_harmless = self.event in SIGNED_OUT or self.event in HARMLESS
@@ -212,7 +212,7 @@ class Entry:
 
 
 def in_words(name: str) -> str:
-    """Return ``name`` for display. A deleted account, which is stored as its id, gets words."""
+    """Return ``name`` for display; for the id of a deleted account, return words instead."""
     words = _("a deleted account (%(id)s)")
     return DELETED.sub(lambda found: words % {"id": found[1]}, name)
 
@@ -226,10 +226,10 @@ class Day:
 
 
 def entries(rows: Iterable[Activity]) -> list[Entry]:
-    """Return ``rows``, which are newest first, as entries.
+    """Return the entries for ``rows``, which are newest first.
 
-    Events that are alike become one entry if they occurred on the same day and less than an hour
-    apart. Only failures may have other events between them.
+    Equal events become one entry if they happened on the same day and less than an hour apart.
+    Between them there may be other events only if they are failures.
     """
     found: list[Entry] = []
     open_entries: dict[tuple[str, ...], Entry] = {}
@@ -246,7 +246,7 @@ def entries(rows: Iterable[Activity]) -> list[Entry]:
 
 
 def by_days(rows: Iterable[Activity]) -> list[Day]:
-    """Return ``rows``, which are newest first, as entries grouped by the days of the reader."""
+    """Return the entries for ``rows``, which are newest first, by days of the reader."""
     grouped = groupby(entries(rows), key=lambda entry: day_of(entry.row.at))
     return [Day(date, list(group)) for date, group in grouped]
 

@@ -56,7 +56,7 @@ def notice(
 def _facts(
     rows: Sequence[Activity], email: str, *, may_be_strangers: bool
 ) -> list[tuple[str, str]]:
-    """Return the rows of the table: what happened, when, and where and by whom if not doubtful."""
+    """Return the rows of the table in the email: what happened, when, where and by whom."""
     facts = [
         *_what(rows, "" if may_be_strangers else email),
         (gettext("When"), localization.in_full(rows[0].at)),
@@ -65,7 +65,7 @@ def _facts(
 
 
 def _what(rows: Sequence[Activity], email: str) -> list[tuple[str, str]]:
-    """Return the row that tells what happened, without repeating the subject."""
+    """Return the row that says what happened, without repeating the subject."""
     if len({row.event for row in rows}) > 1 or rows[0].event.says_more:
         return [(gettext("What"), "\n".join(dict.fromkeys(_sentence(row, email) for row in rows)))]
     details = "\n".join(dict.fromkeys(filter(None, (_named(row, email) for row in rows))))
@@ -74,7 +74,7 @@ def _what(rows: Sequence[Activity], email: str) -> list[tuple[str, str]]:
 
 
 def _sentence(row: Activity, email: str) -> str:
-    """Return what happened, and to which credential if ``email`` may learn that."""
+    """Return a sentence about the event; it names the credential if ``email`` may learn that."""
     sentence = str(row.event.sentence)
     if not (name := _named(row, email)):
         return sentence
@@ -91,7 +91,7 @@ def _named(row: Activity, email: str) -> str:
     must not learn the new address.
     """
     is_foreign = "@" in row.detail and row.detail != email
-    # The email has a row for the device and for the provider, and a sentence for each number.
+    # The email shows the device and the provider in rows, and the numbers in sentences.
     untold = (events.BROWSER_TRUSTED, *events.SIGN_INS)
     is_shown = row.event not in untold and not row.detail.isdigit()
     return row.detail if email and is_shown and not is_foreign else ""
@@ -129,7 +129,7 @@ def _credit(ip: str) -> list[str]:
 def _help(
     user: User, rows: Sequence[Activity], token: str | None, *, is_locked: bool
 ) -> dict[str, Any]:
-    """Return the questions and the button that lead the owner on after the events ``rows``."""
+    """Return the questions and the button that help the owner after the events ``rows``."""
     is_deletion = any(row.event is events.DELETION_REQUESTED for row in rows)
     if token and is_deletion and user.deletion_due:
         (expected, _nothing), (unexpected, _lock) = _doubts(rows[0])["questions"]
@@ -156,7 +156,7 @@ def _help(
 
 
 def _doubts(row: Activity) -> dict[str, Any]:
-    """Return the questions about ``row``, which ask who caused it if the owner may have done so."""
+    """Return the questions about ``row``, such as whether the owner caused the event."""
     expected, unexpected = gettext("Was this you?"), gettext("Not you?")
     label = gettext("It wasn’t me. Lock my account")
     answer = gettext("Lock your account. First, we’ll show you what the lock does.")

@@ -16,9 +16,9 @@ LONGEST_REASON = 500
 OPERATOR = "@operator"
 # Stands for any member of staff, because users do not learn which one it was.
 STAFF = "@staff"
-# Before the name of the directory that caused an event by SCIM.
+# The prefix of the name of the directory that caused an event by SCIM.
 SCIM = "@scim "
-# Between the former and the new username in the detail of a rename.
+# Separates the former and the new username in the detail of a rename.
 RENAMED_TO = " → "
 # The events in the histories of staff whose detail is, or begins with, the name or email address of
 # another person.
@@ -64,7 +64,7 @@ class Activity(models.Model):
     event.
     """
 
-    # Needs no index of its own, because ``activity_of_a_person`` begins with the user.
+    # No index on ``user`` alone, because ``activity_of_a_person`` begins with it.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,

@@ -1,13 +1,13 @@
 """Notifies account owners about events by email.
 
-A request can cause several events, in several transactions: a sign-in with a recovery code that
+A request can cause several events in several transactions: a sign-in with a recovery code that
 makes the browser trusted causes three. Each transaction posts its own email, because a change and
-its email commit together. If an earlier email of the same request still waits in the outbox, the
-new email replaces it and tells of the events of both.
+its email commit together. If an earlier email of the same request is still in the outbox, the new
+email replaces it and describes the events of both.
 
-A notice contains a link to lock the account, in case somebody else caused the event. The link can
-do nothing else, because anybody who reads the mailbox can use it. ``accounts.recovery.rule`` says
-what opens the account again.
+A notice contains a link to lock the account, in case somebody else caused the event. The link
+allows nothing else, because anybody who reads the mailbox can use it. ``accounts.recovery.rule``
+decides who can unlock the account.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -36,7 +36,7 @@ class PostedMail:
 
     Attributes:
         mail_id: the id of the email in the outbox.
-        rows: the events that it tells of, oldest first.
+        rows: the events that the email describes, oldest first.
         token: the secret of its link to lock the account, or None if it has no link.
     """
 
@@ -50,7 +50,7 @@ _posted: ContextVar[dict[Hashable, PostedMail] | None] = ContextVar("posted", de
 
 @contextmanager
 def combine_mails() -> Iterator[None]:
-    """Return a context manager in which one email tells of several events."""
+    """Return a context manager in which one email describes several events."""
     token = _posted.set({})
     try:
         yield
@@ -68,7 +68,7 @@ def mails_to_combine() -> dict[Hashable, PostedMail]:
 
 
 LINK = Purpose("lockdown.link", life=MONTH)
-# The maximum number of notices about one kind of event per hour. More would only bury the first.
+# The maximum number of notices about one kind of event per hour. More notices would hide the first.
 MOST_AN_HOUR = 20
 
 
@@ -165,17 +165,18 @@ def tell_many(events_of: Iterable[tuple[User, Sequence[Activity]]]) -> None:
 
 @dataclass(frozen=True)
 class _Content:
-    """What decides about the content of a notice: see :func:`accounts.activity.mails.notice`."""
+    """The state that decides what a notice contains: see :func:`accounts.activity.mails.notice`."""
 
     is_locked: bool = False
     may_be_strangers: bool = False
 
 
 def _notify(user: User, row: Activity, email: str, state: _Content, *, subject: str = "") -> None:
-    """Notify ``email`` about ``row``, together with the earlier events of the same act.
+    """Notify ``email`` about ``row``, together with the earlier events of the same request.
 
     ``subject`` identifies the link to lock the account; the notice has no link if it is empty.
-    Notices in different states are not combined: one of them may say less than the other.
+    Notices with different ``state`` are not combined, because one of them may contain less than the
+    other.
     """
     act, key = mails_to_combine(), (user.pk, email, bool(subject), state)
     rows: tuple[Activity, ...] = (row,)
@@ -194,7 +195,7 @@ def _is_live(token: str | None) -> bool:
 
 
 def _recent_emails(user: User) -> set[str]:
-    """Return the addresses that ``user`` did not have yet at the horizon of the lock."""
+    """Return the addresses that ``user`` added too recently for them to prove ownership."""
     return set(user.emails.filter(confirmed_at__gt=user.horizon).values_list("email", flat=True))
 
 
@@ -233,5 +234,5 @@ def _is_news(user: User, row: Activity) -> bool:
     """Return whether the hourly limit allows another notice about this kind of event."""
     hour = clock.now() - timedelta(hours=1)
     rows = Activity.objects.filter(user=user, kind=row.kind, at__gt=hour)
-    # Without the slice, the database would count the thousands that a program of staff causes.
+    # The slice keeps the count short when a program of staff has caused thousands of events.
     return rows[: MOST_AN_HOUR + 1].count() <= MOST_AN_HOUR

@@ -43,23 +43,23 @@ _EMAIL_CHANGES = events.names(events.ADDRESS_ADDED, events.ADDRESS_REMOVED, even
 
 _INSERT = PreparedInsert(Activity)
 
-# Where the lines of ``EVENT_LOG`` go if it is ``stdout``. The server process sets this to its
-# standard output. Commands print their answers there, so their lines go to standard error.
+# Where ``EVENT_LOG`` is written if it is ``stdout``. The server process sets this to its standard
+# output. Commands print their results there, so they write the log to standard error.
 stream: TextIO = sys.stderr
 
-# Called with the events of which other systems hear, in the transaction of their change.
+# Functions that are called with the events for webhooks, in the transaction of their change.
 FOLLOWERS: list[Callable[[Sequence[Activity]], None]] = []
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who causes an event, with which client, in which session and after which proof.
+    """Who causes an event, with which client, in which session, and with which authentication.
 
     ``proof`` lists ``amr`` values, separated by spaces. ``name`` is the username of a member of
     staff or ``@operator``, and empty if the owner of the account is the actor. ``id`` is the id of
     this member of staff. ``key`` is the label of the API key that was used, if any. ``reason`` is
-    why a member of staff causes the event. ``is_announced`` says whether superusers were told that
-    this is one of many acts.
+    why a member of staff causes the event. ``is_announced`` says whether superusers were already
+    notified of a bulk act of which this event is a part.
     """
 
     client: ClientInfo | None = None
@@ -157,7 +157,7 @@ def _row(user_id: uuid.UUID | None, event: Event, actor: Actor, detail: str) -> 
 
 
 def data_of(row: Activity) -> dict[str, Any]:
-    """Return what other systems learn of the event ``row``: no name, email address or IP address.
+    """Return the data of the event ``row`` for webhooks: no name, email address or IP address.
 
     ``by`` is who caused it: the user, staff, an operator, a directory, or the site itself.
     """
@@ -188,8 +188,8 @@ def log_events(rows: Iterable[Activity]) -> None:
         stream.write(text)
         stream.flush()
         return
-    # The file is opened each time, because a program may have rotated it. Short appended lines of
-    # several processes do not mix.
+    # The file is opened each time, because a program may have rotated it. Appended lines of several
+    # processes do not mix if they are short.
     flags = os.O_APPEND | os.O_CREAT | os.O_WRONLY
     with os.fdopen(os.open(settings.AUTHSITE.event_log, flags, 0o600), "ab", 0) as file:
         file.write(text.encode())
@@ -211,7 +211,7 @@ def _line(row: Activity) -> str:
 def tell_superusers(user: User, actor: Actor) -> None:
     """Notify every other superuser that the rights or the state of ``user`` have changed.
 
-    If ``actor`` is announced, this only records the change: one email was about all the acts.
+    If ``actor`` is announced, only record the change, because one email describes the bulk act.
     """
     record_for_superusers(events.STAFF_CHANGED, actor, user.username, but=user)
 
@@ -223,7 +223,7 @@ def record_for_superusers(
     but: User | None = None,
     also: Iterable[uuid.UUID | None] = (),
 ) -> None:
-    """Record ``event`` in the history of every superuser, except that of ``but``.
+    """Record ``event`` in the history of every superuser except ``but``.
 
     ``also``: the ids of other users in whose histories the event is recorded.
     """
@@ -234,7 +234,7 @@ def record_for_superusers(
 
 
 def are_shown() -> Q:
-    """Return the condition for the events that people may see of themselves."""
+    """Return the condition that an event is shown to the owner of the account."""
     return Q() if settings.AUTHSITE.staff_views_shown == "on" else ~Q(kind__in=events.VIEWS)
 
 
@@ -276,9 +276,9 @@ def has_happened(user: User, event: Event, since: datetime, detail: str = "") ->
 
 
 def record_once_an_hour(user: User, event: Event, actor: Actor, detail: str) -> None:
-    """Record ``event`` with ``detail``, unless that has happened to ``user`` in the last hour.
+    """Record ``event`` with ``detail``, unless it has happened to ``user`` in the last hour.
 
-    Call this for what a program, or a person who reloads a page, may repeat without end.
+    Call this for events that a program, or a person who reloads a page, may repeat without end.
     """
     if not has_happened(user, event, clock.now() - timedelta(hours=1), detail[:LONGEST_DETAIL]):
         with transaction.atomic():
@@ -293,10 +293,11 @@ def is_named(user: User) -> bool:
 def remove_names(user: User) -> None:
     """Replace the names and email addresses of ``user`` in the events of other people.
 
-    The account is being deleted. ``@`` and its id stay, so that what a member of staff did remains
-    attributable. The reasons that staff gave for acts on ``user`` are removed.
+    Call this when the account is deleted. ``@`` and the id of the account replace the names, so
+    that acts of a member of staff remain attributable. The reasons that staff gave for acts on
+    ``user`` are removed.
     """
-    # Stored events never change but here, so the query set of the model refuses it.
+    # The model's query set refuses updates of stored events. This is the only exception.
     others: QuerySet[Activity] = QuerySet(Activity).exclude(user=user)
     mark = f"@{user.pk}"
     about = others.filter(kind__in=ABOUT_OTHERS)
@@ -313,7 +314,7 @@ def remove_names(user: User) -> None:
 
 
 def _names(user: User) -> Iterator[tuple[str, Q]]:
-    """Return the usernames of ``user``, each with the condition that an event is of its time.
+    """Return each username of ``user``, with the condition that an event happened at its time.
 
     Another person may have taken a former name.
     """
@@ -327,8 +328,7 @@ def _names(user: User) -> Iterator[tuple[str, Q]]:
 def _emails(user: User) -> list[str]:
     """Return the email addresses that ``user`` has or had, unless another account has them now.
 
-    Unconfirmed ones are left out: anybody can add the address of another person, or use it as a
-    label.
+    Unconfirmed addresses are left out, because anybody can add the address of another person.
     """
     changes = of(user).filter(kind__in=_EMAIL_CHANGES)
     former = user.former_credentials.filter(kind=FormerCredential.Kind.EMAIL)

@@ -81,7 +81,7 @@ def _headings() -> list[str]:
 def _cells(row: Activity) -> list[str]:
     entry = history.Entry([row])
     tags = [tag.text for tag in entry.tags if tag.text != entry.by]
-    # The device and IP address of staff are theirs.
+    # The device and the IP address of a member of staff are private.
     ip = "" if row.actor else row.ip
     return [
         timezone.localtime(row.at).strftime("%Y-%m-%d %H:%M:%S"),

@@ -1,7 +1,7 @@
 """Authenticates API requests with an API key: ``Authorization: Bearer authsite_…``.
 
-Nobody can create a key with the scopes of the staff API: a superuser gives them to one key of
-another account.
+Users cannot create a key with the scopes of the staff API. A superuser gives these scopes to a key
+of another account.
 """
 
 from rest_framework.authentication import BaseAuthentication

@@ -32,7 +32,7 @@ class APIKey(models.Model):
     staff_scope = models.CharField(max_length=64, blank=True, default="")
     made_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(null=True, db_index=True)
-    # When the owner was notified that the key expires soon.
+    # When the owner was notified that the key will expire soon.
     told_at = models.DateTimeField(null=True)
     used_at = models.DateTimeField(null=True)
     ip = models.CharField(max_length=45, blank=True)
@@ -45,12 +45,12 @@ class APIKey(models.Model):
 
     @property
     def beginning(self) -> str:
-        """The beginning of the text of the key, by which users can tell their keys apart."""
+        """The first characters of the key, by which users can tell their keys apart."""
         return f"{PREFIX}{self.pk[:4]}"
 
     @property
     def label(self) -> str:
-        """The name and beginning of the key. Several keys may have the same name."""
+        """The name and first characters of the key. Several keys may have the same name."""
         return f"{self.name}, {self.beginning}"
 
     @property
@@ -65,7 +65,7 @@ class APIKey(models.Model):
 
     @property
     def scopes(self) -> frozenset[str]:
-        """All scopes of the key. Only a superuser gives those of the staff API."""
+        """All scopes of the key, including those of the staff API."""
         return frozenset(self.scope.split()) - scopes.ADMIN | self.staff_access
 
     @property

@@ -30,10 +30,10 @@ from accounts.users.services import OwnedQuery
 MOST = 50
 SUGGESTED_DAYS = 90
 LONGEST_DAYS = 366
-# The use of a key is recorded at most this often, so that not every request writes to the database.
+# The use of a key is recorded at most this often, to limit writes to the database.
 NOTE_EVERY = timedelta(minutes=5)
 TELL_BEFORE = timedelta(days=7)
-# Expired keys are listed for a while, so that owners see why a program has stopped working.
+# Expired keys are listed for this long, so that owners see why a program has stopped working.
 KEEP = timedelta(days=30)
 
 GRANTABLE = frozenset(
@@ -42,7 +42,7 @@ GRANTABLE = frozenset(
     if not scope.startswith(("credentials:", "keys:"))
 )
 
-# The access of a key to the staff API.
+# The two kinds of access to the staff API.
 READ, ACT = "read", "act"
 SCOPES = {READ: frozenset({"admin:read"}), ACT: scopes.ADMIN}
 
@@ -70,8 +70,8 @@ def make(
     hit(KEY_NEW.of(user.pk))
     new = TEXT.make()
     with transaction.atomic():
-        # Lock the row of the user, so that a simultaneous lockdown also revokes the new key, and
-        # that of the session, so that signing out everywhere else does.
+        # Lock the row of the user, so that a simultaneous lockdown also revokes the new key; and
+        # the row of the session, so that signing out everywhere else does.
         users.lock_row(user)
         if actor.session:
             sessions.lock(actor.session)
@@ -208,9 +208,9 @@ def revoke_all(user: User) -> None:
 
 @transaction.atomic
 def revoke_of_many(whose: Q) -> list[APIKey]:
-    """Revoke and return all API keys of many people, in two statements.
+    """Revoke and return all API keys of many users, in two statements.
 
-    No event is recorded: the caller does that.
+    No event is recorded: the caller does this.
 
     ``whose``: a condition on ``user``.
     """
@@ -250,7 +250,7 @@ def prune() -> int:
 def set_access(
     user: User, key_id: str, access: frozenset[str], actor: Actor, *, mail: bool = True
 ) -> bool:
-    """Replace the scopes of the staff API that a key of ``user`` has, and record it.
+    """Replace the scopes of the staff API of a user's key, and record the change.
 
     Return False if there is no such key, or if it has these scopes already.
     """
@@ -265,6 +265,6 @@ def set_access(
 
 
 def withdraw_staff_scopes(user: User, actor: Actor) -> None:
-    """Stop all keys of ``user`` from using the staff API, without an email about each key."""
+    """Withdraw the scopes of the staff API from all keys of ``user``; send no email about a key."""
     for key in APIKey.objects.filter(user=user).exclude(staff_scope=""):
         set_access(user, key.pk, frozenset(), actor, mail=False)

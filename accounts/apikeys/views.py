@@ -24,7 +24,7 @@ from accounts.tokens import scopes
 DAYS = (7, 30, SUGGESTED_DAYS, 365)
 NEVER = "never"
 NOTHING = ""
-# Areas of the API that a key may have access to.
+# The areas of the API to which a key can have access.
 AREAS = [area for area in scopes.AREAS if f"{area}:{scopes.READ}" in GRANTABLE]
 WORDS = {
     "profile": _("Your names, your username and your email address."),
@@ -34,7 +34,7 @@ WORDS = {
 }
 PRESETS = {scopes.READ: _("Read only"), scopes.WRITE: _("Everything")}
 
-# A key changes nothing of the account, and nobody can change the security history.
+# A key can only read these areas: it never changes the account, and nobody changes the history.
 ONLY_READ = {"profile", "activity"}
 
 
@@ -115,9 +115,9 @@ def keys(request: HttpRequest) -> HttpResponse:
 @form_page
 @recent_authentication_required
 def new_key(request: HttpRequest) -> HttpResponseBase:
-    """Create an API key. Only the response to the POST shows its secret.
+    """Create an API key. Only the response to the POST shows the secret of the key.
 
-    ``?access=write`` fills the form in with every right, and the default is to read only.
+    ``?access=write`` preselects every right in the form; the default is to read only.
     """
     preset = request.GET.get("access", scopes.READ)
     posted = request.POST if request.method == "POST" else None

@@ -1,1 +1,1 @@
-"""What the calls of the API have in common: query parameters, lists, repeated requests."""
+"""Features that the API calls share: query parameters, lists, and repeated requests."""

@@ -27,7 +27,7 @@ ETAG = OpenApiParameter(
 
 
 class PreconditionFailed(PublicError):
-    """The object is not the one that the client has read."""
+    """The object has changed since the client read it."""
 
     code = "precondition_failed"
     status = 412
@@ -44,9 +44,9 @@ def _tag(data: Any) -> str:
 
 
 def tagged(request: Request, data: Any) -> Response:
-    """Return the response with ``data`` and its entity tag.
+    """Return a response with ``data`` and its entity tag.
 
-    Its status is 304, without a body, if the client has read the same before.
+    The status is 304, without a body, if the client already has the same data.
     """
     etag = _tag(data)
     is_known = request.method == "GET" and etag in parse_etags(
@@ -57,10 +57,10 @@ def tagged(request: Request, data: Any) -> Response:
 
 
 def check(request: Request, data: Any) -> None:
-    """Require that ``data`` is what the client has read, if the request has ``If-Match``.
+    """Require that ``data`` is still what the client has read, if the request has ``If-Match``.
 
     Raises:
-        PreconditionFailed: it is not.
+        PreconditionFailed: the data has changed.
     """
     expected = request.headers.get(HEADER, "*").strip()
     if expected != "*" and _tag(data) not in parse_etags(expected):

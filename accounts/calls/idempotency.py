@@ -2,7 +2,7 @@
 
 A client that did not receive an answer sends the same request with the same key again, and learns
 what the first request has created (draft-ietf-httpapi-idempotency-key-header).
-``accounts.calls.services`` remembers that.
+``accounts.calls.services`` stores the keys.
 """
 
 import hmac
@@ -24,7 +24,7 @@ from accounts.common import secrets
 from accounts.common.errors import PublicError
 
 HEADER = "Idempotency-Key"
-# Long enough that nobody guesses the random key of somebody else.
+# Long enough that nobody can guess another client's random key.
 VALID = re.compile(r"[\x21-\x7e]{20,255}")
 DESCRIPTION = (
     "20 to 255 random characters without spaces. A repeated request with the same key and body "
@@ -43,11 +43,11 @@ class InvalidKey(PublicError):
 
 
 def idempotent(again: Again, status: int = 201) -> Callable[[Any], Any]:
-    """Let a method of an API view be repeated, if its service calls :func:`created`.
+    """Make a method of an API view repeatable, if its service calls :func:`created`.
 
     ``again``: the method that answers a repeated request, given the id of the object. It returns
-        what the first answer contained, as it is now and without secrets.
-    ``status``: that of an answer to a request that has created something.
+        the content of the first answer in its current state and without secrets.
+    ``status``: the status of an answer to a request that has created something.
     """
 
     def decorate(post: Any) -> Any:
@@ -68,11 +68,11 @@ def once(
     status: int = 201,
     part: tuple[int, bytes] | None = None,
 ) -> Response:
-    """Return what ``create`` returns, or ``again`` if the same call has created something before.
+    """Return the response of ``create``; of ``again`` if the same call already created something.
 
     ``again``, ``status``: see :func:`idempotent`.
-    ``part``: the number and the text of the part of the body that describes the object, if one call
-        creates several.
+    ``part``: if one call creates several objects, the number of the object and the part of the body
+        that describes it.
     """
     call = _call_of(request, status, part)
     if call and (earlier := call.find()):
@@ -81,7 +81,7 @@ def once(
     try:
         return create()
     except (APIException, PublicError, Repeated):
-        # A simultaneous request with the same key may be the reason, as of a taken name.
+        # A simultaneous request with the same key may be the cause, for example of a taken name.
         if call and (earlier := call.find()):
             return _repeat(again, earlier)
         raise
@@ -101,7 +101,7 @@ def _call_of(request: Request, status: int, part: tuple[int, bytes] | None) -> C
         return None
     if not VALID.fullmatch(key):
         raise InvalidKey
-    # A key of one person or call means nothing to another.
+    # The key is bound to the user and the call, so it has no meaning for another.
     subject = f"{request.method} {request.path}\0{request.user.pk}\0{key}"
     if part is None:
         text = request.body

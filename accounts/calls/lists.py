@@ -1,4 +1,4 @@
-"""The lists of the API, by page or by cursor, and the query parameters that calls know."""
+"""The lists of the API, by page or by cursor, and the check of query parameters."""
 
 import json
 import re
@@ -24,9 +24,9 @@ PAGE, AFTER = "page", "after"
 
 
 def parameters_of(view: Any, method: str) -> set[str]:
-    """Return the names of the query parameters that ``view`` knows for ``method``.
+    """Return the names of the query parameters that ``view`` accepts for ``method``.
 
-    A view lists its own parameters in the attribute ``parameters``. Only GET has any.
+    A view lists its own parameters in the attribute ``parameters``. Only GET accepts any.
     """
     if method != "GET":
         return set()
@@ -36,7 +36,7 @@ def parameters_of(view: Any, method: str) -> set[str]:
 
 
 def faults_of(query: QueryDict, view: Any, method: str) -> dict[str, list[ErrorDetail]]:
-    """Return the errors of query parameters that ``view`` does not know, or that are repeated.
+    """Return the errors of query parameters that are repeated, or that ``view`` does not accept.
 
     If they were ignored, a client that misspells a filter would get every row, and a client that
     repeats one would get the rows of the last.
@@ -52,9 +52,9 @@ def faults_of(query: QueryDict, view: Any, method: str) -> dict[str, list[ErrorD
 class Lists(pagination.PageNumberPagination):
     """Paginates lists by ``?page=``, or by ``?after=`` if they grow while a client reads them.
 
-    The first request by cursor has an empty ``after``. A cursor holds the values by which the last
-    row is sorted. It is encrypted: clients cannot read or invent values, and a cursor of one list,
-    or of one order of it, is not valid for another.
+    The first request by cursor has an empty ``after``. A cursor contains the values by which the
+    last row is sorted. It is encrypted, so clients cannot read or invent values, and a cursor is
+    valid only for the same list in the same order.
 
     Links begin with ``ORIGIN``, because a client can forge the Host header.
     """
@@ -62,7 +62,7 @@ class Lists(pagination.PageNumberPagination):
     page_size = PAGE_SIZE
     last_page_strings = ()
     request: Request
-    # Whether the request is by cursor, and the cursor of the rows that follow, if there are any.
+    # Whether the request is by cursor; and the cursor of the next rows, if there are any.
     is_by_cursor = False
     following = ""
 
@@ -73,7 +73,8 @@ class Lists(pagination.PageNumberPagination):
 
         Raises:
             NotFound: there is no such page.
-            ValidationError: the cursor is not one of this list, or there is a page number, too.
+            ValidationError: the cursor is not valid for this list, or the request has a page
+                number, too.
         """
         self.is_by_cursor = AFTER in request.query_params
         if not self.is_by_cursor:
@@ -82,7 +83,7 @@ class Lists(pagination.PageNumberPagination):
             raise serializers.ValidationError({PAGE: [_("Send a page or a cursor, not both.")]})
         self.request, cursor = request, request.query_params[AFTER]
         if not isinstance(queryset, QuerySet):
-            # What is no query has few rows, and all of them are in the first answer.
+            # A list that is not a query has few rows, and the first answer contains all of them.
             return [] if cursor else list(queryset)
         order = _total_order(queryset)
         if cursor:
@@ -160,7 +161,7 @@ def _public(url: str | None) -> str | None:
 
 
 def _total_order(rows: QuerySet[Any]) -> list[str]:
-    """Return the names by which ``rows`` are sorted, so that no two rows are equal."""
+    """Return the names of fields by which ``rows`` are sorted, so that no two rows are equal."""
     names = [str(name) for name in rows.query.order_by]
     key = rows.model._meta.pk.name
     is_total = any(name.lstrip("-") in {"pk", key} for name in names)
@@ -168,12 +169,12 @@ def _total_order(rows: QuerySet[Any]) -> list[str]:
 
 
 def _is_after(order: list[str], values: list[str]) -> Q:
-    """Return the condition for rows that are sorted after a row with ``values``."""
+    """Return the condition for rows that are sorted after the row with ``values``."""
     condition, same = Q(), Q()
     for name, value in zip(order, values, strict=True):
         field, beyond = name.lstrip("-"), "lt" if name.startswith("-") else "gt"
         condition |= same & Q((f"{field}__{beyond}", value))
         same &= Q((field, value))
-    # A database uses the index of the first name for this, but not for the alternatives.
+    # For this condition a database uses the index of the first field, but not for the alternatives.
     first = order[0].lstrip("-")
     return Q((f"{first}__{'lte' if order[0].startswith('-') else 'gte'}", values[0])) & condition

@@ -1,4 +1,4 @@
-"""The model of calls that can be repeated."""
+"""The model that stores which calls have created something."""
 
 from django.db import models
 

@@ -1,4 +1,4 @@
-"""What serializers of this site and of the operator's apps have in common."""
+"""Helpers for the serializers of this site and of the operator's apps."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, cast
@@ -10,10 +10,10 @@ from accounts.common.api import unknown
 
 
 def require(sent: Collection[str], *alternatives: tuple[str, ...]) -> None:
-    """Check that ``sent`` contains all names of one of ``alternatives``.
+    """Require that ``sent`` contains all names of one of ``alternatives``.
 
     Raises:
-        ValidationError: it does not. The error is about the missing ones of the first alternative.
+        ValidationError: no alternative is complete. The error names what the first one lacks.
     """
     if not any({*names} <= {*sent} for names in alternatives):
         missing = [name for name in alternatives[0] if name not in sent]

@@ -1,4 +1,4 @@
-"""Remembers what a call of the API with the header ``Idempotency-Key`` has created.
+"""Stores what a call of the API with the header ``Idempotency-Key`` has created.
 
 ``accounts.calls.idempotency`` answers repeated calls. The service stores the key in the transaction
 that creates the object, so that both exist or neither does.
@@ -30,19 +30,19 @@ class KeyReused(PublicError):
 
 
 class Repeated(Exception):
-    """A simultaneous request with the same key was faster."""
+    """A simultaneous request with the same key has already created the object."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call with a key: the digests of the key, newest first, the HMAC of the body, the status."""
+    """A call with a key: the digests of the key, newest first, the body's HMAC, and the status."""
 
     digests: list[str]
     body: str
     status: int
 
     def find(self) -> CreatingCall | None:
-        """Return the same call, made earlier, if it has created something.
+        """Return the record of the same call if it was made before and created something.
 
         Raises:
             KeyReused: the earlier call had another body.
@@ -58,7 +58,9 @@ CALL: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
 def created(object_id: object, owner: UUID) -> None:
-    """Store what the request has created, if it has a key. Call this in the same transaction.
+    """Store the object that the request has created, if the request has a key.
+
+    Call this in the same transaction.
 
     Raises:
         Repeated: a simultaneous request with the same key has created it already.

@@ -1,1 +1,1 @@
-"""Emailed codes and links. Each is stored as a digest and can be used once, for one purpose."""
+"""Emailed codes and links. Each is stored as a digest and works once, for one purpose."""

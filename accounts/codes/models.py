@@ -1,4 +1,4 @@
-"""Codes and links that are sent by email, and what else works only once."""
+"""The models of emailed codes and links, and of values that work only once."""
 
 from django.db import models
 
@@ -22,8 +22,8 @@ class Code(models.Model):
 
 
 class UsedOnce(models.Model):
-    """Something that works once and was used, stored until it expires."""
+    """A value that works only once and was used. The row is stored until the value expires."""
 
-    # Its purpose and digest: see ``accounts.codes.services``.
+    # The purpose and the digest of the value: see ``accounts.codes.services``.
     key = models.CharField(primary_key=True, max_length=80)
     until = models.DateTimeField(db_index=True)

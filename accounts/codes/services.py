@@ -1,4 +1,4 @@
-"""Issues, checks and redeems the codes and links that are sent by email; uses up what works once.
+"""Issues, checks and redeems emailed codes and links; records the use of values that work once.
 
 Each code or link has a subject: a string that identifies the account, sign-up or request for which
 it was issued. A code has eight digits, so it is checked for a known subject and allows five
@@ -6,7 +6,7 @@ attempts: the probability that one of them succeeds by chance is 5 in 100 millio
 counts each attempt before the code is compared, so that parallel guesses cannot exceed the limit. A
 link contains a secret of 256 bits, so the secret alone identifies the subject.
 
-A single DELETE finds a code or link and uses it up, so that it works only once.
+A single DELETE finds and deletes a code or link, so that it works only once.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -29,24 +29,25 @@ _INSERT = (
 
 
 def use_once(purpose: str, digest: str, until: datetime) -> bool:
-    """Record that something was used; return False if it was used before.
+    """Record that a value that works once was used; return False if it was used before.
 
-    The INSERT decides which of several requests at once may use it (CVE-2022-42731).
+    The INSERT decides which of several simultaneous requests may use it (CVE-2022-42731).
 
-    ``digest``: identifies it among all with the same ``purpose``, in hexadecimal digits.
-    ``until``: until when it would be accepted, on a node whose clock is behind, too.
+    ``digest``: identifies the value among those with the same ``purpose``, in hexadecimal digits.
+    ``until``: when the last node, even one whose clock is behind, stops accepting the value.
     """
     with connection.cursor() as cursor:
         cursor.execute(_INSERT, [_key(purpose, digest), parameter(until)])
         is_first = bool(cursor.rowcount)
-    # The table would otherwise grow with all requests of a day.
+    # The digest is evenly distributed, so one call in 256 deletes expired rows and the table stays
+    # small.
     if digest.startswith("00"):
         transaction.on_commit(prune)
     return is_first
 
 
 def prune() -> int:
-    """Delete the records of what has expired; return how many were deleted."""
+    """Delete the records of expired values; return how many were deleted."""
     return delete_in_batches(UsedOnce.objects.filter(until__lte=clock.now()))
 
 
@@ -57,7 +58,7 @@ def _key(purpose: str, digest: str) -> str:
 # ASVS 6.5.5.
 CODE_LIFE = timedelta(minutes=10)
 CODE_TRIES = 5
-# The attempts at a code that anybody can use who knows the email address: see ``try_codes``.
+# The attempts at a code that a client has who knows only the email address: see ``try_codes``.
 STRANGERS_TRIES = 2
 # How many codes or links one statement inserts.
 AT_ONCE = 1000
@@ -122,7 +123,7 @@ class LinkEnded(PublicError):
 
 
 class UsedUp(PublicError):
-    """A code has no attempts left, so that even the right code is not accepted any more."""
+    """A code has no attempts left, so even the right code is no longer accepted."""
 
     code = "invalid_code"
     message = gettext_lazy("Too many wrong codes. Ask for a new one.")
@@ -149,7 +150,7 @@ def try_code(purpose: Purpose, subject: object, typed: str) -> bool:
 
 
 def renewed(send: Callable[[], object]) -> str:
-    """Call ``send`` to replace a code that has no attempts left; return the message to show."""
+    """Call ``send`` to replace a code without attempts left; return the message for the user."""
     try:
         send()
     except RateLimited:

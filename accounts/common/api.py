@@ -14,11 +14,11 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
-# The most opening brackets in a request body. Brackets inside strings count, too, and a password
-# may consist of a thousand of them.
+# The maximum number of opening brackets in a request body. Brackets in strings count, too, and a
+# password may contain a thousand of them.
 MOST_OPENED = 2000
-# The names of unknown members that an error repeats in full. Of any other name, it quotes only the
-# beginning; the excluded words are members of errors themselves.
+# Errors repeat the names of unknown members that match, and only quote the beginning of others. The
+# excluded words are members of errors themselves.
 NAME = re.compile(r"(?!(?:detail|errors|request_id)$)[A-Za-z0-9_.-]{1,64}")
 MOST_NAMED, LONGEST_QUOTED = 20, 32
 
@@ -38,12 +38,12 @@ def operation[F: Callable[..., Any]](
     status: int = 0,
     **more: Any,
 ) -> Callable[[F], F]:
-    """Describe a method of an API view, for the description and for generated clients.
+    """Declare how the API description and generated clients describe a method of an API view.
 
-    ``id``: what the method is called there.
-    ``request``, ``response``: the serializers of the bodies; None if there is no body. A list of
-        REST framework describes its responses itself.
-    ``status``: that of the response, if it is neither 200 nor, without a body, 204.
+    ``id``: the name of the method there.
+    ``request``, ``response``: the serializers of the bodies; None if there is no body. REST
+        framework describes the response of a list itself.
+    ``status``: the status of the response, unless it is 200, or 204 without a body.
     """
     if response is None or status:
         response = {status or 204: response}
@@ -73,7 +73,7 @@ def _unknown(serializer: serializers.Serializer[Any]) -> dict[str, list[ErrorDet
 
 
 def unknown(sent: Iterable[str], known: Collection[str]) -> dict[str, list[ErrorDetail]]:
-    """Return the errors of the first ``MOST_NAMED`` names that are not ``known``, by name.
+    """Return an error for each of the first ``MOST_NAMED`` names that are not ``known``, by name.
 
     If a name has unusual characters, its error quotes the name and is a non-field error.
     """
@@ -117,9 +117,9 @@ class AlwaysJSON(negotiation.DefaultContentNegotiation):
 
 
 class _Copied:
-    """Copies the declared field for each serializer.
+    """Makes serializers copy their declared fields.
 
-    REST framework creates the field anew instead, which takes longer. A shallow copy is enough,
+    REST framework creates each field anew instead, which takes longer. A shallow copy is enough,
     because only ``bind`` changes a field after its creation.
     """
 
@@ -150,7 +150,7 @@ class ChoiceField(_Copied, serializers.ChoiceField):
 class TextField(_Copied, serializers.CharField):
     """A field that accepts strings only. The base class would accept 12345 as a password, too."""
 
-    # Length of accepted text, as a multiple of ``max_length``, before spaces around it are removed.
+    # The maximum length before surrounding spaces are removed, as a multiple of ``max_length``.
     longest = 1
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
@@ -163,7 +163,7 @@ class TextField(_Copied, serializers.CharField):
 
 
 class CanonicalField(TextField):
-    """Text that the function ``clean`` converts to its stored form before its length is checked."""
+    """A field whose text is converted by the function ``clean`` before its length is checked."""
 
     # The stored form may be shorter than the text.
     longest = 4
@@ -185,5 +185,6 @@ class TextListField(_Copied, serializers.ListField):
         super().__init__(max_length=100, **options)
 
     def run_child_validation(self, data: list[Any]) -> list[str]:
-        # Raises the first error, because errors by position would be no list of sentences.
+        # Raise only the first error. The client expects a list of sentences, not errors by
+        # position.
         return [self.child.run_validation(item) for item in data]

@@ -14,8 +14,8 @@ AFTER_TROUBLE_SECONDS = 5.0
 class Background:
     """A thread that repeats ``work`` until the process ends.
 
-    ``work``: does what is due, and returns the seconds until it is called again.
-    ``sleep``: waits for the given seconds at most. It must return soon after ``wake`` is called.
+    ``work``: does the due work, and returns the number of seconds until the next call.
+    ``sleep``: waits for at most the given seconds. It must return soon after ``wake`` is called.
     ``end``: called in the thread after the last ``work``.
     """
 
