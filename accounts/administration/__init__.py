@@ -1,1 +1,1 @@
-"""The support desk in the admin: finding users, explaining why they cannot sign in, and helping."""
+"""The support desk in the admin, where staff find users and help those who cannot sign in."""

@@ -56,7 +56,7 @@ class ActForm(ReasonForm):
 
 
 class Offer:
-    """An act with its form, for pages about a person.
+    """An act that staff can do, with its form, for the page about a user.
 
     ``targets`` and ``modes``: the choices of the form; empty if the act needs none.
     ``form``: the form that was sent, if any.
@@ -73,7 +73,7 @@ class Offer:
 
 
 def context_of(staff: User, facts: Facts) -> dict[str, Any]:
-    """Return what the page about an account shows about the acts of ``staff``."""
+    """Return the template context for the acts that ``staff`` can do on the account."""
     role, offers, refusal = role_of(staff), [], ""
     try:
         offers = [
@@ -89,7 +89,7 @@ def context_of(staff: User, facts: Facts) -> dict[str, Any]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
-    """Show the form of an act, or do the act if the form is complete."""
+    """Show the form of an act; if the form is valid, do the act."""
     staff = cast(User, request.user)
     account, wanted = search.find_account(str(id)), ACTS.get(name)
     if wanted is None or not (wanted.for_signups or isinstance(account, User)):
@@ -124,7 +124,7 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
 
 
 def _back_to(account: Account) -> HttpResponse:
-    """Redirect to the page about the person, or to the list if the sign-up is unconfirmed."""
+    """Redirect to the page about the user, or to the list if the sign-up is unconfirmed."""
     if User.objects.filter(pk=account.pk).exists():
         return redirect("admin:accounts_user_change", account.pk)
     return redirect("admin:accounts_user_changelist")

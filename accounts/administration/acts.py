@@ -1,7 +1,8 @@
-"""The acts of staff on the accounts of others. Each calls the service that the owner's pages call.
+"""The acts of staff: what support staff can do with the accounts of others.
 
-An act needs a reason. Who acts and why is recorded in the history of the account and in the history
-of the member of staff. The owner of the account gets an email with the reason.
+Each act calls the same service as the owner's pages, and needs a reason. The actor and the reason
+are recorded in the history of the account and in the history of the member of staff. The owner of
+the account gets an email with the reason.
 """
 
 from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ PRIMARY = _("Primary address")
 
 @dataclass(frozen=True, eq=False)
 class Act:
-    """What staff can do with an account.
+    """An act: something that staff can do with an account.
 
     ``name``: the name in URLs.
     ``label``: what the button says.
@@ -66,11 +67,11 @@ class Act:
     ``is_possible``: returns whether there is something to do; None if there is whenever there is a
         target.
     ``for_signups``: whether the act works for a sign-up that is not confirmed yet.
-    ``has_modes``: whether the act may also happen after the waiting period.
+    ``has_modes``: whether the act can also happen after the waiting period.
     ``limit``: how often all staff together may do the act on one account, and the error that is
         raised beyond that.
     ``is_severe``: whether the owner may lose something.
-    ``is_of_superusers``: whether only superusers may do the act, and not over the staff API.
+    ``is_of_superusers``: whether only superusers may do the act, and only in the admin.
     """
 
     name: str
@@ -90,11 +91,11 @@ class Act:
     is_of_superusers: bool = False
 
     def includes(self, role: Role | None) -> bool:
-        """Return whether ``role``, which acts on others, includes the act."""
+        """Return whether members of staff with ``role`` may do the act."""
         return role is Role.SUPERUSER or not self.is_of_superusers
 
     def check(self, staff: User, account: Account) -> None:
-        """Require that ``staff`` may do the act with ``account``.
+        """Require that ``staff`` may do the act on ``account``.
 
         Raises:
             NotInRole, NotAllowedOnStaff: see :func:`roles.check`.
@@ -104,7 +105,7 @@ class Act:
             raise NotInRole
 
     def sentence(self, facts: Facts, target: str, mode: str) -> str:
-        """Return what the act has done, in words. ``facts``: those before the act."""
+        """Return what the act has done in one sentence. ``facts``: the account before the act."""
         if mode == Mode.WAIT:
             return gettext("The waiting period has begun. All addresses get an email.")
         labels = {choice.value: choice.label for choice in self.targets(facts)}
@@ -144,7 +145,7 @@ def allowed_keys(facts: Facts) -> list[Target]:
 
 
 def set_access(order: Order) -> None:
-    """Let a key use the staff API as the target says, or no longer."""
+    """Give a key access to the staff API, or withdraw the access, as the target says."""
     key_id, _space, wanted = order.target.partition(" ")
     scope = apikeys.SCOPES[wanted] if wanted else frozenset()
     if not apikeys.set_access(order.user, key_id, scope, order.actor):
@@ -400,7 +401,7 @@ _ALL = (
     ),
 )
 ACTS = {act.name: act for act in _ALL}
-# The acts that are calls of the staff API, too.
+# The names of the acts that are also calls of the staff API.
 API_ACTS = [act.name for act in _ALL if not act.is_of_superusers]
 
 
@@ -428,18 +429,18 @@ def perform(
     is_single: bool = True,
     check: Callable[[Account], None] | None = None,
 ) -> None:
-    """Do the act ``name`` with ``account`` for ``staff``, and record it in both histories.
+    """Do the act ``name`` on ``account`` for ``staff``, and record it in both histories.
 
     ``actor``: the client and the session of ``staff``.
-    ``is_limited``: whether the budgets of acts count the act. ``is_single``: see :func:`note`.
+    ``is_limited``: whether the rate limits of acts count it. ``is_single``: see :func:`note`.
     ``check``: raises an exception if the account, as read under a lock, must not be changed.
 
     Raises:
         NotInRole, NotAllowedOnStaff: see :func:`roles.check`.
-        AlreadyDone: nothing is left to do; another member of staff may have done it.
+        AlreadyDone: the act would change nothing; another member of staff may have done it.
         ChangedMeanwhile: the account was changed at the same moment.
         UnknownTarget, NoMode: ``target`` or ``mode`` does not fit.
-        JustSent, JustCleared, PublicError: it was done just now; the service refuses it.
+        JustSent, JustCleared, PublicError: the act was done moments ago; the service refuses it.
     """
     act = ACTS[name]
     if is_limited:
@@ -457,7 +458,7 @@ def perform(
         raise ChangedMeanwhile from None
 
 
-# Superusers are notified of acts on more people, even if staff do one act after the other.
+# Superusers are notified of an act on more people than this, even if staff act on one at a time.
 UNNOTICED = 20
 HOUR = timedelta(hours=1)
 
@@ -480,7 +481,7 @@ def tell_of_many(staff: User, actor: Actor, what: str | Promise, number: int) ->
 
 
 def _tell_if_many(staff: User, actor: Actor, what: str | Promise) -> None:
-    """Notify superusers, once an hour, if ``staff`` did ``what`` often in the last hour."""
+    """Notify superusers, at most once an hour, if ``staff`` often did ``what`` in the last hour."""
     ends, starts = Q(), Q()
     for language, _name in settings.LANGUAGES:
         with localization.speaking(language):
@@ -493,14 +494,14 @@ def _tell_if_many(staff: User, actor: Actor, what: str | Promise) -> None:
         tell_of_many(staff, actor, what, len(done))
 
 
-# How many times as many acts API keys may do: 10,000 in an hour.
+# The factor by which API keys may do more acts: 10,000 in an hour.
 OF_KEYS = 28
-# How many people of a bulk call count as one act.
+# The number of people in a bulk call that count as one act.
 PEOPLE_PER_ACT = 100
 
 
 def count(staff: User, actor: Actor, people: int = 1) -> None:
-    """Count an act of ``staff``, or a bulk call that acts on ``people``.
+    """Count an act of ``staff``, or a bulk call on ``people``, against the rate limits.
 
     Raises:
         RateLimited: ``staff``, or the API keys of ``staff``, acted too often.
@@ -521,7 +522,7 @@ def _hit(act: Act, staff: User, actor: Actor, account: Account, *, target: str, 
 
 @contextmanager
 def _refused_as(kind: type[RateLimited]) -> Iterator[None]:
-    """Within the block, raise ``kind`` in place of :class:`RateLimited`."""
+    """Return a context manager that raises ``kind`` in place of :class:`RateLimited`."""
     try:
         yield
     except RateLimited as error:
@@ -529,10 +530,10 @@ def _refused_as(kind: type[RateLimited]) -> Iterator[None]:
 
 
 def locked(staff: User, account: Account) -> tuple[User, Account]:
-    """Return both accounts as read under a lock until the end of the transaction.
+    """Lock both accounts until the end of the transaction, and return them as read under the lock.
 
-    Of two members of staff who act at once, one waits for the other. Otherwise two superusers could
-    deactivate each other. The services of sign-ups lock the sign-up themselves.
+    If two members of staff act at the same time, one waits for the other. Otherwise two superusers
+    could deactivate each other. A sign-up is not locked here: its services lock it.
 
     Raises:
         AlreadyDone: the account was deleted meanwhile.
@@ -564,7 +565,7 @@ def _check(act: Act, staff: User, account: Account, target: str, mode: str) -> s
 
 
 def _chosen(act: Act, facts: Facts, target: str) -> str:
-    """Return the target, or the only one if the act needs one and none was named."""
+    """Return the chosen target; if none was chosen and the act has only one, return that one."""
     offered = [choice.value for choice in act.targets(facts)]
     if not target and not act.everything and len(offered) == 1:
         return offered[0]

@@ -1,6 +1,6 @@
 """The admin pages of users, without passwords and other secrets.
 
-``accounts.administration.roles`` decides who may do what.
+``accounts.administration.roles`` decides which acts a member of staff may do.
 """
 
 from typing import Any, cast
@@ -35,8 +35,8 @@ class UserAdmin(PeopleAdmin):
         """Return the URLs of the admin, of its search, of the acts on a user and of bulk acts."""
         act = self.admin_site.admin_view(act_views.act)
         bulk_act = self.admin_site.admin_view(bulk_views.page)
-        # The view asks for recent authentication itself, because the admin lets staff who only read
-        # send no other form.
+        # ``always_open`` lets auditors send this form, so the view itself requires recent
+        # authentication.
         details = self.admin_site.admin_view(
             always_open(recent_authentication_required(self.details))
         )
@@ -57,16 +57,16 @@ class UserAdmin(PeopleAdmin):
     def get_actions(
         self, request: HttpRequest, action_location: Any = ActionLocation.CHANGE_LIST
     ) -> dict[str, Any]:
-        """Return the acts that staff can do with several people. One person's page has its own."""
+        """Return the bulk acts of the list. The page about a user has acts of its own."""
         if action_location is not ActionLocation.CHANGE_LIST:
             return {}
         return bulk_views.actions_for(cast(User, request.user))
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Return the fields that this user may change. The page about ``obj`` shows the rest.
+        """Return the fields that the signed-in member of staff may change in the rights of ``obj``.
 
-        Managers change staff status and groups. Superusers also give single rights, and make others
-        superusers.
+        Managers change the staff status and the groups of a user. Superusers also change single
+        permissions and the superuser status.
         """
         fields = rights_views.FIELDS if is_superuser(request) else ("is_staff", "groups")
         return ((None, {"fields": (*fields, "reason")}),)
@@ -74,36 +74,36 @@ class UserAdmin(PeopleAdmin):
     def formfield_for_manytomany(
         self, db_field: Any, request: HttpRequest | None, **kwargs: Any
     ) -> Any:
-        """Return the field of the form for the groups or the permissions of a user.
+        """Return the form field for the groups or the permissions of a user.
 
-        It offers only those that the signed-in member of staff may give to others.
+        The field offers only those that the signed-in member of staff may give to others.
         """
         if db_field.name == "groups":
             return rights_views.groups_field(cast(User, cast(HttpRequest, request).user))
         return rights_views.rights_field(_("Single rights"))
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Save the fields that the form has changed, and no others.
+        """Save only the fields that the form has changed.
 
-        Saving all fields would undo a new password that the user has set meanwhile. A change of
-        rights is recorded. It revokes the user's sessions, and the user is notified by email.
+        Saving all fields would undo a password change that happened meanwhile. A change of rights
+        is recorded and revokes the user's sessions, and the user is notified by email.
         """
         changed = set(form.changed_data) - {"reason"}
         obj.save(update_fields=changed & {"is_staff", "is_superuser"})
         rights_views.tell_changes(request, obj, form)
 
     def has_add_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Return False: users sign up themselves, and staff deactivate users, but delete none."""
+        """Return False: users sign up themselves, and the admin neither adds nor deletes them."""
         return False
 
     has_delete_permission = has_add_permission
 
     def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Return whether the user who makes the request has a role."""
+        """Return whether the signed-in user has a role."""
         return role_of(cast(User, request.user)) is not None
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Return whether the user who makes the request may change the rights of ``obj``."""
+        """Return whether the signed-in user may change the rights of ``obj``."""
         staff = cast(User, request.user)
         if obj is None:
             return role_of(staff) in {Role.MANAGER, Role.SUPERUSER}
@@ -117,7 +117,7 @@ admin.site.unregister(Group)
 admin.site.register(Group, rights_views.GroupAdmin)
 admin.site.register(Invitation, InvitationAdmin)
 admin.site.register(DailyCount, OverviewAdmin)
-# Hide the models of allauth. Their tables stay empty, because the site has its own models and reads
+# Hide the models of allauth. Their tables are empty, because the site has its own models and reads
 # the providers from its settings.
 for label in (
     "account.EmailAddress",

@@ -1,6 +1,6 @@
-"""The rate limits that can stop a person: which budgets each way of signing in uses, and where.
+"""Lists the rate limits that can stop a user from signing in, by way of signing in and by place.
 
-The budgets come from the services that use them. Nothing is counted here.
+The limits are defined by the services that use them. This module counts nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ from accounts.throttle.limits import (
 from accounts.twofactor import verification
 from accounts.users.models import PendingSignup, User
 
-# Limits of which other people share the budgets, so staff do not fill them.
+# Limits whose budgets are shared with other people, so staff cannot reset them.
 SHARED = {
     *(LOGIN_EVERYONE.name, LOGIN_NETWORK.name, CODE_GUESS.name),
     *(REQUEST_EVERYONE.name, REQUEST_NETWORK.name, UNGUESSABLE.name),
@@ -38,7 +38,7 @@ SHARED = {
 
 
 class Where(Enum):
-    """Where attempts count together."""
+    """Where a limit counts attempts together."""
 
     SITE = "site"
     NETWORK = "network"
@@ -49,7 +49,7 @@ class Where(Enum):
 
 @dataclass(frozen=True)
 class Refusal:
-    """What staff read while a limit refuses attempts: a code for programs, and sentences."""
+    """What staff read while a limit refuses attempts: a code for programs, and two sentences."""
 
     code: str
     sentence: str | Promise
@@ -127,10 +127,10 @@ REFUSALS = {
 
 @dataclass(frozen=True)
 class Use:
-    """Budgets that attempts of one kind use together.
+    """The budgets that attempts of one kind use together.
 
-    ``place``: the network or the browser of the attempts; empty for everywhere.
-    ``is_own``: whether they count attempts on this account only, so that staff can fill them.
+    ``place``: the network or the browser of the attempts; empty if attempts from everywhere count.
+    ``is_own``: whether only attempts on this account count, so that staff can reset the limit.
     """
 
     kind: Kind
@@ -147,7 +147,7 @@ def uses_of(user: User, logins: list[str], clients: Iterable[ClientInfo]) -> Ite
     """Return the budgets that attempts to sign in to the account of ``user`` use.
 
     ``logins``: the canonical forms of the username and of every email address of ``user``.
-    ``clients``: those of which the budgets of their networks are wanted.
+    ``clients``: the clients whose networks and browsers are considered.
     """
     for client in (NO_CLIENT, *clients):
         for kind, used in _in_unknown_browser(user, logins, client).items():
@@ -158,7 +158,7 @@ def uses_of(user: User, logins: list[str], clients: Iterable[ClientInfo]) -> Ite
 
 
 def uses_of_signup(signup: PendingSignup) -> Iterator[Use]:
-    """Return the budgets that emails to confirm ``signup`` use everywhere."""
+    """Return the budgets, not limited to a network, that emails to confirm ``signup`` use."""
     return _by_place(Kind.MAILS, throttle.of_mailbox(signup.email_key, NO_CLIENT), NO_CLIENT)
 
 
@@ -185,7 +185,7 @@ def _in_known_browser(user: User, browser: KnownBrowser) -> dict[Kind, list[Budg
 
 
 def _by_place(kind: Kind, used: Iterable[Budget], client: ClientInfo) -> Iterator[Use]:
-    """Return the budgets by place: without a client, those of everywhere; otherwise the others."""
+    """Return the budgets of the network of ``client``; without a client, all others."""
     for where, is_shared, is_everywhere in (
         (Where.SITE, True, True),
         (Where.ACCOUNT, False, True),

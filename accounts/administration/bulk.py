@@ -1,9 +1,9 @@
 """Bulk acts: the acts of staff on many people, one person after the other.
 
-A bulk act stores whom it concerns when staff select the people. Each request of its page then acts
-on a batch of them, each in a transaction of their own that also stores the outcome. A restart
-therefore loses nothing, and nobody is acted on twice. The rights of the member of staff are checked
-again for each person.
+When staff select people, the bulk act and its people are stored. Each request of its page then acts
+on a batch of them, each in its own transaction, which also stores the outcome. Therefore a restart
+loses nothing, and nobody is acted on twice. The rights of the member of staff are checked again for
+each person.
 """
 
 from collections.abc import Callable
@@ -34,13 +34,13 @@ from accounts.sessions import services as sessions
 from accounts.users.models import User
 from accounts.users.rights import ACTING, role_of
 
-# How many people a bulk act can concern, and how many of them one request acts on.
+# The maximum number of people in a bulk act, and how many of them one request acts on.
 MOST = 5000
 BATCH = 50
 LIFE = timedelta(days=30)
 UNSTARTED_LIFE = timedelta(days=1)
-# Superusers hear of the bulk acts that concern more people in a day. Small ones add up, so that
-# nobody avoids this by many of them.
+# Superusers are notified if more people are concerned in a day. All bulk acts of the day are added
+# up, so that splitting one does not avoid the email.
 UNNOTICED = acts.UNNOTICED
 DAY = timedelta(days=1)
 
@@ -61,11 +61,11 @@ STOPS: dict[str, str | Promise] = {
 
 @dataclass(frozen=True)
 class BulkKind:
-    """An act that staff can do with many people.
+    """A kind of bulk act.
 
     ``label``: its name in the list of people.
-    ``concerns``: returns the users for whom it changes something.
-    ``idle``: why it changes nothing for the others.
+    ``concerns``: returns the users on whom the act would change something.
+    ``idle``: the reason, shown to staff, why the act changes nothing for the other users.
     """
 
     label: str | Promise
@@ -106,16 +106,16 @@ WORDS = {
 
 
 class NobodyToActOn(PublicError):
-    """No person was selected, or too many people."""
+    """No people were selected, or too many."""
 
     code = "invalid_target"
     message = _("Choose between 1 and 5,000 people.")
 
 
 def prepare(name: str, staff: User, actor: Actor, people: QuerySet[User]) -> BulkAct:
-    """Store which of ``people`` the act ``name`` will concern, and why it excludes the others.
+    """Store the people whom the act ``name`` will concern, and why others are excluded.
 
-    Nothing else happens before :func:`start`.
+    The act begins with :func:`start`.
 
     Raises:
         NotInRole: ``staff`` may not act on anybody.
@@ -140,7 +140,7 @@ def prepare(name: str, staff: User, actor: Actor, people: QuerySet[User]) -> Bul
 
 
 def find_bulk_act(staff: User, **which: object) -> BulkAct | None:
-    """Return a bulk act of ``staff``, or None. Nobody sees or continues the bulk acts of others."""
+    """Return the bulk act of ``staff`` that matches, or None. Staff never see those of others."""
     return BulkAct.objects.filter(staff=staff, act__in=KINDS, **which).first()
 
 
@@ -151,7 +151,7 @@ def unfinished(staff: User) -> QuerySet[BulkAct]:
 
 
 def start(bulk: BulkAct, reason: str, actor: Actor) -> None:
-    """Start the bulk act for ``reason``, unless it was started before."""
+    """Start the bulk act with ``reason``, unless it was started before."""
     waiting = BulkAct.objects.filter(pk=bulk.pk, started_at=None)
     with transaction.atomic():
         if waiting.update(started_at=clock.now(), reason=reason):
@@ -160,7 +160,7 @@ def start(bulk: BulkAct, reason: str, actor: Actor) -> None:
 
 
 def _tell_superusers(bulk: BulkAct, actor: Actor) -> None:
-    """Notify the other superusers if the bulk acts of the day concern many people."""
+    """Notify the other superusers if today's bulk acts of the same person concern many people."""
     of_today = BulkPerson.objects.filter(
         outcome__in=("", DONE), bulk__staff=bulk.staff, bulk__started_at__gt=clock.now() - DAY
     )
@@ -171,12 +171,12 @@ def _tell_superusers(bulk: BulkAct, actor: Actor) -> None:
 
 
 def stop(bulk: BulkAct, why: str) -> None:
-    """Stop the bulk act after the person who is acted on now. ``why``: a key of ``STOPS``."""
+    """Stop the bulk act after the current person. ``why``: a key of ``STOPS``."""
     BulkAct.objects.filter(pk=bulk.pk, ended_at=None).update(ended_at=clock.now(), stopped=why)
 
 
 def work(bulk: BulkAct, staff: User, actor: Actor) -> None:
-    """Act on the next batch of people, and end the bulk act if nobody is left.
+    """Act on the next batch of people, and end the bulk act after the last person.
 
     ``actor``: the client and the session of ``staff`` now.
     """
@@ -189,12 +189,12 @@ def work(bulk: BulkAct, staff: User, actor: Actor) -> None:
 
 
 def outcomes(bulk: BulkAct) -> dict[str, str | Promise]:
-    """Return the sentences for the outcomes of ``bulk``."""
+    """Return the sentence for each outcome of ``bulk``."""
     return OUTCOMES | {AlreadyDone.code: KINDS[bulk.act].idle}
 
 
 def prune() -> int:
-    """Delete bulk acts after 30 days, or after a day if nobody has started them; return how many.
+    """Delete bulk acts after 30 days, or after a day if never started; return their number.
 
     Their people are deleted first, in short transactions.
     """
@@ -215,7 +215,8 @@ def _perform_on(row: BulkPerson, bulk: BulkAct, staff: User, actor: Actor) -> No
     waiting = BulkPerson.objects.filter(pk=row.pk, outcome="")
     try:
         with transaction.atomic(), mass_mail(bulk.pk):
-            # Of two requests, one waits here for the other, and then finds no row.
+            # If two requests reach this row, the second waits for the first and then finds no row
+            # to update.
             if waiting.update(outcome=DONE):
                 acts.perform(
                     *(bulk.act, staff, actor, row.user),

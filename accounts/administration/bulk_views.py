@@ -1,4 +1,4 @@
-"""The page of a bulk act: whom it concerns, the reason, the progress and the result."""
+"""The page of a bulk act: the people, the reason, the progress and the result."""
 
 import uuid
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ def actions_for(staff: User) -> dict[str, Action]:
 
 
 def _prepare(_admin: Any, request: HttpRequest, people: QuerySet[User]) -> HttpResponse:
-    """Store whom the chosen act concerns, and redirect to its page."""
+    """Store the people whom the chosen act concerns, and redirect to the page of the bulk act."""
     try:
         staff, actor = cast(User, request.user), actor_of(request)
         prepared = bulk.prepare(request.POST["action"], staff, actor, people)
@@ -76,7 +76,7 @@ def page(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
 
 
 def _do(request: HttpRequest, found: BulkAct, form: forms.Form) -> bool:
-    """Do what the button says; return False if the reason is missing."""
+    """Start, continue or stop the bulk act; return False if the reason is missing."""
     if "stop" in request.POST:
         bulk.stop(found, bulk.BY_HAND)
         return True

@@ -1,4 +1,4 @@
-"""Changes the profiles and the rights of others for staff, and tells those whom it concerns."""
+"""Changes the profiles and the rights of users for staff, and notifies the users and superusers."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
@@ -23,7 +23,7 @@ from accounts.users.rights import all_of_few, groups_to_give, note_groups_change
 
 
 class WillBeDeleted(PublicError):
-    """The deletion of the account was requested. It has no rights any more."""
+    """The deletion of the account was requested, so it can no longer get rights."""
 
     code = "already_done"
     status = 409
@@ -43,12 +43,13 @@ def change(
     """Change the profile and the groups of ``user`` for ``staff``, and record it in both histories.
 
     ``actor``: the client of ``staff``, with the reason.
-    ``profile``: fields with validated values. ``groups``: all groups of the user from now on; None
-        if they stay.
+    ``profile``: fields with validated values.
+    ``groups``: all groups of the user from now on; None to keep the groups.
     ``check``, ``is_limited``: see :func:`acts.perform`.
 
     Raises:
-        NotInRole, NotAllowedOnStaff: see :func:`roles.check`; ``staff`` may change no groups.
+        NotInRole, NotAllowedOnStaff: see :func:`roles.check`; or ``staff`` may not change any
+            groups.
         MoreThanOwnRights: ``staff`` may not give or take one of the groups.
         WillBeDeleted: ``groups`` are given to an account that will be deleted.
         AlreadyDone: the account was deleted meanwhile.
@@ -81,17 +82,19 @@ def set_groups(user: User, groups: Collection[Group], staff: User, actor: Actor)
     if not {*groups} ^ {*user.groups.all()} <= {*groups_to_give(staff)}:
         raise MoreThanOwnRights
     if gives_rights({*groups} - {*user.groups.all()}, is_staff=False):
-        # Otherwise, one such change could hide among the others of a bulk call.
+        # Without this, such a change would not be reported to superusers when it is part of a bulk
+        # call.
         actor = replace(actor, is_announced=False)
     user.groups.set(groups)
     tell(user, {"groups"}, staff, actor)
 
 
 def tell(user: User, changed: Collection[str], staff: User | None, actor: Actor) -> None:
-    """Record that ``staff`` has changed the fields ``changed`` of ``user``, and notify people.
+    """Record that ``staff`` changed ``user``, and notify ``user`` and the superusers.
 
-    This revokes the sessions of ``user``, except the one of ``actor``.
+    This revokes the sessions of ``user``, except the session of ``actor``.
 
+    ``changed``: the names of the changed fields.
     ``staff``: None if the operator has changed them.
     ``actor``: the client and the session of ``staff``, with the reason; or the operator.
     """
@@ -109,7 +112,7 @@ def tell(user: User, changed: Collection[str], staff: User | None, actor: Actor)
 
 @transaction.atomic
 def tell_group(group: Group, members: Iterable[User], staff: User | None, actor: Actor) -> None:
-    """Record for all superusers that ``staff`` has changed ``group`` or its rights.
+    """Record for all superusers that ``staff`` has changed ``group`` or its permissions.
 
     ``members``: the users whose rights the change concerns. They are notified and signed out.
     ``staff``, ``actor``: as for :func:`tell`.
@@ -142,7 +145,7 @@ def delete_group(group: Group, staff: User | None, actor: Actor) -> bool:
 
 
 def _events(user: User, changed: Collection[str]) -> list[Event]:
-    """Return the events to record for ``user`` after the fields in ``changed`` have changed."""
+    """Return the events that describe a change of the fields ``changed`` of ``user``."""
     found = []
     if "is_staff" in changed:
         found.append(events.STAFF_GRANTED if user.is_staff else events.STAFF_WITHDRAWN)

@@ -1,7 +1,7 @@
 """Explains to staff why a user cannot sign in.
 
-Every reason comes from the code that decides at sign-in: the authentication policy, the rate limits
-and the stored state. Nothing here is a second version of their rules. Reading changes nothing.
+Every reason is computed by the code that decides at sign-in: the authentication policy, the rate
+limits and the stored state. Nothing is changed or counted.
 
 If no reason is found, the explanation names what this site cannot see, such as a provider.
 """
@@ -43,12 +43,12 @@ from accounts.users.models import PendingSignup, User, hasher_of
 
 @dataclass(frozen=True)
 class Block:
-    """Something that stops a user from signing in.
+    """A reason why a user cannot sign in.
 
-    ``code``: the reason, for programs.
+    ``code``: identifies the reason, for programs.
     ``sentence``: the reason in a sentence, for staff.
-    ``until``: when it ends by itself; None if it does not.
-    ``advice``: what helps.
+    ``until``: when the reason ends by itself; None if it does not.
+    ``advice``: what staff can do about it.
     ``owner``: another account that staff may want to open.
     """
 
@@ -59,7 +59,7 @@ class Block:
     owner: User | None = None
 
 
-# How people sign in, in words for staff.
+# The ways to sign in, in words for staff.
 WAYS = {
     Method.PASSWORD: gettext_lazy("their password"),
     Method.MAIL: gettext_lazy("an emailed code"),
@@ -71,13 +71,13 @@ SHOWN = {
     Kind.MAILBOX: gettext_lazy("a mailbox"),
     Kind.FACTOR: gettext_lazy("a second factor"),
 }
-# The most networks whose limits are shown.
+# The maximum number of networks whose limits are shown.
 NETWORKS = 5
-# The queues of emails that somebody waits for.
+# The queues of emails for which somebody is waiting on a page.
 AWAITED = {Queue.CODES, Queue.STRANGERS}
-# How long after the invitation was accepted somebody may still open its link.
+# For this long after an invitation was accepted, somebody may open its link again.
 INVITED = timedelta(hours=1)
-# The events of which the newest tells how somebody last failed to sign in.
+# The newest of these events says how somebody last failed to sign in.
 TOLD = {
     events.SIGN_IN_FAILED,
     events.FACTOR_FAILED,
@@ -85,7 +85,8 @@ TOLD = {
     events.FACTOR_BLOCKED,
 }
 SECOND_STEP = "second step"
-# The code, the sentence and the advice for a failure. The state of the account explains the others.
+# The code, the sentence and the advice for a failure. The state of the account explains other
+# failures.
 FAILURES: dict[str, tuple[str, str | Promise, str | Promise]] = {
     SECOND_STEP: (
         "second_step_failed",
@@ -122,7 +123,7 @@ ENDED = {events.ENDED_BY_STAFF, events.ALL_ENDED}
 
 
 def explain(facts: Facts) -> list[Block]:
-    """Return everything that stops the account from signing in, the most important first.
+    """Return every reason why the user cannot sign in, the most important first.
 
     The sentences contain no email address of a user, because some staff may not see all of them.
     """
@@ -139,7 +140,8 @@ def explain(facts: Facts) -> list[Block]:
         *_of_providers(facts),
     ]
     found = [
-        # An attacker's network must not hide what stops the user in every network.
+        # Limits of networks come last: an attacker's network must not hide what stops the user
+        # everywhere.
         *sorted(reasons, key=lambda block: block.code.startswith("network_")),
         *_of_emails(facts),
         *_of_mails(facts),
@@ -153,7 +155,7 @@ def explain(facts: Facts) -> list[Block]:
 
 
 def blocks_for(facts: Facts, *, is_masked: bool) -> list[Block]:
-    """Return what :func:`explain` returns; if masked, without whole addresses and their owners."""
+    """Return the result of :func:`explain`; if masked, without the owners of taken addresses."""
     found = explain(facts)
     if not is_masked:
         return found
@@ -185,7 +187,7 @@ def _unconfirmed(facts: Facts) -> Block:
 
 
 def _of_taken(facts: Facts) -> Iterator[Block]:
-    """Return that addresses which wait for their confirmation belong to other accounts."""
+    """Return a reason for each unconfirmed address that belongs to another account."""
     name = {"name": facts.account.username}
     for owner in facts.taken.values():
         sentence = _("%(name)s can’t confirm an address that belongs to another account.")
@@ -221,7 +223,7 @@ def _of_state(facts: Facts) -> Iterator[Block]:
 
 
 def _can_unlock(facts: Facts) -> bool:
-    """Return whether the owner can open the locked account with all that counts, or a link."""
+    """Return whether the owner can unlock the account, by their credentials or by a link."""
     if facts.user.lock is None:
         return bool(facts.emails) or any(row.configured for row in facts.identities)
     owned = recovery.ownership_of(facts.user, facts.recovery_row)
@@ -229,7 +231,7 @@ def _can_unlock(facts: Facts) -> bool:
 
 
 def _ways(facts: Facts) -> list[Method]:
-    """Return the methods with which the user can begin to sign in now."""
+    """Return the methods by which the user can begin a sign-in now."""
     user, held = facts.user, facts.held
     if user.is_locked_down or not user.is_active:
         return []
@@ -243,7 +245,7 @@ def _ways(facts: Facts) -> list[Method]:
 
 
 def _of_secrets(facts: Facts) -> Iterator[Block]:
-    """Return what the site cannot decrypt, or cannot read for another reason."""
+    """Return the stored secrets that the site cannot decrypt or read."""
     user, advice = facts.user, _("The operator of this site must restore a lost encryption key.")
     if facts.held.unreadable:
         sentence = _("%(name)s can’t sign in with codes: this site can’t read their secret.")
@@ -254,7 +256,7 @@ def _of_secrets(facts: Facts) -> Iterator[Block]:
 
 
 def _of_budgets(facts: Facts) -> Iterator[Block]:
-    """Return the used-up limits: of the account, of its browsers, and where somebody has tried."""
+    """Return the used-up rate limits of the account, its browsers and the networks of attempts."""
     waits: dict[tuple[Refusal, str], int] = {}
     for use in facts.uses:
         refusal = REFUSALS[use.where, use.kind]
@@ -269,7 +271,7 @@ def _of_budgets(facts: Facts) -> Iterator[Block]:
 
 
 def _of_policy(facts: Facts) -> Iterator[Block]:
-    """Ask the policy what it requires after the first step that the user can take."""
+    """Return what the authentication policy requires after a first step that the user can take."""
     user = facts.user
     if not user.is_active:
         return
@@ -320,7 +322,7 @@ def _of_recovery(facts: Facts) -> Iterator[Block]:
 
 
 def _of_providers(facts: Facts) -> Iterator[Block]:
-    """Return the providers with which the user can no longer sign in."""
+    """Return the providers by which the user can no longer sign in."""
     ways = listed(str(WAYS[way]) for way in _ways(facts))
     advice = _("They can sign in with: %(ways)s.") % {"ways": ways} if ways else ""
     for row in facts.identities:
@@ -334,7 +336,7 @@ def _of_providers(facts: Facts) -> Iterator[Block]:
 
 
 def _of_emails(facts: Facts) -> Iterator[Block]:
-    """Return addresses that do not sign in, unless the user has signed in since they changed."""
+    """Return unconfirmed and removed addresses, unless the user has signed in since."""
     user, name = facts.user, {"name": facts.user.username}
     advice = _("They can sign in with the confirmed addresses in the list below.")
     yield from _of_taken(facts)
@@ -348,7 +350,7 @@ def _of_emails(facts: Facts) -> Iterator[Block]:
 
 
 def _of_mails(facts: Facts) -> Iterator[Block]:
-    """Return whether the last email to one of the addresses was refused, or a code has not left."""
+    """Return whether an email to the user was refused, or is delayed in the outbox."""
     name = {"name": facts.account.username}
     newest = {row.recipient: row for row in reversed(facts.receipts)}
     failures = {row.failure for row in newest.values()} - {""}
@@ -368,7 +370,7 @@ def _of_mails(facts: Facts) -> Iterator[Block]:
 
 
 def _of_sessions(facts: Facts) -> Iterator[Block]:
-    """Return what session protection did since the last sign-in of the user."""
+    """Return the sessions that session protection revoked since the last sign-in of the user."""
     user, name = facts.user, {"name": facts.user.username}
     ended = next((row for row in facts.sign_ins if row.event in ENDED), None)
     if ended and not _is_over(user, ended.at):
@@ -388,7 +390,7 @@ def _of_sessions(facts: Facts) -> Iterator[Block]:
 
 
 def _of_failures(facts: Facts) -> Iterator[Block]:
-    """Return what failed last, unless the user has signed in since or set another password."""
+    """Return the last failure, unless the user has signed in or set a password since."""
     user = facts.user
     row = next((row for row in facts.failures if row.event in TOLD), None)
     if row is None or _is_over(user, row.at) or (user.password_at and user.password_at > row.at):
@@ -403,7 +405,7 @@ def _of_failures(facts: Facts) -> Iterator[Block]:
 
 
 def _of_apps(facts: Facts) -> Iterator[Block]:
-    """Return the apps, connected or tried, to which the user cannot sign in now."""
+    """Return the apps, connected or tried, that the user may not use now."""
     user = facts.user
     apps = {row.client_id: row.client for row in facts.connections}
     tried = {row.detail for row in facts.failures if row.event is events.APP_REFUSED}
@@ -437,7 +439,7 @@ def _of_keys(facts: Facts) -> Iterator[Block]:
 
 
 def _of_invitation(user: User) -> Iterator[Block]:
-    """Return that the invitation was accepted, until the user signs in a second time."""
+    """Return that the invitation was accepted, until the user has signed in twice."""
     joined = user.date_joined
     if user.last_login and user.last_login > joined + INVITED:
         return
@@ -449,7 +451,7 @@ def _of_invitation(user: User) -> Iterator[Block]:
 
 
 def _unseen(facts: Facts) -> Iterator[Block]:
-    """Return what this site cannot see of the ways to sign in."""
+    """Return the ways to sign in whose problems this site cannot see."""
     unseen = [] if facts.clients else [_("the network that they use")]
     sites = [row.site for row in facts.identities if row.configured and not row.suspended_at]
     unseen += [_("whether %(site)s lets them in") % {"site": site} for site in sites]
@@ -462,5 +464,5 @@ def _unseen(facts: Facts) -> Iterator[Block]:
 
 
 def _is_over(user: User, at: datetime) -> bool:
-    """Return whether ``user`` has signed in after ``at``, so that what happened then is settled."""
+    """Return whether ``user`` has signed in after ``at``, so that an earlier problem is solved."""
     return user.last_login is not None and user.last_login > at

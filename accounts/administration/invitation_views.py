@@ -1,4 +1,4 @@
-"""The admin pages of invitations: the list, and the forms to send, to resend and to revoke one."""
+"""The admin pages of invitations: the list, and the forms to send, resend and revoke one."""
 
 import uuid
 from collections.abc import Callable
@@ -70,7 +70,7 @@ class InviteForm(ReasonForm):
         )
 
     def clean(self) -> dict[str, Any]:
-        """Require a reason for an invitation that gives rights."""
+        """Require a reason if the invitation gives rights."""
         data = super().clean() or {}
         gives = invitations.gives_rights(
             data.get("groups") or (), is_staff=data.get("is_staff", False)
@@ -81,7 +81,7 @@ class InviteForm(ReasonForm):
 
 
 class InvitationAdmin(ListAdmin):
-    """The admin of invitations. Nobody changes an invitation: a new one replaces it."""
+    """The admin of invitations. An invitation is never changed; a new one replaces it."""
 
     title = gettext_lazy("Invitations")
     pages = ("changelist", "add", "delete")
@@ -153,7 +153,7 @@ class InvitationAdmin(ListAdmin):
         page: str,
         done: str,
     ) -> HttpResponse:
-        """Show ``page``, which asks whether to do ``act`` with an invitation, or do it."""
+        """Show ``page``, which asks to confirm ``act`` on an invitation; do it if confirmed."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         invitation = self.get_object(request, str(id))
@@ -170,7 +170,7 @@ class InvitationAdmin(ListAdmin):
         return redirect(LIST)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user may invite. Who may invite also sees and revokes invitations."""
+        """Return whether the user may invite, which also allows to see and revoke invitations."""
         return invitations.may_invite(cast(User, request.user))
 
     has_view_permission = has_delete_permission = has_module_permission = has_add_permission

@@ -1,4 +1,4 @@
-"""What a member of staff knows when they leave: secrets that they made, and how to replace each.
+"""Lists the secrets that a member of staff created, and so may still know after leaving.
 
 ``accounts.oauth`` adds the secrets of apps to ``SOURCES``, because nothing imports it.
 """
@@ -18,9 +18,9 @@ from accounts.users.models import User
 
 @dataclass(frozen=True)
 class Known:
-    """Something that a member of staff made, and the button that ends it.
+    """A secret that a member of staff created, and the button that replaces or ends it.
 
-    ``action``: what the button says. It posts ``fields`` to ``url``.
+    ``action``: the text of the button. It posts ``fields`` to ``url``.
     """
 
     kind: Promise
@@ -32,7 +32,7 @@ class Known:
 
 
 def secret_of(kind: Promise, label: object, since: datetime, page: str, pk: object) -> Known:
-    """Return the secret of ``label``, and a button that replaces it at once by ``page``."""
+    """Return the secret named ``label``, with a button that replaces it at once on ``page``."""
     fields = {"now": "1", "reason": str(_("Somebody who knows the secret leaves the team."))}
     url = reverse(f"admin:{page}", args=[pk])
     return Known(kind, str(label), since, _("Revoke it and create a new one"), url, fields)
@@ -55,5 +55,5 @@ SOURCES: list[Callable[[User], Iterator[Known]]] = [_keys, _invitations]
 
 
 def of(user: User) -> list[Known]:
-    """Return what ``user`` made and still works."""
+    """Return the secrets that ``user`` created and that still work."""
     return [known for source in SOURCES for known in source(user)]

@@ -1,4 +1,4 @@
-"""The models of bulk acts: what staff do with many people, and with whom."""
+"""The models of bulk acts and their people."""
 
 from django.db import models
 
@@ -8,7 +8,7 @@ from accounts.users.models import User
 
 
 class BulkAct(models.Model):
-    """An act on many people, done in several requests.
+    """An act of staff on many people, done in several requests.
 
     ``act``: the name of the act.
     ``started_at``: when staff gave the reason and started it; null before that.
@@ -26,7 +26,7 @@ class BulkAct(models.Model):
     stopped = models.CharField(max_length=40, blank=True)
 
     class Meta:
-        # Roles decide who may act: there are no rights on the table itself.
+        # Roles decide who may act, so the table has no permissions.
         default_permissions = ()
 
 

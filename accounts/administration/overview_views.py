@@ -1,4 +1,4 @@
-"""The admin's overview: how people sign in, what fails, what is blocked, and what waits."""
+"""The overview in the admin: plots of sign-ins, failures, blocked attempts and waiting work."""
 
 from bisect import bisect
 from collections import Counter
@@ -50,7 +50,7 @@ COLUMNS = {Span.DAY: 14, Span.WEEK: 12, Span.MONTH: 12}
 
 @dataclass(frozen=True)
 class Series:
-    """Numbers that are drawn in one colour. ``path``: the SVG path of their boxes."""
+    """Numbers of a plot that are drawn in one colour. ``path``: the SVG path of their boxes."""
 
     label: str
     total: int
@@ -59,13 +59,13 @@ class Series:
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot.
+    """A plot of the overview.
 
     ``columns``: the label of each column, and its numbers in the order of ``series``.
     ``top``: the number at the top of the drawing.
-    ``is_share``: whether all series but the last one are a part of the whole.
-    ``before``: the sum of all numbers in the equally long time before; 0 if it is not known. None
-        if the columns are not times: they are then drawn as rows.
+    ``is_share``: whether the last series is the whole of which the others are parts.
+    ``before``: the sum of all numbers in the preceding period of the same length; 0 if unknown.
+        None if the columns are not periods: they are then drawn as rows.
     """
 
     key: str
@@ -78,17 +78,17 @@ class Plot:
 
     @property
     def change(self) -> str:
-        """The change from the time before in percent; empty if nothing was counted then."""
+        """The change from the preceding period in percent; empty if nothing was counted then."""
         return f"{100 * (self.total / self.before - 1):+.0f}" if self.before else ""
 
     @property
     def rows(self) -> list[tuple[str, int, int]]:
-        """The label of each column, the sum of its numbers without the last one, and of all."""
+        """For each column: the label, the sum without the last series, and the whole sum."""
         return [(label, sum(numbers[:-1]), sum(numbers)) for label, numbers in self.columns]
 
     @property
     def width(self) -> int:
-        """The width of the chart, in its own units."""
+        """The width of the drawing, in SVG units."""
         return PITCH * len(self.columns)
 
     @property
@@ -123,11 +123,11 @@ def over_time(
     numbers: Mapping[tuple[date, str], int],
     shown: int,
 ) -> Plot:
-    """Return a plot over time.
+    """Return a plot whose columns are periods.
 
-    ``days``: the first days of the columns, as :func:`starts` returns them.
+    ``days``: the first days of the periods, as :func:`starts` returns them.
     ``numbers``: the number of each series on each day, by the day and the label of the series.
-    ``shown``: how many columns are shown, the last ones. Those before are only added up.
+    ``shown``: how many of the last periods are drawn. Earlier ones are only added up.
     """
     columns: list[Counter[str]] = [Counter() for _day in days]
     for (day, label), number in numbers.items():
@@ -146,7 +146,7 @@ def stacked(
     *,
     is_share: bool = False,
 ) -> Plot:
-    """Return a plot of ``columns``: the label of each column, and the numbers by series.
+    """Return a plot with one column for each of ``columns``, which gives its label and its numbers.
 
     ``is_share``: whether all columns are equally high, because they show percentages.
     """
@@ -210,7 +210,7 @@ REASONS: dict[str, str | Promise] = {
     events.TOKEN_REUSED.name: gettext_lazy("Copied token or passkey"),
     events.PASSKEY_SUSPECT.name: gettext_lazy("Copied token or passkey"),
 }
-# What a limit counts, by the beginning of its name.
+# The events that a limit counts, by the beginning of the limit's name.
 LIMITS: dict[str, str | Promise] = {
     "login": gettext_lazy("Passwords"),
     "proof": gettext_lazy("Passwords"),
@@ -233,12 +233,12 @@ FAILURES: dict[str, str | Promise] = {
 
 
 class OverviewAdmin(ListAdmin):
-    """Shows the overview in place of a list of daily counts."""
+    """The admin page that shows the overview instead of a list of daily counts."""
 
     pages = ("changelist",)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Show the plots by day, week or month, as the parameter ``by`` says."""
+        """Show the plots by day, week or month, as the query parameter ``by`` says."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         by = request.GET.get("by")
@@ -258,7 +258,7 @@ class OverviewAdmin(ListAdmin):
 
 
 def plots(span: Span) -> list[Plot]:
-    """Return all plots of the overview. Those over time have columns of length ``span``."""
+    """Return all plots of the overview. ``span``: the length of a period."""
     shown = COLUMNS[span]
     # Counts are kept for little more than a year, so nothing is compared with the year before.
     days = starts(span, clock.now().date(), shown if span is Span.MONTH else 2 * shown)

@@ -1,4 +1,4 @@
-"""The pages of the admin on which staff find people and read about one of them."""
+"""The admin pages on which staff find people and read about one of them."""
 
 import uuid
 from dataclasses import replace
@@ -31,7 +31,7 @@ from accounts.users import support_code
 from accounts.users.models import PendingSignup, User
 from accounts.users.rights import sees_all_emails
 
-# The parameter that opens the form to change rights.
+# The query parameter that opens the form to change rights.
 RIGHTS = "rights"
 NAME = '<i aria-hidden="true">{}</i><span><bdi>{}</bdi> {}</span><span>{}</span>'
 CHECKBOX = '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">'
@@ -55,7 +55,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class PeopleList(ChangeList):
-    """A list that is sorted by columns with an index only.
+    """The list of people. It can be sorted only by columns that have an index.
 
     A filtered list is sorted by username, as the indexes of the filters are.
     """
@@ -67,9 +67,9 @@ class PeopleList(ChangeList):
         return chosen if has_index and self.sortable_by else list(PeopleAdmin.ordering)
 
     def get_results(self, request: HttpRequest) -> None:
-        """Find the users of the page, their states, and when they were seen.
+        """Find the users of the page, their states, and when they last used their accounts.
 
-        Staff who only read see shortened email addresses.
+        Auditors see shortened email addresses.
         """
         super().get_results(request)
         ids, reader = [user.pk for user in self.result_list], cast(User, request.user)
@@ -87,7 +87,8 @@ class PeopleAdmin(ListAdmin):
 
     list_display = ("name", "state", "joined", "seen")
     list_filter = (StateFilter,)
-    # The admin shows its search box if this is set. ``get_search_results`` searches other fields.
+    # The admin shows its search box only if this is set. ``get_search_results`` decides which
+    # fields are searched.
     search_fields = ("username_key",)
     search_help_text = _(
         "Part of a name or email address, a support code, an ID, or the beginning of an API key. "
@@ -97,7 +98,7 @@ class PeopleAdmin(ListAdmin):
     ordering = ("username_key",)
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    # Where the bar appears when somebody is chosen, nothing moves.
+    # The bar of actions is below the list, so that selecting a row does not move the rows.
     actions_on_top, actions_on_bottom = False, True
     change_list_template = "admin/accounts/user/people.html"
     change_form_template = "admin/accounts/user/rights.html"
@@ -137,7 +138,7 @@ class PeopleAdmin(ListAdmin):
         return () if StateFilter.parameter_name in request.GET else ("name", "joined")
 
     def find(self, request: HttpRequest) -> HttpResponse:
-        """Redirect to the page about the only person who matches the search, or to the list."""
+        """Redirect to the page about the user if one user matches the search, else to the list."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         query, reader = request.GET.get("q", ""), cast(User, request.user)
@@ -151,7 +152,7 @@ class PeopleAdmin(ListAdmin):
         return redirect(reverse("admin:accounts_user_changelist", query={"q": query}))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Show the list of users, after the pending sign-ups that the search or filter selects."""
+        """Show the pending sign-ups and the users that match the search or the filter."""
         query, state = request.GET.get("q", ""), request.GET.get("state", "")
         reader, signups = cast(User, request.user), PendingSignup.objects.none()
         if query.strip():
@@ -175,7 +176,7 @@ class PeopleAdmin(ListAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str
     ) -> tuple[QuerySet[User], bool]:
-        """Return the users of ``queryset`` that ``search_term`` names, and False: none is twice."""
+        """Return the users who match ``search_term``, and False, because none is listed twice."""
         if not search_term.strip():
             return queryset, False
         all_emails = sees_all_emails(cast(User, request.user))
@@ -197,7 +198,7 @@ class PeopleAdmin(ListAdmin):
     ) -> HttpResponse:
         """Show the page about a user, or about a pending sign-up with this id.
 
-        Sending the form that changes the rights of the user, or opening it, is left to Django.
+        Django shows and processes the form that changes the rights of the user.
         """
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -221,7 +222,7 @@ class PeopleAdmin(ListAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def details(self, request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-        """Show all details about a user once, to staff who give a reason."""
+        """Show all details about a user on the response to a form with a reason."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         user, reader = users.find_by_id(str(id)), cast(User, request.user)
@@ -237,7 +238,7 @@ class PeopleAdmin(ListAdmin):
         return self._person(request, user)
 
     def known(self, request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-        """Show what a member of staff knows, with a button to replace each secret."""
+        """Show the secrets that a member of staff may know, with a button to replace each."""
         user = users.find_by_id(str(id))
         if user is None:
             raise Http404
@@ -252,10 +253,10 @@ class PeopleAdmin(ListAdmin):
     def _person(
         self, request: HttpRequest, user: User, details_form: ReasonForm | None = None
     ) -> HttpResponse:
-        """Show what staff need to know about a user.
+        """Show the page about a user.
 
-        ``details_form``: asks staff who only read for a reason to see all details; None if they
-            have given one.
+        ``details_form``: asks auditors for a reason before they see all details; None if a reason
+            was given.
         """
         reader = cast(User, request.user)
         facts, is_masked = Facts(user), details_form is not None and not sees_all_emails(reader)
@@ -269,7 +270,7 @@ class PeopleAdmin(ListAdmin):
         return self._page(request, "person", facts, context, is_masked=is_masked)
 
     def _signup(self, request: HttpRequest, signup: PendingSignup) -> HttpResponse:
-        """Show what staff need to know about a sign-up that is not confirmed yet."""
+        """Show the page about a sign-up that is not confirmed yet."""
         reader, facts = cast(User, request.user), Facts(signup)
         context = {
             "signup": signup,
@@ -289,5 +290,5 @@ class PeopleAdmin(ListAdmin):
         return self.page(request, f"accounts/user/{name}", "", **context)
 
     def _note_view(self, request: HttpRequest, user: User) -> None:
-        """Record that the page was opened; the user sees that in the history."""
+        """Record that staff opened the page; the user sees this in the history."""
         person.record_page_view(user, cast(User, request.user), actor_of(request))

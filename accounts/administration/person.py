@@ -1,4 +1,4 @@
-"""Reads what staff learn of a person. It contains no secret and no digest."""
+"""Reads the data about a person that staff may see. It contains no secret and no digest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,9 +52,9 @@ type Account = User | PendingSignup
 
 
 class Facts:
-    """What the explanation, the acts and the page about an account ask, as it is at one moment.
+    """The state of an account that the explanation, the acts and the page read, at one moment.
 
-    Each table is read once, when the first of them asks. After a change, make new facts.
+    Each table is read once, when it is first needed. After a change, make a new object.
     """
 
     def __init__(self, account: Account) -> None:
@@ -62,7 +62,7 @@ class Facts:
 
     @property
     def user(self) -> User:
-        """The user. Call this only if the account is not a pending sign-up."""
+        """The user. Use this only if the account is not a pending sign-up."""
         return cast(User, self.account)
 
     @cached_property
@@ -72,12 +72,12 @@ class Facts:
 
     @cached_property
     def pending(self) -> list[PendingEmail]:
-        """The email addresses that wait for their confirmation, oldest first."""
+        """The email addresses that are not confirmed yet, oldest first."""
         return emails.pending_of(self.user)
 
     @cached_property
     def removed(self) -> list[FormerCredential]:
-        """The removed and suspended email addresses, last removed first."""
+        """The removed and suspended email addresses, most recently removed first."""
         return former_credentials.all_recent_emails(self.user)
 
     @cached_property
@@ -116,7 +116,7 @@ class Facts:
 
     @cached_property
     def taken(self) -> dict[str, User]:
-        """The owners of addresses that wait for a confirmation here, by the key of the address."""
+        """The owners of the unconfirmed addresses that belong to other accounts, by address key."""
         account = self.account
         if isinstance(account, PendingSignup):
             keys = [account.email_key]
@@ -127,12 +127,12 @@ class Facts:
 
     @cached_property
     def recovery_row(self) -> Recovery | None:
-        """The row about requests to recover the account, and about cases at Support."""
+        """The row that stores requests to recover the account and cases at Support."""
         return recovery.find_row(self.user)
 
     @cached_property
     def recovery(self) -> Recovery | None:
-        """The request to recover the account, if one is running."""
+        """The current request to recover the account; None if there is none."""
         return recovery.running(self.user)
 
     @cached_property
@@ -153,7 +153,7 @@ class Facts:
 
     @cached_property
     def addresses(self) -> list[str]:
-        """The addresses of a sign-up; of a user, those that are confirmed or wait for it."""
+        """All email addresses of the sign-up or the user, confirmed or not."""
         if isinstance(self.account, PendingSignup):
             return [self.account.email]
         return [*map(str, self.emails), *map(str, self.pending)]
@@ -165,14 +165,15 @@ class Facts:
 
     @cached_property
     def receipts(self) -> list[MailReceipt]:
-        """What became of the last emails to :attr:`addresses`, newest first."""
+        """The results of the last emails to :attr:`addresses`, newest first."""
         return list(mail.receipts_of(self.addresses)[:MOST])
 
     @cached_property
     def clients(self) -> list[ClientInfo]:
         """The clients of the sessions, of the last sign-ins and of the last failures.
 
-        There is one for each IP address. Those of failures, which may be an attacker's, are last.
+        There is one client for each IP address. Those of failures are last, because they may be an
+        attacker's.
         """
         ips = [row.ip for row in self.sessions if not row.is_app]
         ips += [row.ip for row in (*self.sign_ins, *self.failures) if not row.actor]
@@ -188,18 +189,18 @@ class Facts:
 
     @cached_property
     def levels(self) -> throttle.Levels:
-        """How far the budgets of :attr:`uses` are used up."""
+        """The levels of the budgets of :attr:`uses`."""
         return throttle.Levels(*(budget for use in self.uses for budget in use.budgets))
 
     @cached_property
     def used(self) -> list[Use]:
-        """The uses whose budgets staff can fill and which are not full."""
+        """The uses whose budgets are partly used up and can be reset by staff."""
         return [use for use in self.uses if use.is_own and self.levels.are_used(use.budgets)]
 
 
-# Later views of the same person are part of the same conversation.
+# Later views of the same person within this time are not recorded again.
 ONCE = timedelta(hours=1)
-# How many times as many people are shown to API keys.
+# The factor by which more people may be shown to API keys.
 OF_KEYS = 7
 
 
@@ -208,8 +209,8 @@ def record_page_view(user: User, staff: User, actor: Actor) -> None:
 
     ``actor``: the client and the session of ``staff``.
 
-    The row names the role of ``staff`` for ``user``, and the username for other staff. Nothing is
-    recorded if people look at their own page.
+    The event shows the role of ``staff`` to ``user``, and the username to other staff. Nothing is
+    recorded if ``staff`` is ``user``.
 
     Raises:
         RateLimited: ``staff`` was shown too many people.
@@ -221,7 +222,7 @@ def record_page_view(user: User, staff: User, actor: Actor) -> None:
     if _is_noted(user, actor):
         return
     with transaction.atomic():
-        # Two requests of the same member of staff must not add two rows.
+        # Without the lock, two requests of the same member of staff could add two rows.
         users.lock_row_as_is(user)
         if not _is_noted(user, actor):
             role = role_of(staff) or ""
@@ -231,11 +232,11 @@ def record_page_view(user: User, staff: User, actor: Actor) -> None:
 def note_details(user: User, staff: User, actor: Actor) -> None:
     """Record in both histories that the auditor ``staff`` has seen all details of ``user``.
 
-    ``actor``: the client of ``staff``, with the reason. The row of the user also has the role of
-    ``staff``.
+    ``actor``: the client of ``staff``, with the reason. The event of the user also has the role of
+        ``staff``.
 
     Raises:
-        RateLimited: ``staff`` has read too many users.
+        RateLimited: ``staff`` has read the details of too many users.
     """
     hit(STAFF.of("read", staff.pk))
     with transaction.atomic():
@@ -258,7 +259,8 @@ def record_shown(staff: User, actor: Actor, number: int) -> None:
 
 def _budget(staff: User, actor: Actor, number: int) -> Budget:
     one = STAFF_READ.times(OF_KEYS).of("key", staff.pk) if actor.key else STAFF_READ.of(staff.pk)
-    # A large bulk act takes half of the budget, so that it is possible after a look at lists.
+    # A large bulk act costs at most half of the budget, so that it is possible after a look at
+    # lists.
     return one._replace(cost=min(number * one.cost, one.depth // 2))
 
 
@@ -273,17 +275,17 @@ def _is_noted(user: User, actor: Actor) -> bool:
     return _NOTED.count(1, user=user.pk, actor=actor.name, since=clock.now() - ONCE) > 0
 
 
-# How many rows of a list the page shows.
+# The number of rows that each list on the page shows.
 MOST = 20
 ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
 class StaffEntry(Entry):
-    """An event as staff see it: they read which member of staff caused it.
+    """An event as staff see it, with the member of staff who caused it.
 
     ``is_masked``: whether the reader may not see all email addresses.
-    ``names``: the present usernames of staff by their id.
+    ``names``: the current usernames of staff by their id.
     """
 
     is_masked: bool = False
@@ -296,7 +298,7 @@ class StaffEntry(Entry):
             return super().by
         former = history.in_words(self.row.actor)
         if self.row.actor_id is None and former == self.row.actor:
-            # Another person may have the name now.
+            # Another person may have this username now.
             return _("By someone who was called %(name)s at the time") % {"name": former}
         name = self.names.get(cast(UUID, self.row.actor_id), former)
         if name != former:
@@ -313,17 +315,17 @@ class StaffEntry(Entry):
 
     @property
     def detail(self) -> str:
-        """What the event is about, without the local parts of email addresses if masked."""
+        """What the event is about; if masked, without the local parts of email addresses."""
         return masked(super().detail) if self.is_masked else super().detail
 
 
 def email_for(staff: User, account: Account) -> str:
-    """Return the address of ``account`` as ``staff`` may see it without giving a reason."""
+    """Return the address of ``account`` that ``staff`` may see without giving a reason."""
     return account.email if sees_all_emails(staff) else masked(account.email)
 
 
 def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, Any]:
-    """Return what the page about a user shows, for its template.
+    """Return the template context of the page about a user.
 
     ``is_masked``: whether email addresses are shortened, or hidden if they are secondary.
     """
@@ -360,7 +362,7 @@ def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, An
 
 
 def _mails(facts: Facts, addresses: list[str], *, is_masked: bool) -> dict[str, Any]:
-    """Return what became of the last emails; if masked, only of those to ``addresses``."""
+    """Return the state of the last emails; if masked, only of emails to ``addresses``."""
     waiting, receipts = facts.waiting[:ATTEMPTS], facts.receipts[:ATTEMPTS]
     if not is_masked:
         return {"waiting": waiting, "receipts": receipts}

@@ -1,4 +1,4 @@
-"""Forms and admin pages by which superusers and managers change the rights of others."""
+"""The forms and admin pages by which superusers and managers change the rights of others."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -40,7 +40,7 @@ class _ByArea(ModelChoiceIterator):
 
 
 class RightsField(RowsField):
-    """A list of permissions by area, with a check box and a plain name for each."""
+    """A form field that lists permissions by area, with a check box and a plain name for each."""
 
     iterator = _ByArea
 
@@ -49,9 +49,9 @@ class RightsField(RowsField):
 
 
 class RightsForm(forms.ModelForm):
-    """A form with rights, of which staff may see and change only some, and the reason of a change.
+    """The base of forms that change rights and ask for a reason.
 
-    What the form does not offer stays as it is.
+    Rights that the member of staff may not change are not offered, and stay as they are.
     """
 
     reason = ReasonForm.base_fields["reason"]
@@ -92,14 +92,14 @@ class UserForm(RightsForm):
 
     @property
     def seen(self) -> str:
-        """The version of the rights that the page showed to the member of staff."""
+        """The version of the rights that the member of staff saw on the page."""
         return str(self.data.get("seen") or self._read)
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a change of rights that somebody else has changed since the page showed them.
+        """Refuse the change if the rights have changed since the page showed them.
 
-        Refuse also a change after which no active superuser would be left: the next start of the
-        server would print a link to create an administrator.
+        Refuse also to remove the last active superuser, because the next start of the server would
+        print a link to create an administrator.
         """
         data = super().clean() or {}
         current, is_last = lock_with_superusers(self.instance)
@@ -174,7 +174,7 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
 
 
 def _area_of(right: Permission) -> str:
-    """Return the name of the pages of the admin that ``right`` is about."""
+    """Return the name of the area of the admin that ``right`` gives access to."""
     model = right.content_type.model_class()
     return str(capfirst(model._meta.verbose_name_plural if model else right.content_type.model))
 
@@ -185,22 +185,22 @@ def _label_of(right: Permission) -> str:
 
 
 def rights_field(label: str) -> RightsField:
-    """Return the form field that lists the rights that a superuser can give."""
+    """Return the form field for the permissions that a superuser can give."""
     return RightsField(roles.rights_to_give(), label=label, required=False)
 
 
 def groups_field(staff: User) -> forms.ModelMultipleChoiceField:
-    """Return the form field that lists the groups that ``staff`` can give."""
+    """Return the form field for the groups that ``staff`` can give."""
     return RowsField(groups_to_give(staff), label=_("Groups"), required=False)
 
 
 def is_superuser(request: HttpRequest) -> bool:
-    """Return whether a superuser makes ``request``."""
+    """Return whether the signed-in user is a superuser."""
     return cast(User, request.user).is_superuser
 
 
 def _version(user: User) -> str:
-    """Return a text that differs whenever the rights of ``user`` differ."""
+    """Return a text that is different for different rights of ``user``."""
     given = [
         sorted(rows.values_list("pk", flat=True)) for rows in (user.groups, user.user_permissions)
     ]
@@ -208,11 +208,11 @@ def _version(user: User) -> str:
 
 
 def tell_changes(request: HttpRequest, user: User, form: Any) -> None:
-    """Record the change of rights of ``user`` by ``form``, and notify all whom it concerns."""
+    """Record that ``form`` changed the rights of ``user``, and notify ``user`` and superusers."""
     changes.tell(user, set(form.changed_data), *_staff_of(request, form))
 
 
 def _staff_of(request: HttpRequest, form: Any) -> tuple[User, Actor]:
-    """Return the member of staff who sends ``form``, and the actor with the reason in it."""
+    """Return the member of staff who sends ``form``, and the actor with the reason of the form."""
     actor = replace(actor_of(request), reason=form.cleaned_data["reason"])
     return cast(User, request.user), actor

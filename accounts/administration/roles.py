@@ -1,6 +1,6 @@
 """Decides which roles staff have, and on whom a member of staff may act.
 
-Nobody acts on an account that has more rights, nor on their own account.
+Nobody may act on an account that has more rights, or on their own account.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from accounts.users.services import AccountChanged
 
 
 class AlreadyDone(PublicError):
-    """Nothing is left to do, perhaps because another member of staff was faster."""
+    """The act would change nothing; another member of staff may have done it."""
 
     code = "already_done"
     status = 409
@@ -51,14 +51,14 @@ class JustCleared(RateLimited):
 
 
 class FactorNeeded(PublicError):
-    """One factor alone cannot be removed, because the account may not be without it."""
+    """The factor cannot be removed alone, because the account must have one."""
 
     code = "factor_required"
     message = _("The account needs this second factor. Remove all second factors instead.")
 
 
 class CannotWait(PublicError):
-    """Nobody could object to a request to remove the factors, or the address is too new."""
+    """The removal cannot wait: nobody would be notified, or the address is too new to object."""
 
     code = "not_offered"
     message = _(
@@ -67,7 +67,7 @@ class CannotWait(PublicError):
 
 
 class UnknownTarget(PublicError):
-    """The account has no such address, session, factor or key, or the act needs one."""
+    """The account has no such address, session, factor or key, or the act needs a target."""
 
     code = "invalid_target"
     message = _("Choose one from the list.")
@@ -80,7 +80,7 @@ class NoMode(PublicError):
     message = _("This action can’t wait. Choose “Now”.")
 
 
-# The permissions of this site that staff choose from, in words, and the apps that they belong to.
+# The permissions that staff choose from: a description by name, and the apps that they belong to.
 RIGHTS: dict[str, str | Promise] = {
     "view_user": _("See people, and why they can’t sign in"),
     "help_user": _("Help people who aren’t staff"),
@@ -95,7 +95,7 @@ _NO_PAGES = ("administration", "admin", "account", "socialaccount", "contenttype
 
 
 def register(label: str, rights: Mapping[str, str | Promise]) -> None:
-    """Let staff choose from ``rights`` of the app ``label``, too: names of permissions in words."""
+    """Add ``rights`` of the app ``label`` to the permissions that staff choose from."""
     LABELS.add(label)
     RIGHTS.update(rights)
 
@@ -117,7 +117,7 @@ class NotAllowedOnStaff(PublicError):
 
 
 class OwnAccount(NotAllowedOnStaff):
-    """Staff change their own accounts like everybody else, with their own proofs."""
+    """The member of staff tried to act on their own account."""
 
     message = _("This is your own account. Change it on your account’s own pages.")
 
@@ -136,9 +136,9 @@ def check(staff: User, user: User | PendingSignup) -> None:
     """Require that ``staff`` may act on the account or sign-up ``user``.
 
     Raises:
-        NotInRole: ``staff`` has no role, or only reads.
-        NotAllowedOnStaff: ``user`` has rights that ``staff`` does not have, or is staff, or is
-            ``staff``.
+        NotInRole: ``staff`` has no role, or is an auditor.
+        NotAllowedOnStaff: ``user`` is staff, is ``staff``, or has rights that ``staff`` does
+            not have.
     """
     role = role_of(staff)
     if role not in ACTING:
@@ -153,9 +153,9 @@ def check(staff: User, user: User | PendingSignup) -> None:
 
 
 def out_of_reach(staff: User, users: QuerySet[User]) -> QuerySet[User]:
-    """Return those of ``users`` on whom ``staff``, who acts on others, may not act.
+    """Return the accounts of ``users`` on which ``staff``, who may act on others, may not act.
 
-    The rule is that of :func:`check`, in one query.
+    The rule is the same as in :func:`check`, in one query.
     """
     beyond = Q(pk=staff.pk)
     if role_of(staff) is not Role.SUPERUSER:
@@ -183,10 +183,10 @@ def may_change_rights(staff: User, user: User) -> bool:
 
 
 def rights_to_give(held: Iterable[Permission] = ()) -> QuerySet[Permission]:
-    """Return the permissions that a superuser chooses from.
+    """Return the permissions that a superuser can choose from.
 
-    They are those of this app that have an effect, those of apps that the operator has added, and
-    ``held``, which a user or a group already has.
+    These are the permissions of this site that have an effect, the permissions of apps that the
+    operator has added, and ``held``, the permissions that the user or group already has.
     """
     own = Q(content_type__app_label__in=LABELS, codename__in=RIGHTS)
     others = ~Q(content_type__app_label__in=[*LABELS, *_NO_PAGES])

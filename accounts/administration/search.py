@@ -1,9 +1,9 @@
 """Finds users and pending sign-ups for staff.
 
-A search looks up whole keys, and parts of names and email addresses, in indexes. If nothing
-matches, it looks for names and email addresses that differ by one typing error. It is never split
-into words. On PostgreSQL, indexes of the trigrams of a text serve these searches: see
-``docs/decisions/0036-search.md``. Other databases read all rows.
+A search looks up keys, and parts of names and email addresses, in indexes. If nothing matches, it
+looks for names and email addresses that differ by one typing error. A search is not split into
+words. On PostgreSQL, trigram indexes serve these searches: see ``docs/decisions/0036-search.md``.
+Other databases read all rows.
 """
 
 import re
@@ -44,11 +44,11 @@ from accounts.users.services import find_by_id, login_key
 
 # A shorter part has no trigram, so no index finds it.
 SHORTEST = 3
-# How many letters of a search are ignored at a time to find rows that differ by one error.
+# The number of letters that a search ignores at a time to find rows with one error.
 GAP = 4
-# The time to look for an error grows with the square of the length.
+# Longer searches find no errors, because the time grows with the square of the length.
 LONGEST = 64
-# How many rows are compared with a search.
+# The maximum number of rows that are compared with a search.
 MOST_COMPARED = 2000
 
 
@@ -61,11 +61,11 @@ def _words(*fields: str) -> Func:
     )
 
 
-# The names of a user, in the words of the index ``users_by_trigram``.
+# The names of a user, in the order of the index ``users_by_trigram``.
 NAMES = _words("username_key", "display_name", "given_name", "family_name")
 # The key of an email address has the index ``emails_by_trigram``.
 KEY = F("key")
-# Few sign-ups are pending, so that they need no index.
+# Few sign-ups are pending, so they need no index.
 SIGNUP = _words("username_key", "email_key")
 
 
@@ -109,7 +109,7 @@ def _shares_trigrams(text: Func | F, part: str) -> Func:
 
 
 def _around_gaps(wanted: str) -> Iterator[list[str]]:
-    """Return the parts before and after each gap. Each error lies in one of the gaps.
+    """Yield the parts of ``wanted`` before and after each gap. An error is always inside a gap.
 
     The gaps overlap by one letter, because two letters in the wrong order must be in one gap.
     """
@@ -120,7 +120,7 @@ def _around_gaps(wanted: str) -> Iterator[list[str]]:
 
 
 def _with_one_error(wanted: str) -> Iterator[str]:
-    """Return regular expressions of what differs from ``wanted`` by one error."""
+    """Yield regular expressions that match ``wanted`` with one error."""
     for place, letter in enumerate(wanted):
         before, after = re.escape(wanted[:place]), wanted[place + 1 :]
         yield f"{before}.?{re.escape(after)}"
@@ -128,9 +128,9 @@ def _with_one_error(wanted: str) -> Iterator[str]:
         yield f"{before}{re.escape(after[:1] + letter + after[1:])}"
 
 
-# How many users the staff API lists at most.
+# The maximum number of users that the staff API lists.
 MOST = 200
-# Pages show that many characters of the id of an API key. Fewer would find other people's keys.
+# Pages show this many characters of the id of an API key. Fewer would find other people's keys.
 SHOWN_OF_KEY = 4
 
 
@@ -149,7 +149,7 @@ class State:
     tone: str | None = ""
 
     def select(self, users: QuerySet[User], *since: P) -> QuerySet[User]:
-        """Return those of ``users`` who are in the state. ``since``: only of a prepared query."""
+        """Return the users who are in the state. ``since``: only for a prepared query."""
         condition = self.condition
         return users.filter(condition if isinstance(condition, Q) else condition(*since))
 
@@ -196,24 +196,24 @@ _STATES: PreparedQuery[Any] = PreparedQuery(
 
 
 def states_of(ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[State]]:
-    """Return the states of the users with these ids that pages show, in the order of ``STATES``."""
+    """Return the states that pages show, by the id of the user, in the order of ``STATES``."""
     found = set(_states(User.objects.filter(pk__in=ids)))
     return {pk: [state for name, state in STATES.items() if (pk, name) in found] for pk in ids}
 
 
 def states_of_one(user: User) -> list[State]:
-    """Return the states of ``user`` as :func:`states_of`, with a prepared query."""
+    """Return the states of ``user``, as :func:`states_of` does, with a prepared query."""
     asked, disputed = Recovery.since(), Recovery.disputed_since()
     found = {name for _pk, name in _STATES.rows(id=user.pk, asked=asked, disputed=disputed)}
     return [state for name, state in STATES.items() if name in found]
 
 
 def search_users(query: str, state: str = "", *, all_emails: bool = True) -> QuerySet[User]:
-    """Return the users in ``state`` that ``query`` names; all of them if ``query`` is empty.
+    """Return the users in ``state`` who match ``query``; all of them if ``query`` is empty.
 
-    ``query``: a part of a name or email address, the beginning of an API key, or the whole of a
-        former username, a support code, the id of a user or session, or the id of a person at a
-        provider. Case is ignored in names, email addresses and support codes.
+    ``query``: a part of a name or email address, the beginning of an API key, or a whole former
+        username, support code, id of a user or session, or id of a person at a provider. Case is
+        ignored in names, email addresses and support codes.
     ``state``: a key of ``STATES``; empty for all users.
     ``all_emails``: whether all email addresses are searched. Otherwise only a whole primary address
         is found, because parts would reveal a shortened address letter by letter.
@@ -225,14 +225,14 @@ def search_users(query: str, state: str = "", *, all_emails: bool = True) -> Que
 
 
 def search(users: QuerySet[User], query: str, *, all_emails: bool) -> QuerySet[User]:
-    """Return those of ``users`` that ``query`` names: see :func:`search_users`."""
+    """Return the users who match ``query``: see :func:`search_users`."""
     text = _clean(query)
     if not text:
         return users.none()
     owners, parts = _owners(text, all_emails=all_emails), _parts(text, all_emails=all_emails)
     if len(text) < SHORTEST and not owners[0].union(*owners[1:]).exists():
         return users.filter(_begins("username_key", login_key(text)))
-    # A whole address is meant, even if it is a part of others.
+    # A text with "@" is first tried as a whole address, even if it is also a part of others.
     for first, *others in [owners, parts] if "@" in text else [[*owners, *parts]]:
         ids = first.union(*others)
         if few := list(ids[: MOST + 1]):
@@ -242,10 +242,10 @@ def search(users: QuerySet[User], query: str, *, all_emails: bool) -> QuerySet[U
 
 @dataclass(frozen=True)
 class Filters:
-    """Exact conditions of the staff API. None: every user fulfils the condition.
+    """The exact conditions by which the staff API filters users. None: the condition is not used.
 
-    ``email``: one of the confirmed addresses. ``username``: the present one. Case is ignored in
-    both. ``group``: the name of a group.
+    ``email``: one of the confirmed addresses. ``username``: the current one. Case is ignored in
+        both. ``group``: the name of a group.
     """
 
     email: str | None = None
@@ -255,7 +255,7 @@ class Filters:
     updated_after: datetime | None = None
 
     def select(self, users: QuerySet[User], *, all_emails: bool) -> QuerySet[User]:
-        """Return those of ``users`` who fulfil all conditions.
+        """Return the users who fulfil all conditions.
 
         ``all_emails``: whether ``email`` may be an address that is not primary.
         """
@@ -274,7 +274,7 @@ class Filters:
 
 
 def search_signups(query: str, *, all_emails: bool = True) -> QuerySet[PendingSignup]:
-    """Return the pending sign-ups that ``query`` names by username, email address or id.
+    """Return the pending sign-ups whose username, email address or id matches ``query``.
 
     ``all_emails``: see :func:`search_users`.
     """
@@ -318,7 +318,7 @@ def _addresses(key: str, *, all_emails: bool) -> QuerySet[EmailAddress]:
 
 
 def _owners(text: str, *, all_emails: bool) -> list[QuerySet[Any, Any]]:
-    """Return queries for the ids of the users to whom something with the key ``text`` belongs."""
+    """Return queries for the ids of users who own something with the key ``text``."""
     key = login_key(text)
     if "@" in key:
         addresses = _addresses(key, all_emails=all_emails)
@@ -346,7 +346,7 @@ def _owners(text: str, *, all_emails: bool) -> list[QuerySet[Any, Any]]:
 
 
 def _parts(text: str, *, all_emails: bool) -> list[QuerySet[Any, Any]]:
-    """Return queries for the ids of the users whose name or email address has the part ``text``."""
+    """Return queries for the ids of users whose name or email address contains ``text``."""
     users, key = User.objects.order_by(), login_key(text)
     if len(text) < SHORTEST:
         return [users.filter(_begins("username_key", key)).values_list("pk", flat=True)]
@@ -363,7 +363,7 @@ def _parts(text: str, *, all_emails: bool) -> list[QuerySet[Any, Any]]:
 
 
 def _similar(text: str, *, all_emails: bool) -> set[Any]:
-    """Return the ids of the users whose name or email address has ``text`` with one error."""
+    """Return the ids of users whose name or email address contains ``text`` with one error."""
     found = similar(User.objects.all(), NAMES, text.lower(), "pk")
     if all_emails:
         found |= similar(EmailAddress.objects.all(), KEY, fold(text), "user")
@@ -371,14 +371,14 @@ def _similar(text: str, *, all_emails: bool) -> set[Any]:
 
 
 def _clean(query: str) -> str:
-    """Return what to search for; empty if no key can be equal to it."""
+    """Return the normalized search text; empty if nothing can match it."""
     text = query.strip()
     # The database cannot store NUL, and nobody has a name of 1,500 words.
     return text if text.isprintable() and len(text) <= LONGEST_SUBJECT else ""
 
 
 def _begins(field: str, prefix: str) -> Q:
-    """Return the condition that ``field`` begins with ``prefix``, for which an index is used."""
+    """Return the condition that ``field`` begins with ``prefix``, in a form that uses an index."""
     if connection.vendor == "postgresql":
         return Q(**{f"{field}__startswith": prefix})
     # SQLite compares the code points, and uses no index for the LIKE of Django.
@@ -387,7 +387,7 @@ def _begins(field: str, prefix: str) -> Q:
 
 def _uuid(text: str) -> uuid.UUID | None:
     try:
-        # Somebody may have read the id out in groups.
+        # Somebody may have read the id aloud in groups of digits.
         return uuid.UUID("".join(text.split()))
     except ValueError:
         return None

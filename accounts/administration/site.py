@@ -1,4 +1,4 @@
-"""The admin of this site: its areas, and what needs somebody on its first page."""
+"""The admin of this site: its areas, and the list of open needs on its first page."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from accounts.signin import adminsite
 from accounts.users.models import User
 from accounts.users.rights import role_of
 
-# The icon of each area, and what staff do there, by its model, in the order of the pages.
+# By model: the icon and the description of each area, in the order of the pages.
 AREAS: dict[str, tuple[str, str | Promise]] = {
     "accounts.user": ("users", _("Find people, see why they can’t sign in, and help them.")),
     "accounts.invitation": ("mail", _("Invite people, and see who hasn’t accepted yet.")),
@@ -29,12 +29,12 @@ AREAS: dict[str, tuple[str, str | Promise]] = {
 
 
 class Site(adminsite.Site):
-    """Django's admin with the areas of this site in place of Django's apps."""
+    """Django's admin with the areas of this site instead of Django's apps."""
 
     enable_nav_sidebar = False
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """Return one list of all areas. Those of an app of the operator are the last ones."""
+        """Return one list of all areas. Apps of the operator are at its end."""
         models = [
             # The first page counts the rows of some areas. Other pages do not call this.
             model
@@ -48,12 +48,12 @@ class Site(adminsite.Site):
         return [{"name": _("Areas"), "app_label": "", "app_url": "", "models": models}]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Return what every page shows, and whether the signed-in user may search people."""
+        """Return the context of every page, with whether the signed-in user may search people."""
         searches = isinstance(request.user, User) and role_of(request.user) is not None
         return super().each_context(request) | {"searches_people": searches}
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Show the search, what needs somebody, and the areas."""
+        """Show the first page: the search, the open needs and the areas."""
         context = self.each_context(request)
         needs = open_needs() if context["searches_people"] else []
         return super().index(request, {"needs": needs, **(extra_context or {})})

@@ -1,4 +1,4 @@
-"""What each act of staff does and concerns. ``accounts.administration.acts`` describes the acts."""
+"""The functions that do the acts of staff, and that find the targets of each act."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,7 +36,7 @@ from accounts.users.models import PendingSignup, User
 
 
 class Mode(StrEnum):
-    """When second factors are removed: at once, or after the waiting period."""
+    """Whether second factors are removed now or after the waiting period."""
 
     NOW = "now"
     WAIT = "wait"
@@ -44,7 +44,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """What an act can be limited to. ``value`` identifies it, and ``label`` names it."""
+    """Something to which an act can be limited. ``value`` identifies it, and ``label`` names it."""
 
     value: str
     label: str
@@ -52,7 +52,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Order:
-    """An act to do: with which account, by whom, with what and when.
+    """The details of an act: the account, the actor, the target and the mode.
 
     ``target``: the value of a :class:`Target`; empty for everything.
     """
@@ -64,14 +64,14 @@ class Order:
 
     @property
     def user(self) -> User:
-        """The account, for acts that no sign-up has."""
+        """The account as a user. Only acts that sign-ups do not have use this."""
         if not isinstance(self.account, User):
             raise AlreadyDone
         return self.account
 
 
 def has_pending(facts: Facts) -> bool:
-    """Return whether an email address, which no other account has, waits for its confirmation."""
+    """Return whether an unconfirmed email address could be confirmed: no other account has it."""
     account = facts.account
     if isinstance(account, PendingSignup):
         return not facts.taken
@@ -79,14 +79,14 @@ def has_pending(facts: Facts) -> bool:
 
 
 def pending_addresses(facts: Facts) -> list[Target]:
-    """Return the addresses of a user that wait for their confirmation and can get it."""
+    """Return the unconfirmed addresses of a user that no other account has."""
     if isinstance(facts.account, PendingSignup):
         return []
     return [Target(str(row.pk), row.email) for row in facts.pending if row.key not in facts.taken]
 
 
 def confirm_address(order: Order) -> None:
-    """Confirm the address of a sign-up, which creates the user, or an address that a user added."""
+    """Confirm the address of a sign-up, which creates the user, or the added address of a user."""
     if isinstance(order.account, PendingSignup):
         email, user = order.account.email, signup.confirm_by_staff(order.account, order.actor)
     else:
@@ -97,7 +97,7 @@ def confirm_address(order: Order) -> None:
 
 
 def send_confirmation(order: Order) -> None:
-    """Email a new code and link."""
+    """Email a new code and link to confirm an address."""
     if isinstance(order.account, PendingSignup):
         # The language of the person is not known yet, and that of staff may be another.
         with speaking(""):
@@ -139,49 +139,49 @@ def is_locked(facts: Facts) -> bool:
 
 
 def lift_lock(order: Order) -> None:
-    """Email a link with which the account can be opened at one address, and nowhere else."""
+    """Email a link that unlocks the account for the reader of one address only."""
     email = order.target or order.user.email
     changes.send_decision(order.user, email, order.actor, events.LOCK_LIFTED)
 
 
 def has_case(facts: Facts) -> bool:
-    """Return whether somebody has asked to recover the account, by waiting or by Support."""
+    """Return whether a request to recover the account or a case at Support is open."""
     row = facts.recovery_row
     return facts.user.is_active and row is not None and bool(row.cases or row.is_current)
 
 
 def addresses_to_decide(facts: Facts) -> list[Target]:
-    """Return the addresses of a user, and the former ones that still get notices."""
+    """Return the addresses of a user, and the former ones that still receive notices."""
     formers = former_credentials.notified_emails(facts.user) if facts.user.lock else ()
     return addresses(facts) + [Target(row.label, row.label) for row in formers]
 
 
 def decide(order: Order) -> None:
-    """Decide that the account opens for one address, and end the request and the case."""
+    """Decide that an address unlocks the account, and close the request and the case."""
     changes.send_decision(order.user, order.target, order.actor, events.SUPPORT_DECIDED)
 
 
 def changes_of(facts: Facts) -> list[Target]:
-    """Return the changes that a lock can name as the first wrong one, with their time."""
+    """Return the changes, with their time, that a lock can name as the first wrong one."""
     rows = locks.first_changes(facts.user) if facts.user.is_active else []
     return [Target(str(row.pk), f"{in_full(row.at)}: {row.event.sentence}") for row in rows]
 
 
 def lock(order: Order) -> None:
-    """Lock the account, as its owner can by a notice."""
+    """Lock the account, as its owner can do by the link in a notice."""
     named = (row for row in locks.first_changes(order.user) if str(row.pk) == order.target)
     wrong = next(named, None)
     locks.lock_down(order.user, order.actor, wrong.at if wrong else None)
 
 
 def used_limits(facts: Facts) -> list[Target]:
-    """Return the kinds of attempts that have been counted for the account."""
+    """Return the kinds of attempts whose limits are partly used up for the account."""
     used = {use.kind for use in facts.used}
     return [Target(kind, str(label)) for kind, label in WORDS.items() if kind in used]
 
 
 def clear_limits(order: Order) -> list[str]:
-    """Fill the budgets of the account for one kind of attempts, or all; return the kinds."""
+    """Reset the rate limits of one kind of attempts, or all; return the reset kinds."""
     used = [use for use in Facts(order.user).used if order.target in {"", use.kind}]
     throttle.fill(*(budget for use in used for budget in use.budgets))
     kinds = [kind for kind in WORDS if any(use.kind == kind for use in used)]
@@ -205,7 +205,7 @@ def end_sessions(order: Order) -> None:
 
 
 def keys_of(facts: Facts) -> list[Target]:
-    """Return the API keys of a user, by name and beginning."""
+    """Return the API keys of a user by name and first characters."""
     return [Target(key.pk, key.label) for key in facts.keys]
 
 
@@ -228,7 +228,7 @@ def remove_picture(order: Order) -> None:
 
 
 def apps_of(facts: Facts) -> list[Target]:
-    """Return the connected apps of a user, each once."""
+    """Return the connected apps of a user without duplicates."""
     found = {row.client_id: row.client.label for row in facts.connections}
     return [Target(client_id, name) for client_id, name in found.items()]
 
@@ -261,13 +261,13 @@ def factors_of(facts: Facts) -> list[Target]:
 
 
 def may_wait(facts: Facts) -> bool:
-    """Return whether the waiting period can begin after which the user can remove the factors."""
+    """Return whether the waiting period for removing the second factors can begin."""
     is_told = bool(facts.user.email) and recovery.is_offered(facts.user)
     return is_told and facts.recovery is None
 
 
 def remove_factors(order: Order) -> None:
-    """Remove one factor or all, or begin the waiting period after which the user can.
+    """Remove one second factor or all, or begin the waiting period after which the user can.
 
     Raises:
         FactorNeeded: the account may not be without this factor.
@@ -291,9 +291,9 @@ def remove_factors(order: Order) -> None:
 
 
 def _ask_to_remove(user: User, actor: Actor) -> None:
-    """Request the removal as if the user had proved to read the primary mailbox.
+    """Request the removal as if the user had proved access to the primary mailbox.
 
-    After the waiting period, the user must prove that with a reset link.
+    After the waiting period, the user must prove this access with a reset link.
     """
     if recovery.running(user):
         raise AlreadyDone
@@ -306,7 +306,7 @@ def _ask_to_remove(user: User, actor: Actor) -> None:
 
 
 def switch(order: Order, *, is_active: bool) -> None:
-    """Let the user sign in again, or block sign-in and revoke every session and API key."""
+    """Reactivate the account, or deactivate it and revoke every session and API key."""
     user, actor = order.user, order.actor
     user.is_active = is_active
     user.save(update_fields=["is_active"])
