@@ -1,7 +1,7 @@
 """The client that sent a request: its IP address, networks, device and place.
 
-The setting ``GEOIP_FILE`` names the file, which is in MaxMind format and is memory-mapped. If the
-setting is empty, the place of every IP address is unknown.
+The setting ``GEOIP_FILE`` names the file with the places of IP addresses. The file is in MaxMind
+format and is memory-mapped. If the setting is empty, every place is unknown.
 """
 
 import logging
@@ -21,7 +21,7 @@ from accounts.common.localization import spoken
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-# The IPv6 addresses that are translated to IPv4 addresses (RFC 6052).
+# The IPv6 addresses that stand for IPv4 addresses (RFC 6052).
 NAT64 = IPv6Network("64:ff9b::/96")
 # The assigned unicast IPv6 addresses. Other ranges embed IPv4 addresses in obsolete forms (RFC
 # 4291).
@@ -119,7 +119,7 @@ def behind_proxies(meta: Mapping[str, Any], proxies: tuple[Network, ...]) -> tup
     """
     address, scheme = meta.get("REMOTE_ADDR", ""), meta.get("wsgi.url_scheme", "")
     forwarded = meta.get("HTTP_X_FORWARDED_FOR", "")
-    # A client can send a long header, so only the results of short ones are kept.
+    # A client can send a long header, so only the results for short ones are cached.
     find = _client_of_proxy if len(forwarded) <= LONGEST else _client_of_proxy.__wrapped__
     ip = find(address, forwarded, proxies)
     if ip is None:
@@ -151,7 +151,7 @@ def networks(ip: IPAddress) -> tuple[tuple[str, int], ...]:
 
 log = logging.getLogger(__name__)
 
-# Addresses that a location file is asked for at the start, so that a truncated one is noticed.
+# IP addresses that are looked up at the start, so that a truncated location file is noticed.
 PROBES = ("192.0.2.1", "8.8.8.8", "223.255.255.254")
 
 
@@ -177,7 +177,7 @@ def location_file(text: str) -> str:
 
 
 def name(path: str, ip: str) -> str:
-    """Return the city of ``ip``, or else its country, in the language of the reader.
+    """Return the city of the IP address ``ip``, or else its country, in the language of the reader.
 
     ``path`` is the location file. Returns an empty string if the place is unknown.
     """
@@ -215,13 +215,11 @@ def _place_name(part: Any) -> str:
     return found if isinstance(found, str) else ""
 
 
-# A longer User-Agent, or a longer name in a User-Agent, is cut, because the rest has no use and
-# takes time and storage.
+# Text beyond this length has no use and takes time and storage, so it is cut off.
 LONGEST_USER_AGENT = 255
 LONGEST_NAME = 40
 
-# Words that are removed from the name of a browser. Browsers add them on a phone, inside an app or
-# without a screen.
+# Words that browsers add to their names on a phone, inside an app or without a screen.
 _VARIANTS = ("Mobile", "iOS", "WebView", "Headless")
 _SYSTEMS = {"Mac OS X": "macOS", "Chrome OS": "ChromeOS"}
 _HANDHELDS = ("iPhone", "iPad", "iPod")
@@ -240,7 +238,7 @@ _SHOWN = {
 
 @dataclass(frozen=True)
 class Device:
-    """A browser family and an operating system, each of them empty if unknown.
+    """A browser and an operating system, each of them empty if unknown.
 
     Versions are ignored, so that an update does not make a new device. ``str()`` returns a
     description that contains only well-known names.
@@ -308,7 +306,7 @@ class ClientInfo:
         return self.networks[-1][0]
 
 
-# The client of an act without a request, such as a management command.
+# The client of code that runs without a request, such as a management command.
 NO_CLIENT = ClientInfo("", "")
 
 

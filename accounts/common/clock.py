@@ -17,9 +17,9 @@ def now() -> datetime:
 
 
 def is_past(moment: datetime, span: timedelta) -> bool:
-    """Return whether ``moment`` has passed.
+    """Return whether the time ``moment``, which was set at most ``span`` ahead, has passed.
 
-    ``moment`` was set at most ``span`` ahead. If it is further ahead now, the clock has been set
-    back since, and ``moment`` counts as passed.
+    If ``moment`` is further ahead now, the clock has been set back since, and ``moment`` counts as
+    passed.
     """
     return not timedelta(0) < moment - now() <= span

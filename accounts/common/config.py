@@ -40,7 +40,7 @@ from accounts.common.setting_parsers import (
 )
 
 WEAK = "weak: at least 50 varied characters, made by make_secret"
-# The least number of different bytes in a key of 32 bytes. Random keys have more; phrases and
+# The minimum number of different bytes in a key of 32 bytes. Random keys have more; phrases and
 # repeated bytes have fewer.
 LEAST_DIFFERENT_BYTES = 16
 # By IP version: the shortest prefix length of a trusted proxy network. These are the prefix lengths
@@ -54,7 +54,7 @@ STRICT_WORDS = {
     "session_protection": ("basic", "strong"),
     "api_basic_password": ("off",),
 }
-# The largest values, which are also the defaults.
+# The largest allowed value of each setting, which is also the default.
 STRICT_MOST = {
     "trusted_browser_days": 0,
     "session_idle_minutes": 60,
@@ -464,7 +464,7 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
 
     @property
     def shortest_password(self) -> int:
-        """The least number of characters of a new password (NIST SP 800-63B-4 section 3.1.1.2)."""
+        """The minimum length of a new password (NIST SP 800-63B-4 section 3.1.1.2)."""
         return 15 if self.is_strict else 12
 
     @property
@@ -500,7 +500,7 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
 
     @property
     def seconds_to_exchange(self) -> int:
-        """How long a session can exchange its access token for a fresh one, in seconds.
+        """How many seconds a session can exchange its access token for a new one.
 
         The time begins when the first access token of the session is issued.
         """

@@ -61,7 +61,7 @@ def seal_bytes(raw: bytes, purpose: str) -> str:
 
 
 def unseal_bytes(sealed: str, purpose: str) -> bytes:
-    """Return the bytes that were given to :func:`seal_bytes`. Raise as :func:`unseal` does."""
+    """Decrypt ``sealed``, and return the bytes that were given to :func:`seal_bytes`."""
     if not sealed.isascii():
         raise InvalidToken  # Fernet would raise ValueError
     return _fernet(purpose).decrypt(sealed)

@@ -1,10 +1,10 @@
-"""Deletes in batches, prepares statements, and recognises outages of the database.
+"""Deletes in batches, prepares statements, and recognizes outages of the database.
 
 Requests that fail during an outage are answered with 503, because they may succeed later.
 
 The database runs the statements of a sign-in in half a millisecond, but the ORM takes three
-milliseconds to build them. A prepared statement is written as a query set with :class:`P` in the
-place of each value, and is built when it first runs. Without that, a call with an API key takes
+milliseconds to build them. A prepared statement is a query set with :class:`P` in the place of each
+value, and its SQL is built only once. Without prepared statements, a call with an API key takes
 four times as long, an exchange of a code 2.5 times, and a login 10 % longer.
 """
 
@@ -29,14 +29,14 @@ from django.db.models import Model, QuerySet, sql
 
 log = logging.getLogger(__name__)
 
-# Django raises ``InternalError`` for these. PostgreSQL has ended an idle transaction, because this
-# process was paused during it, or PostgreSQL has become a standby server, which is read-only.
+# Django raises ``InternalError`` for these codes: PostgreSQL has ended an idle transaction, because
+# this process was paused during it, or has become a standby server, which is read-only.
 PASSING = {"25P03", "25006"}
-# The error codes of a full disk: that of PostgreSQL, and those of SQLite.
+# The error codes of a full disk, of PostgreSQL and of SQLite.
 FULL = {"53100", "SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}
-# A lock was not free in time.
+# The error codes when a lock was not released in time.
 LOCKED = {"55P03", "SQLITE_BUSY"}
-# A row refers to one that was deleted since the request had read it.
+# The error codes when a row refers to a row that was deleted meanwhile.
 GONE = {"23503", "SQLITE_CONSTRAINT_FOREIGNKEY"}
 # The seconds for which a full disk is reported after the last error.
 REMEMBERED_SECONDS = 4.0
@@ -57,7 +57,7 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 
 def is_locked(error: BaseException | None) -> bool:
-    """Return whether ``error`` means that somebody else held a lock for too long."""
+    """Return whether ``error`` means that another transaction held a lock for too long."""
     return code_of(error) in LOCKED
 
 
@@ -87,32 +87,32 @@ def code_of(error: BaseException | None) -> str:
     return str(getattr(cause, "sqlstate", "") or getattr(cause, "sqlite_errorname", ""))
 
 
-# How many rows one transaction deletes, and how many are looked up at once.
+# The number of rows that one transaction deletes, and that one query looks up.
 BATCH, AT_ONCE = 500, 100_000
-# How many rows one statement of :func:`change_in_portions` changes.
+# The number of rows that one statement of :func:`change_in_portions` changes.
 PORTION = 50_000
 
 
 def delete_in_batches(rows: QuerySet[Any]) -> int:
-    """Delete the rows; return how many were deleted.
+    """Delete ``rows`` in short transactions; return how many were deleted.
 
-    No transaction takes long, so that nobody who changes one of the rows waits for many others.
+    A request that changes one of the rows therefore waits only for the rows of one batch.
     """
     count = 0
     while found := list(rows.order_by().values_list("pk", flat=True)[:AT_ONCE]):
         for first in range(0, len(found), BATCH):
-            # Another request may have renewed a row since it was looked up.
+            # The conditions are checked again, because a request may have renewed a row meanwhile.
             count += rows.filter(pk__in=found[first : first + BATCH]).delete()[0]
     return count
 
 
 def read_in_batches(rows: QuerySet[Any, Any], size: int) -> Iterator[list[Any]]:
-    """Return ``rows`` in lists of ``size``, the last of which may be shorter, by primary key.
+    """Return lists of at most ``size`` rows, in the order of the primary key.
 
-    Each list has a query of its own, so that no cursor stays open: PgBouncer may give the
-    connection to somebody else, and SQLite's log grows while somebody reads.
+    Each list is the result of its own query, so that no cursor stays open: PgBouncer may give the
+    connection to another client, and SQLite's log grows during a long read.
 
-    ``rows``: of ``values_list``, with the primary key as the first value.
+    ``rows``: a query set of ``values_list``, with the primary key as the first value.
     """
     rows = rows.order_by("pk")
     batch = list(rows[:size])
@@ -122,31 +122,31 @@ def read_in_batches(rows: QuerySet[Any, Any], size: int) -> Iterator[list[Any]]:
 
 
 def change_in_portions[M: Model](rows: QuerySet[M], change: Callable[[QuerySet[M]], int]) -> int:
-    """Change ``rows``, some at a time, by calling ``change``; return how many rows were changed.
+    """Call ``change`` for some of ``rows`` at a time until all are changed; return how many were.
 
     One statement for all rows could take so long that PostgreSQL cancels it.
 
-    ``rows``: a query set that rows no longer match once they are changed.
-    ``change``: changes the rows of the query set that it is given; returns how many there were.
+    ``rows``: a query set that a row no longer matches once it is changed.
+    ``change``: changes the rows of the given query set, and returns their number.
     """
     some = rows.filter(pk__in=rows.values("pk")[:PORTION])
     count = changed = change(some)
-    # Other requests may have changed a few rows of a whole portion meanwhile.
+    # A portion may be smaller than requested, because other requests change rows meanwhile.
     while changed > PORTION // 2:
         count += (changed := change(some))
     return count
 
 
-# SQL, and for each of its places a :class:`P` or a constant.
+# An SQL statement, and a :class:`P` or a constant for each of its placeholders.
 type Sql = tuple[str, Sequence[Any]]
 type Row = tuple[Any, ...]
 
-# Every field but a JSONField stores values of these types as ``parameter`` returns them.
+# Every field except a JSONField stores values of these types as ``parameter`` returns them.
 _SIMPLE = {str, int, bool, type(None), datetime, uuid.UUID}
 
 
 class P(models.Expression):
-    """The place of the value ``name`` in a prepared statement."""
+    """The placeholder for the value ``name`` in a prepared statement."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ class P(models.Expression):
 
 
 class _Statement:
-    """A statement whose parameters have the names of its :class:`P`."""
+    """An SQL statement whose parameters are named after its :class:`P`."""
 
     def __init__(self, text: str, places: Sequence[Any]) -> None:
         self._names = tuple({place.name for place in places if isinstance(place, P)})
@@ -180,11 +180,12 @@ class _Statement:
     def _written(self, place: Any) -> str:
         if isinstance(place, P):
             return f"%({place.name})s"
-        # If a partial index depends on a parameter, SQLite plans the statement at each run.
+        # SQLite cannot reuse a plan if a partial index depends on a parameter, so booleans are
+        # constants.
         if isinstance(place, bool):
             return str(place).upper()
         name = f"constant{len(self._constants)}"
-        # SQLite asks adapters about a value of an enumeration at each run.
+        # The plain value spares SQLite a search for an adapter at each run.
         self._constants[name] = place.value if isinstance(place, Enum) else place
         return f"%({name})s"
 
@@ -229,13 +230,13 @@ class PreparedQuery[M: models.Model]:
         return [self._columns.instance(row) for row in self.rows(**values)]
 
     def imitate(self) -> None:
-        """Take as long as :meth:`first` takes longer for a row than for none (CWE-208)."""
+        """Take the time by which :meth:`first` is slower for a row than for no row (CWE-208)."""
         self._columns.instance(self._example)
 
     def rows(self, **values: Any) -> tuple[Row, ...]:
         """Run the query with the parameters ``values``, and return all rows.
 
-        Their values are not converted to Python types: see :meth:`converted`.
+        The values of the rows are not converted to Python types: see :meth:`converted`.
         """
         return tuple(self._all.run(values).fetchall())
 
@@ -278,13 +279,13 @@ class PreparedQuery[M: models.Model]:
 
 
 class PreparedQueries:
-    """Several prepared queries in one statement."""
+    """Several prepared queries that run as one statement."""
 
     def __init__(self, *queries: PreparedQuery[Any]) -> None:
         self._queries = queries
 
     def firsts(self, **values: Any) -> list[Any]:
-        """Return, for each query, its first row as a model instance, or None without a row."""
+        """Return the first row of each query as a model instance, or None if it has none."""
         row = self._statement.run(values).fetchone()
         found = []
         for query in self._queries:
@@ -305,7 +306,7 @@ class PreparedQueries:
 
 
 class PreparedUpdate[M: models.Model]:
-    """A prepared UPDATE of the rows of ``build``: sets each column in ``changes``.
+    """A prepared UPDATE of the rows of the query set ``build()``, with the given ``changes``.
 
     ``returning``: the fields that :meth:`first` reads. The instance reads other fields from the
         database when they are used, as after ``QuerySet.only()``.
@@ -321,11 +322,11 @@ class PreparedUpdate[M: models.Model]:
         self._build, self._returning, self._changes = build, returning, changes
 
     def run(self, **values: Any) -> int:
-        """Update the rows; return how many there were."""
+        """Update the rows; return how many were updated."""
         return int(self._statement.run(values).rowcount)
 
     def first(self, **values: Any) -> M | None:
-        """Update the rows; return the first one as it is now, or None if there is none."""
+        """Update the rows; return the first one with its new values, or None if there is none."""
         row = self._statement.run(values).fetchone()
         return self._columns.instance(row) if row else None
 
@@ -361,7 +362,7 @@ class PreparedInsert[M: models.Model]:
 
     @cached_property
     def _statement(self) -> tuple[Sequence[Any], str]:
-        """The fields and the SQL."""
+        """Return the fields and the SQL."""
         meta = self._model._meta
         fields = [f for f in meta.concrete_fields if not isinstance(f, models.AutoField)]
         columns = ", ".join(f'"{field.column}"' for field in fields)

@@ -52,9 +52,9 @@ def _plain(name: str) -> str:
 
 
 def _is_one_apart(one: str, other: str) -> bool:
-    """Return whether at most one character is missing, extra, wrong or swapped with the next.
+    """Return whether the Damerau-Levenshtein distance of the two words is at most 1.
 
-    Then the Damerau-Levenshtein distance is at most 1.
+    The words then differ by one missing, extra or wrong character, or by two swapped ones.
     """
     shorter, longer = sorted((one, other), key=len)
     pairs = zip(shorter, longer, strict=False)

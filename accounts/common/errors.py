@@ -47,7 +47,7 @@ class TooMany(PublicError):
 
 
 class LastWayIn(PublicError):
-    """Without the method to be removed, the user could not sign in safely any more.
+    """The method cannot be removed: without it, the user could no longer sign in safely.
 
     Subclasses define the message.
     """

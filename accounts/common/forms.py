@@ -24,12 +24,12 @@ def code_input(**attrs: Any) -> forms.TextInput:
 
 
 def digits(count: int) -> dict[str, str]:
-    """Return the attributes of an input whose form a script sends after ``count`` digits."""
+    """Return the attributes of an input whose form is sent by a script after ``count`` digits."""
     return {"inputmode": "numeric", "data-digits": str(count)}
 
 
 class CodeField(forms.CharField):
-    """A field for an emailed code. Spaces, hyphens and the script of digits do not matter."""
+    """A field for an emailed code. It accepts spaces, hyphens and the digits of every script."""
 
     def __init__(self, **options: Any) -> None:
         widget = code_input(autofocus=True, **digits(8))

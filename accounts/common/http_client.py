@@ -1,8 +1,8 @@
 """Sends HTTP requests to other servers, with limits on time, size and IP addresses.
 
-Redirects are not followed. All requests of a conversation with a provider run in one thread. The
-caller stops waiting for the thread at a deadline, and the connections are then shut down. Nothing
-else can limit how long a slow name server takes, or a response that arrives byte by byte.
+Redirects are not followed. All requests of a conversation with a provider run in one thread. At a
+deadline, the caller stops waiting for the thread, and the connections are shut down. Nothing else
+can limit how long a slow name server takes, or a response that arrives byte by byte.
 """
 
 import contextlib
@@ -32,15 +32,16 @@ from accounts.common.errors import Busy
 # The deadline of a conversation in seconds. After that, a page says that the provider does not
 # answer.
 SECONDS = 4.5
-# The seconds to wait for a connection, and for each part of an answer.
+# The timeout in seconds for a connection, and for each part of a response.
 PATIENCE = 3
 LONGEST_RESPONSE = 1_000_000
-# A provider that hangs must not block all threads that serve requests, nor the other providers.
+# The limits keep a provider that hangs from blocking all threads that serve requests, and from
+# blocking the other providers.
 MOST_AT_ONCE = 8
 MOST_WITH_ONE = 4
-# How many conversations may wait for a free thread, and for how many seconds each.
+# The maximum number of conversations that wait for a free thread, and of seconds that each waits.
 MOST_WAITING, WAIT = 4, 1.5
-# The seconds without requests to a provider after it has not answered.
+# After a provider has timed out, no requests are sent to it for this many seconds.
 PAUSE = 3
 
 _slots = BoundedSemaphore(MOST_AT_ONCE)
@@ -55,17 +56,17 @@ class Unreachable(Exception):
 
 
 class TooLong(requests.ConnectionError):
-    """The response is longer than the call allows."""
+    """The response is longer than allowed."""
 
 
 @dataclass
 class Conversation:
-    """The limits and connections of the requests that are made in one call of :func:`talk`.
+    """The limits and connections of the requests in one call of :func:`talk`.
 
     ``deadline``: a time of the monotonic clock.
     ``takes_private``: whether private IP addresses are allowed.
     ``saw_private``: whether a connection to a private IP address was made.
-    ``longest_response``: in bytes.
+    ``longest_response``: the maximum length of a response in bytes.
     """
 
     deadline: float
@@ -75,7 +76,7 @@ class Conversation:
     sockets: list[socket.socket] = field(default_factory=list)
 
     def cut(self) -> None:
-        """Shut all connections down, so that pending reads fail."""
+        """Shut all connections down, so that waiting reads fail."""
         for sock in self.sockets:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
@@ -105,7 +106,8 @@ def talk[T](provider: str, call: Callable[[], T], *, longest_response: int = LON
 
     ``call`` must make its requests with :func:`session`, and must not use the database.
 
-    ``provider``: the key of the server that ``call`` sends to. ``longest_response``: in bytes.
+    ``provider``: identifies the server to which ``call`` sends requests.
+    ``longest_response``: the maximum length of a response in bytes.
 
     Raises:
         Unreachable: ``call`` took longer than ``SECONDS``, or the provider timed out less than
@@ -142,13 +144,13 @@ def talk[T](provider: str, call: Callable[[], T], *, longest_response: int = LON
 def limited(
     seconds: float, longest_response: int, *, takes_private: bool = False
 ) -> Iterator[requests.Session]:
-    """Return a context manager with a session whose requests are cut off after ``seconds``.
+    """Return a context manager with a session whose requests are aborted after ``seconds``.
 
-    Only a slow name server can make them take longer. The requests run in the thread of the caller,
-    so call this only in a thread that nobody waits for without a timeout. Elsewhere, use
-    :func:`talk`.
+    Only a slow name server can make them take longer. The requests run in the caller's thread, so
+    use this only in background threads. While a client waits, use :func:`talk`.
 
-    ``longest_response``: in bytes. ``takes_private``: whether private IP addresses are allowed.
+    ``longest_response``: the maximum length of a response in bytes.
+    ``takes_private``: whether private IP addresses are allowed.
     """
     conversation = Conversation(time.monotonic() + seconds, takes_private, longest_response)
     timer = Timer(seconds, conversation.cut)
@@ -164,9 +166,9 @@ def limited(
 
 
 def _take(slots: BoundedSemaphore) -> bool:
-    """Acquire one of ``slots``; return whether it succeeded.
+    """Acquire one of ``slots``; return whether this succeeded.
 
-    If none is free, wait briefly.
+    If none is free, wait for a short time.
     """
     if slots.acquire(blocking=False):
         return True
@@ -210,7 +212,7 @@ def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
 class _Connection:
     """A connection that looks up the host name once, and connects only to a checked IP address.
 
-    A second lookup could return an IP address that was not checked (DNS rebinding).
+    A second lookup could return another IP address that was not checked (DNS rebinding).
     """
 
     host: str
@@ -264,7 +266,7 @@ class _HTTPSPool(HTTPSConnectionPool):
 
 @cache
 def _tls(authorities: str) -> ssl.SSLContext:
-    # If each connection read this file, a request would take six times as long.
+    # Reading the file of certificates for each connection would make a request six times as slow.
     context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
     context.load_verify_locations(authorities)
     return context
@@ -279,7 +281,7 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
 
     def cert_verify(self, conn: Any, *_args: Any) -> None:
-        # Do not read the certificates again, as the method of the parent class does.
+        # The parent's method would read the certificates again.
         conn.cert_reqs = "CERT_REQUIRED"
 
     def send(self, request: Any, *args: Any, **options: Any) -> requests.Response:

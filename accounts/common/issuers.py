@@ -31,10 +31,10 @@ NAMES = {
 }
 # The prefix of the names of a provider's settings, if it differs from the provider's key.
 PREFIXES = {"twitter_oauth2": "twitter"}
-# The issuer under which each provider's user ids are stored.
+# The issuer under which the user ids of each provider are stored.
 ISSUERS = {key: first for key, (first, *_others) in ORIGINS.items()}
 GOOGLE = ISSUERS["google"]
-# The ends of the names of the settings that enable a provider.
+# For each provider, the last parts of the names of its settings, without the prefix.
 CREDENTIALS = {"apple": ("client_id", "private_key", "team_id", "key_id")}
 GUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 LONGEST_ISSUER = 255
@@ -48,7 +48,7 @@ class Issuer:
     Attributes:
         key: the part of this site's URLs that names the provider.
         name: the name that people see.
-        client_secret: of Apple, the private key that signs the client secrets.
+        client_secret: the client secret; for Apple, the private key that signs client secrets.
         issuer: the issuer under which the provider's user ids are stored.
         origins: the origins of the provider's sign-in pages.
         tells_when: whether the provider reauthenticates people on request and reports the time.
@@ -61,9 +61,9 @@ class Issuer:
     issuer: str
     origins: tuple[str, ...] = ()
     tells_when: bool = False
-    # Of Microsoft: the tenant whose people may sign in, or a word for several tenants.
+    # Only for Microsoft: the tenant whose people may sign in, or a word for several tenants.
     tenant: str = ""
-    # Of Apple: the team, and the ID of the private key.
+    # Only for Apple: the team, and the id of the private key.
     team_id: str = ""
     key_id: str = ""
 
@@ -102,7 +102,7 @@ def _credentials(config: Any, key: str) -> dict[str, str]:
 
 
 def microsoft_tenant(text: str) -> str:
-    """Return the tenant ``text`` of Microsoft, or a word for several tenants, in small letters.
+    """Return the Microsoft tenant ``text``, or a word for several tenants, in lower case.
 
     Raises:
         ValueError: ``text`` is neither.
@@ -113,10 +113,10 @@ def microsoft_tenant(text: str) -> str:
 
 
 def apple_key(text: str) -> str:
-    """Return the private key ``text`` of Apple.
+    """Return Apple's private key ``text``, which signs client secrets.
 
     Raises:
-        ValueError: ``text`` is no private key in PEM, or not of the curve P-256.
+        ValueError: ``text`` is not a private key of the curve P-256 in PEM format.
     """
     try:
         key = load_pem_private_key(text.encode(), None)

@@ -1,8 +1,8 @@
-"""Queues of work in the database, which several processes do. Each row is done at least once.
+"""Queues of work in the database that several processes share. Each row is done at least once.
 
-A process leases the rows that it works on. If it is killed, the leases end, and another process
-takes over. Rows that go to other servers are sent in threads of the server process: each receiver
-has a thread of its own, so that one that hangs delays only its own rows. One more thread uses the
+A process leases the rows that it works on. If it is killed, its leases expire, and another process
+takes the rows. Rows for other servers are sent in threads of the server process: each receiver has
+its own thread, so that a receiver that hangs delays only its own rows. One more thread uses the
 database for all of them.
 """
 
@@ -28,7 +28,7 @@ from accounts.common.metrics import QueueMetrics
 class Leased(models.Model):
     """A row of a queue.
 
-    ``due_at``: when the row is worked on next. A lease moves this time ahead.
+    ``due_at``: when the row is next due. A lease moves this time ahead.
     ``attempts``: how often the row was leased.
     ``lease``: the id of the last lease, or None.
     """
@@ -46,10 +46,10 @@ class Leased(models.Model):
 class LeasedQueue[M: Leased]:
     """The rows of ``model`` as a queue.
 
-    ``lease``: longer than the work on a row takes.
+    ``lease``: the duration of a lease, which must be longer than the work on a row takes.
     ``first_wait``: the pause after the first failure. It doubles with each failure.
     ``longest_wait``: the longest pause.
-    ``life``: the age at which the work is given up.
+    ``life``: the age at which a row is given up.
     """
 
     model: type[M]
@@ -59,29 +59,30 @@ class LeasedQueue[M: Leased]:
     life: timedelta
 
     def due(self) -> QuerySet[M]:
-        """Return the rows that are due, also those whose lease has ended."""
+        """Return the rows that are due, including those whose lease has expired."""
         now = clock.now()
         return self._rows.filter(Q(due_at__lte=now) | self._is_ahead(now))
 
     def first_due(self, most: int, rest: timedelta = timedelta(), **which: object) -> list[Any]:
-        """Return the keys of ``most`` rows that have been due longest, for ``rest`` at least.
+        """Return the keys of the ``most`` rows that have been due for the longest time.
 
         This reads only ``most`` entries of an index of the fields in ``which`` and ``due_at``.
 
+        ``rest``: leave out rows that have been due for less than this time.
         ``which``: conditions that the rows meet.
         """
         rows = self._rows.filter(**which, due_at__lte=clock.now() - rest)
         return list(rows.order_by("due_at").values_list("pk", flat=True)[:most])
 
     def ahead(self, most: int, **which: object) -> list[Any]:
-        """Return the keys of ``most`` rows that seem to wait because the clock was set back."""
+        """Return the keys of ``most`` rows that wait only because the clock was set back."""
         rows = self._rows.filter(self._is_ahead(clock.now()), **which)
         return list(rows.values_list("pk", flat=True)[:most])
 
     def claim(self, pks: Collection[Any]) -> QuerySet[M]:
-        """Lease the rows with these primary keys, except those that another process has leased.
+        """Lease the rows with these primary keys, and return the rows that were leased.
 
-        Return the rows that were leased.
+        Rows that another process has leased are left out.
         """
         lease, due_at = secrets.public_id(), clock.now() + self.lease
         changes = {"lease": lease, "due_at": due_at, "attempts": F("attempts") + 1}
@@ -89,36 +90,36 @@ class LeasedQueue[M: Leased]:
         return self._rows.filter(pk__in=pks, lease=lease)
 
     def remove(self, done: Collection[M]) -> None:
-        """Delete the rows ``done``, whose work is done."""
+        """Delete rows whose work is done."""
         if done:
             self._rows.filter(pk__in=[row.pk for row in done]).delete()
 
     def put_off(self, failed: Collection[M]) -> None:
-        """Make the rows ``failed``, which this process has leased, due again after their pauses."""
+        """Make rows that this process has leased, and that failed, due again after a pause."""
         now = clock.now()
         due = [When(pk=m.pk, then=Value(now + self.pause(m), DateTimeField())) for m in failed]
         if due:
             self._held(failed).update(due_at=Case(*due))
 
     def release(self, rows: Collection[M]) -> None:
-        """Make the leased rows due at once, as if they had not been leased."""
+        """Make the leased rows due now, as if they had not been leased."""
         if rows:
             self._held(rows).update(due_at=clock.now(), attempts=F("attempts") - 1)
 
     def pause(self, row: M) -> timedelta:
-        """Return the time from a failed attempt at ``row`` to the next attempt."""
+        """Return the pause between a failed attempt at ``row`` and the next attempt."""
         doublings = min(row.attempts - 1, 10)
         return min(self.first_wait * (1 << doublings), self.longest_wait)
 
     def waiting(self, **which: object) -> tuple[int, float]:
-        """Return the number of rows, and the age of the oldest in seconds, or 0 without a row.
+        """Return the number of rows, and the age of the oldest row in seconds (0 if there is none).
 
         ``which``: conditions that the counted rows meet.
         """
         return self._rows.filter(**which).count(), self.delay(**which)
 
     def delay(self, **which: object) -> float:
-        """Return the age of the oldest row in seconds, or 0 without a row.
+        """Return the age of the oldest row in seconds; 0 if there is none.
 
         This reads one entry of an index of the fields in ``which`` and ``created_at``.
         """
@@ -127,11 +128,11 @@ class LeasedQueue[M: Leased]:
         return max(0.0, (clock.now() - oldest).total_seconds()) if oldest else 0.0
 
     def _is_ahead(self, now: datetime) -> Q:
-        """Return the condition that a row is due later than any pause would end."""
+        """Return the condition that a row is due later than after the longest possible pause."""
         return Q(due_at__gt=now + self.longest_wait)
 
     def _held(self, rows: Iterable[M]) -> QuerySet[M]:
-        """Return those of ``rows`` that no other process has leased since."""
+        """Return the ``rows`` whose lease still belongs to this process."""
         leases = {row.lease for row in rows}
         return self._rows.filter(pk__in=[row.pk for row in rows], lease__in=leases)
 
@@ -142,27 +143,27 @@ class LeasedQueue[M: Leased]:
 
 log = logging.getLogger(__name__)
 
-# To how many receivers one process sends at once, and how many rows a receiver gets in a row.
+# The maximum number of receivers at a time, and of rows in one batch for a receiver.
 MOST_RECEIVERS, BATCH = 32, 20
-# The seconds after which no other row of a batch is sent.
+# After this many seconds, no further row of a batch is sent.
 BATCH_SECONDS = 20.0
-# The seconds without rows to a receiver after it has failed; they double with each further failure.
-# Otherwise many receivers that hang would take the turns of all others.
+# After a failure, a receiver gets no rows for this many seconds, which double with each failure.
+# Otherwise many receivers that hang would use the turns of all others.
 REST_SECONDS, LONGEST_REST_SECONDS = 5.0, 300.0
 
 
 @dataclass
 class Sender[M: Leased]:
-    """Sends the rows of ``queue`` that are due, to several receivers at once.
+    """Sends the due rows of ``queue``, to several receivers at once.
 
     Call all its methods in the same thread.
 
     ``to``: the name of the foreign key from a row to its receiver.
-    ``contents``: returns what is sent for each of some rows of one receiver. If it raises, they are
-        repeated later.
-    ``send``: sends one of these to a receiver, in a thread that must not use the database. Returns
-        the name of the failure, or an empty string if the receiver has accepted it.
-    ``outcomes``: how many rows were ``sent``, or ``failed`` and will be repeated.
+    ``contents``: returns what is sent for each of some rows of one receiver. If it raises an
+        exception, the rows are repeated later.
+    ``send``: sends one of these contents to a receiver, in a thread that must not use the database.
+        Returns the name of the failure, or an empty string if the receiver has accepted it.
+    ``outcomes``: counts the rows that were ``sent``, or ``failed`` and will be repeated.
     """
 
     queue: LeasedQueue[M]
@@ -172,12 +173,12 @@ class Sender[M: Leased]:
     is_stopping: Callable[[], bool] = bool
     outcomes: Counter[str] = field(default_factory=Counter)
     _under_way: dict["Future[list[str]]", list[M]] = field(default_factory=dict)
-    # For each receiver that has failed: the time of the monotonic clock until which it gets no
-    # rows, and the seconds from the failure until then.
+    # By receiver that has failed: the time of the monotonic clock until which it gets no rows, and
+    # the length of this pause in seconds.
     _resting: dict[Any, tuple[float, float]] = field(default_factory=dict)
 
     def send_due(self) -> bool:
-        """Start to send the rows that are due, and record the results of earlier ones.
+        """Start to send the due rows, and record the results of earlier ones.
 
         Return whether any row is still being sent.
         """
@@ -186,7 +187,7 @@ class Sender[M: Leased]:
         return bool(self._under_way)
 
     def finish(self) -> None:
-        """Start no more batches, wait for those that are being sent, and record their results."""
+        """Start no more batches; wait for the running ones, and record their results."""
         wait(self._under_way)
         self._settle_done()
 
@@ -206,7 +207,7 @@ class Sender[M: Leased]:
                 self._put_off(rows)
             else:
                 # Python waits for the threads of an executor before it marks its main thread as
-                # ended, by which these threads learn that they must stop.
+                # ended, which is the signal by which these threads stop.
                 future: Future[list[str]] = Future()
                 Thread(target=self._send_all, args=(receiver, contents, future)).start()
                 self._under_way[future] = rows
@@ -252,8 +253,8 @@ class Sender[M: Leased]:
             rest += rows[len(failures) :]
             self._note(self._key(rows[0]), has_failed=len(accepted) < len(failures))
         self.outcomes.update(sent=len(sent), failed=len(failed))
-        # Each statement is a transaction of its own: SQLite lets one process write at a time, and
-        # the requests must not wait for what Python does between two statements.
+        # Each statement is its own transaction, because SQLite lets one process write at a time,
+        # and requests must not wait for the Python code between two statements.
         self.queue.remove(sent)
         self.queue.put_off(failed)
         self.queue.release(rest)
@@ -274,18 +275,18 @@ class Sender[M: Leased]:
 
 
 LOOK_EVERY_SECONDS = 1.0
-# How often the thread looks whether it has anything to do, and how many rows wait.
+# How often an idle thread looks for rows, and how often the waiting rows are counted.
 LOOK_IDLE_SECONDS = 5.0
-# How often the results of what is being sent are recorded.
+# How often results are recorded while rows are being sent.
 SETTLE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Work:
-    """A queue whose rows are sent.
+    """A queue that the thread sends.
 
-    ``sender``: returns the sender. Its argument returns whether the sender must stop.
-    ``is_needed``: returns whether rows wait, or could wait soon.
+    ``sender``: returns the sender. Its argument is a function that returns whether to stop.
+    ``is_needed``: returns whether rows wait, or could soon.
     ``give_up``: deletes the rows that are too old, and returns their number.
     """
 
@@ -302,14 +303,14 @@ WORK: dict[str, Work] = {}
 
 
 def register(work: Work) -> None:
-    """Let the thread send the rows of ``work``."""
+    """Make the thread send the rows of ``work``."""
     WORK[work.name] = work
 
 
 class Deliveries:
     """Sends the rows of all queues, in a thread of the server process.
 
-    If the process is killed, another one sends what it has leased after the leases have expired.
+    If the process is killed, another process sends its leased rows after the leases have expired.
     """
 
     def __init__(self) -> None:
@@ -331,13 +332,14 @@ class Deliveries:
             if not any(work.is_needed() for work in WORK.values()):
                 return LOOK_IDLE_SECONDS
             if not self._look_at:
-                # The import takes up to 0.3 s, for which the first row must not wait.
+                # Importing this takes up to 0.3 s. Import it now, so that the first row need not
+                # wait.
                 from accounts.common import http_client  # noqa: F401, PLC0415 only to load it
 
                 log.info("This server sends %s", " and ".join(WORK))
             self._look_at = now + LOOK_IDLE_SECONDS
         are_busy = [sender.send_due() for sender in self.senders.values()]
-        # Last, because an error here must not stop the sending.
+        # Give up last, because an error in it must not stop the sending.
         if is_time:
             for name, work in WORK.items():
                 self.senders[name].outcomes["given_up"] += work.give_up()

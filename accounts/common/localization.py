@@ -60,8 +60,8 @@ def without_full_stop(sentence: str) -> str:
 
 
 DEFAULT = "UTC"
-# The areas of the IANA database that people can choose from. Its other names are those of offsets,
-# countries and files.
+# The areas of the IANA database from which people choose. Other names are offsets, countries and
+# files.
 AREAS = {
     "Africa",
     "America",

@@ -19,26 +19,26 @@ from typing import Any, override
 
 # The id of the request that the current thread handles.
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
-# The id of its trace (W3C Trace Context), if it has one.
+# The id of the request's trace (W3C Trace Context); empty if it has none.
 TRACE_ID: ContextVar[str] = ContextVar("trace_id", default="")
 
-# Pages with a secret as the last part of their path. The log shows these paths without the secret.
+# Pages whose path ends with a secret. The log shows these paths without the secret.
 _PAGES = (
     r"/(?:oauth/continue|accounts/(?:confirm-email|invitation|owner|lockdown|password/reset|"
     r"delete/undo|email/confirm|email/refuse|2fa/recovery|2fa/enrol))"
 )
 SECRET_PATHS = re.compile(rf"({_PAGES}/)[^/\s\"']+")
-# Matches API keys, secrets of apps, tokens and parts of tokens, even if a client encodes some
-# characters in a URL. Ordinary words are shorter.
+# Matches API keys, client secrets, tokens and parts of tokens, even if a client percent-encodes
+# some characters in a URL. Ordinary words are shorter.
 TOKENS = re.compile(
     r"uthsite_(?:client_|register_)?[a-z2-7]{8,}|[a-z2-7]{50,}|[\w-]{72,}", re.ASCII | re.IGNORECASE
 )
-# Match the parts of a request's path that may be secret: all that follows one of ``_PAGES``, and
-# words that are as long as a secret.
+# These match the parts of a request's path that may be secret: everything after one of ``_PAGES``,
+# and words that are as long as a secret.
 _REST = re.compile(rf"({_PAGES}/)/*[^/].*", re.DOTALL)
 _LONG = re.compile(r"[\w-]{40,}", re.ASCII)
-# All of these match only texts that are as long as this or contain ``/accounts/``,
-# ``/oauth/`` or ``uthsite_``.
+# Each of these patterns matches only texts that have at least this length or contain
+# ``/accounts/``, ``/oauth/`` or ``uthsite_``.
 _LONG_ENOUGH = 40
 _NONE: dict[str, str] = {}
 
@@ -58,7 +58,7 @@ def redact_path(path: str) -> str:
 
 
 def _is_harmless(text: str) -> bool:
-    """Return whether ``text`` certainly contains no secret. Patterns take longer to find that."""
+    """Return whether ``text`` certainly contains no secret, which is faster than the patterns."""
     if len(text) >= _LONG_ENOUGH or "/accounts/" in text or "/oauth/" in text:
         return False
     return "uthsite_" not in text.lower()
@@ -115,7 +115,7 @@ def requests_log(*, development: bool, level: str = "INFO") -> Callable[..., Non
         line = line_of(values, _REQUEST)
         # A full disk or a closed pipe must not fail the request.
         with suppress(OSError, ValueError, AttributeError):
-            # In one call, so that lines of threads do not mix.
+            # A single call, so that lines of several threads do not mix.
             sys.stderr.write(f"{line}\n")
 
     return write
@@ -125,7 +125,7 @@ _REQUEST = {"event": "request", "logger": "authsite.middleware", "level": "info"
 
 
 def _in_json(values: dict[str, Any], trusted: dict[str, str] = _NONE) -> str:
-    """Return the line of an event: ``values`` without secrets, and the texts ``trusted``."""
+    """Return an event as a line of JSON: ``values`` without secrets, and the texts ``trusted``."""
     items = [f'"{name}": {_as_json(value)}' for name, value in values.items()]
     items += [f'"{name}": "{text}"' for name, text in trusted.items()]
     items.append(f'"timestamp": "{datetime.now(UTC).isoformat()[:-6]}Z"')
@@ -144,7 +144,7 @@ def _as_json(value: Any) -> str:
 
 
 def _in_words(values: dict[str, Any], trusted: dict[str, str] = _NONE) -> str:
-    """Return a line like ``2026-01-01 12:00:00 INFO django.request message name=value``."""
+    """Return a line such as ``2026-01-01 12:00:00 INFO django.request message name=value``."""
     event = {name: redact(str(value)) for name, value in values.items()} | trusted
     if request_id := REQUEST_ID.get():
         event["request_id"] = request_id
@@ -158,5 +158,5 @@ def _in_words(values: dict[str, Any], trusted: dict[str, str] = _NONE) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Quote a value that could otherwise be read as another field."""
+    """Return ``text``, in quotes if it could be read as another field."""
     return text if re.fullmatch(r"[^\s\"=]+", text) else json.dumps(text, ensure_ascii=False)

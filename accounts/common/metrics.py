@@ -1,7 +1,7 @@
 """Prometheus metrics. No label contains a name or email of a person, an IP address or a secret.
 
-The metrics are kept in the memory of the process. Each label has few values, which this site
-defines, so that no client can fill the memory by requesting pages that do not exist.
+The metrics are in the memory of the process. Each label has a few values, which this site defines,
+so that no client can fill the memory by requesting pages that do not exist.
 """
 
 from functools import cache, partial
@@ -33,7 +33,7 @@ _gauge = partial(Gauge, registry=_registry)
 
 
 class QueueMetrics:
-    """The metrics of a queue whose rows are sent to other servers."""
+    """The metrics of a queue that is sent to other servers."""
 
     def __init__(self, name: str, what: str) -> None:
         full, outcomes = f"authsite_{name}", "sent, failed and to be repeated, or given up."

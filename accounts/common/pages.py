@@ -1,4 +1,4 @@
-"""What pages share: decorators, the Content Security Policy of redirects, and links."""
+"""Helpers for pages: decorators, the Content Security Policy of redirects, links and lists."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -39,12 +39,12 @@ TYPED = "_typed"
 
 
 def note_typed(request: HttpRequest, values: QueryDict) -> None:
-    """Let the forms of the page begin with ``values``, which an expired form has sent."""
+    """Make the forms of the page start with ``values``, which were sent with an expired form."""
     setattr(request, TYPED, values.dict())
 
 
 def typed(request: HttpRequest) -> dict[str, str]:
-    """Return what was typed into the form of an expired page, as initial values for a form.
+    """Return the text that was typed into an expired form, as initial values for a form.
 
     Password fields never show their initial value.
     """
@@ -59,7 +59,7 @@ def set_cookie(
     *,
     samesite: Literal["Lax", "Strict"] = "Lax",
 ) -> None:
-    """Set a cookie that no script can read. If ``life`` is None, it ends with the browser."""
+    """Set a cookie that scripts cannot read. If ``life`` is None, it ends with the browser."""
     response.set_cookie(
         name,
         value,
@@ -75,7 +75,7 @@ THEME_LIFE = timedelta(days=365)
 
 
 def theme_of(request: HttpRequest) -> str:
-    """Return the theme that was chosen in this browser, or "" for that of the system."""
+    """Return the theme that was chosen in this browser, or "" for the theme of the system."""
     chosen = request.COOKIES.get(settings.THEME_COOKIE_NAME, "")
     return chosen if chosen in THEMES else ""
 
@@ -109,12 +109,12 @@ def allow_provider_redirects(view: View) -> View:
 
 
 PAGE_SIZE = 50
-# A page with more rows than this before it is read from the end of the list if that is nearer.
+# If more rows than this precede a page, it is read from the end of the list if the end is nearer.
 FAR = 1_000
 
 
 class RowPaginator(Paginator):  # type: ignore[type-arg] # it takes none at run time
-    """Splits a query set into pages, of which the last take no longer than the first."""
+    """Splits a query set into pages. The last pages are as fast as the first."""
 
     def page(self, number: int | str) -> Page[Any]:
         """Return the page with this number.
@@ -134,7 +134,7 @@ class RowPaginator(Paginator):  # type: ignore[type-arg] # it takes none at run 
 def page_of(request: HttpRequest, rows: QuerySet[Any], size: int = PAGE_SIZE) -> Page[Any]:
     """Return the page of ``rows`` that ``?page=`` names, or the nearest page that exists.
 
-    The rows of the first page are counted only if there are more.
+    The rows are counted only if they fill more than one page.
     """
     paginator = RowPaginator(rows, size)
     if number := request.GET.get("page"):

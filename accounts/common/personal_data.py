@@ -1,4 +1,4 @@
-"""The inventory of personal data: why a column is stored, and what export and deletion do with it.
+"""The inventory of personal data: the reason for each column, and its export and deletion.
 
 This module imports no models. Export and deletion read the inventory, and ``docs/data.md`` is
 generated from it. A test fails if a column of an installed model is missing here.
@@ -14,17 +14,17 @@ from django.db.models import Q
 
 from accounts.common import secrets
 
-# The purpose of the digests by which an email in the outbox is found.
+# The purpose of the digests of email addresses in the outbox.
 RECIPIENT = "recipient of an email"
 
 
 @dataclass(frozen=True)
 class Person:
-    """What identifies an account in tables that have no foreign key to it.
+    """The values that identify an account in tables without a foreign key to it.
 
     ``names``: the keys of its username and of the former usernames that are reserved for it.
-    ``emails``: the keys of its confirmed email addresses, and for deletion of removed ones.
-    ``subjects``: its id, the ids of its unconfirmed email addresses, and those that apps know.
+    ``emails``: the keys of its confirmed email addresses; for deletion, also of removed ones.
+    ``subjects``: its id, the ids of its unconfirmed email addresses, and the ids that apps know.
     """
 
     id: UUID
@@ -34,19 +34,19 @@ class Person:
 
     @property
     def recipients(self) -> set[str]:
-        """The digests by which emails to the person are found."""
+        """The digests of the account's email addresses in the outbox."""
         return {text for email in self.emails for text in secrets.digests(email, RECIPIENT)}
 
 
 class Column(NamedTuple):
-    """A column: why it is stored, and why an export leaves it out (empty if the export has it)."""
+    """A column: why it is stored, and why it is not exported (empty if it is exported)."""
 
     purpose: str
     withheld: str = ""
 
 
-# Columns that an export leaves out: what proves who somebody is, what repeats another column or can
-# only be used by the code of this site, and what is about other people than the owner of the row.
+# The reasons to leave a column out of an export: it is a credential; it repeats another column or
+# has a meaning only for this site's code; it is about somebody other than the owner of the row.
 SECRET = "secret"  # noqa: S105 a reason
 secret = partial(Column, withheld=SECRET)
 internal = partial(Column, withheld="internal")
@@ -62,8 +62,9 @@ class Table:
 
     ``label``: the label of the model, such as ``accounts.User``.
     ``purpose``, ``kept``: why the rows are stored, and how long.
-    ``rows``: which rows are a person's. If it is a path, each foreign key on it cascades.
-    ``remains``: what deletion leaves of the rows, and why; empty if it deletes all of them.
+    ``rows``: which rows belong to a person. If it is a path, every foreign key on the path
+        cascades.
+    ``remains``: what remains of the rows after deletion, and why; empty if nothing does.
     """
 
     label: str
@@ -75,7 +76,7 @@ class Table:
 
     @property
     def is_cascading(self) -> bool:
-        """Whether the rows are deleted with the row of the account."""
+        """Whether the rows are deleted by cascade with the row of the account."""
         return isinstance(self.rows, str)
 
     @property
@@ -84,12 +85,12 @@ class Table:
         return [name for name, column in self.columns.items() if not column.withheld]
 
     def of(self, person: Person) -> Q:
-        """Return the condition for the rows of ``person``."""
+        """Return the condition that a row belongs to ``person``."""
         return Q(**{self.rows: person.id}) if isinstance(self.rows, str) else self.rows(person)
 
 
 TABLES: dict[str, Table] = {}
-# Why each of the other tables has no personal data.
+# Why the other tables contain no personal data, by label.
 NOT_PERSONAL: dict[str, str] = {}
 
 
@@ -104,8 +105,8 @@ def describe(
 ) -> None:
     """Add a table with personal data to the inventory: see :class:`Table`.
 
-    ``columns``: the names of columns, separated by spaces, and what they are for. Text alone means
-        that an export contains the columns.
+    ``columns``: the names of columns, separated by spaces, with their purpose. A column given as
+        text is exported.
     """
     found = {
         name: Column(column) if isinstance(column, str) else column
@@ -116,7 +117,7 @@ def describe(
 
 
 def not_personal(reason: str, labels: str) -> None:
-    """Add tables without personal data to the inventory. ``labels`` are separated by spaces."""
+    """Add tables without personal data to the inventory. ``labels``: separated by spaces."""
     NOT_PERSONAL.update(dict.fromkeys(labels.split(), reason))
 
 

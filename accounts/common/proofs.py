@@ -1,4 +1,4 @@
-"""Proofs of identity, such as a password or a passkey. Every sign-in method produces a proof."""
+"""Proofs of identity, such as a correct password or passkey. Each sign-in method makes one."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,14 +24,13 @@ class Method(OpenEnum):
     PASSWORD = "pwd"  # noqa: S105 the registered name of the method, no secret
     MAIL = "mail"
     OPERATOR = "operator"
-    # An identity provider vouches for the person. This counts as one step, even if the provider
-    # required more.
+    # The identity provider counts as one step, even if it required more from the person.
     PROVIDER = "fed"
     TOTP = "otp"
     RECOVERY_CODE = "recovery_code"
     PASSKEY = "passkey"
-    # A passkey that the browser has made by itself after a sign-in with the password. Until its
-    # user has confirmed it, it counts no more than that password did.
+    # A passkey that the browser created by itself after a sign-in with the password. Until the user
+    # confirms it, it counts no more than the password.
     UNCONFIRMED_PASSKEY = "unconfirmed_passkey"
     TRUSTED_BROWSER = "trusted_browser"
 
@@ -50,10 +49,10 @@ class Assurance(StrEnum):
     TWO_STEPS = "aal2"
 
 
-# From this number on, too few recovery codes are left.
+# At this number of unused recovery codes or fewer, the user is warned.
 FEW_RECOVERY_CODES = 3
 
-# They follow "with", as in "Signed in with password and authenticator app".
+# The words after "with", as in "Signed in with password and authenticator app".
 WORDS: dict[str, str | Promise] = {
     Method.PASSWORD: _("password"),
     Method.MAIL: _("email"),
@@ -64,7 +63,7 @@ WORDS: dict[str, str | Promise] = {
     Method.PASSKEY: _("passkey"),
     Method.UNCONFIRMED_PASSKEY: _("passkey"),
     Method.TRUSTED_BROWSER: _("trusted browser"),
-    # API calls only: no sign-in has this value.
+    # Only for API calls: no sign-in uses this method.
     "api_key": _("API key"),
 }
 
@@ -85,17 +84,17 @@ class Proof:
 
     @classmethod
     def now(cls, method: Method, key: str = "") -> "Proof":
-        """Return a proof with the current time."""
+        """Return a proof that is given at this moment."""
         return cls(method, clock.now(), key)
 
     @classmethod
     def of(cls, method: Method, factor: Any) -> "Proof":
-        """Return the proof that the second factor ``factor`` was shown just now."""
+        """Return a proof, given at this moment, by the second factor ``factor``."""
         return cls(method, clock.now(), factor.persistent_id, factor)
 
     @classmethod
     def from_json(cls, stored: Sequence[str]) -> "Proof":
-        """Return the proof that :meth:`to_json` has written."""
+        """Return the proof that :meth:`to_json` has converted."""
         method, at, key, *_newer = stored
         return cls(Method(method), datetime.fromisoformat(at), key)
 
@@ -110,9 +109,9 @@ def assurance(amr: Iterable[str]) -> Assurance:
 
 
 def in_words(amr: Iterable[str], provider: str = "") -> str:
-    """Return ``amr`` values in words, as "password and authenticator app".
+    """Return ``amr`` values in words, such as "password and authenticator app".
 
-    A value that is unknown stays as it is. ``provider``: the name of the provider, if known.
+    Unknown values are returned unchanged. ``provider``: the name of the provider, if known.
     """
     words = WORDS | ({Method.PROVIDER: provider} if provider else {})
     *others, last = [str(words.get(value, value)) for value in amr] or [""]

@@ -81,7 +81,7 @@ def recovery_code() -> str:
 
 
 def user_code() -> str:
-    """Return a random code that a device shows: eight letters, 34 bits.
+    """Return a random code for a device to show: eight letters, 34 bits.
 
     Limit the guesses: 34 bits alone are too few.
     """
@@ -96,9 +96,9 @@ def public_id() -> uuid.UUID:
 def digests(value: str, purpose: str) -> list[str]:
     """Return one digest of the secret ``value`` for each secret key, newest key first.
 
-    Store the first digest, and look a secret up by all digests, so that it survives a change of
-    ``SECRET_KEY``. The digests are keyed (HMAC-SHA256), because an emailed code has only 27 bits: a
-    plain hash of it in a stolen database could be reversed in a second.
+    Store the first digest, and look up a secret by all digests, so that it remains valid after a
+    change of ``SECRET_KEY``. The digests are keyed (HMAC-SHA256), because an emailed code has only
+    27 bits: an unkeyed hash of it in a stolen database could be reversed in a second.
     """
     return [mac.hex() for mac in macs(value, purpose)]
 
@@ -128,7 +128,7 @@ def plain_digest(secret: str) -> str:
 
 @lru_cache(16)
 def _keyed(key: str) -> hmac.HMAC:
-    """Return an HMAC with ``key`` and no message. Copying it is faster than making a new one."""
+    """Return an HMAC with ``key`` and no message. Copying it is faster than creating a new one."""
     return hmac.new(key.encode(), digestmod=sha256)
 
 
@@ -145,7 +145,7 @@ PATTERN = re.compile(r"authsite_(?:client_|register_|scim_)?[a-z2-7]{55}", re.AS
 
 @dataclass(frozen=True)
 class NewKey:
-    """The text of a new key, and the id and the digest that the database stores of it."""
+    """The text of a new key, with the id and the digest that the database stores."""
 
     text: str
     id: str

@@ -1,7 +1,7 @@
-"""Parsers of settings, and the operators' settings by subject: network, OpenID Provider.
+"""Parsers of settings, and groups of settings: of the server and of the OpenID Provider.
 
-A parser returns the value that a text stands for, or raises ValueError. The message of the error
-says what the setting should be, and never contains a secret.
+A parser returns the value of a text, or raises ValueError. The message of the error says what the
+setting should be, and never contains a secret.
 """
 
 import json
@@ -111,7 +111,8 @@ def address(*schemes: str) -> Callable[[str], str]:
     return read
 
 
-# The hosts of the Sentinels, the name of their service, and credentials and database of Redis.
+# The hosts of the Sentinels, the name of the service, and the credentials and the database of
+# Redis.
 SENTINELS = re.compile(
     r"redis(?P<tls>s?)\+sentinel://(?:(?P<user>[^:@/]*):(?P<password>[^:@/]*)@)?"
     r"(?P<hosts>[^@/?#]+)/(?P<service>[\w.-]+)(?:/(?P<db>[0-9]+))?"
@@ -142,8 +143,8 @@ URL_ESCAPES = "is : / @ or % in the password written as %3A, %2F, %40 or %25?"
 def parse_database_url(url: str) -> dict[str, Any]:
     """Return the entry of Django's ``DATABASES`` for the database at ``url``.
 
-    If there are several hosts, connections are only made to one that accepts changes, and one that
-    does not answer is left soon, unless the URL says otherwise.
+    If there are several hosts, only a host that accepts changes is used, and a host that does not
+    answer is given up soon, unless the URL says otherwise.
 
     Raises:
         ValueError: the message names the fault, and contains no part of the URL.
@@ -166,7 +167,7 @@ def _postgresql(url: str) -> dict[str, Any]:
     try:
         options: dict[str, Any] = conninfo.conninfo_to_dict(url)
     except ProgrammingError as error:
-        # libpq quotes what it cannot read, perhaps a password.
+        # The message of libpq quotes the text that it cannot parse, which may be a password.
         fault = str(error).partition('"')[0].strip(" :\n")
         raise ValueError(f"can't be read: {fault}; {URL_ESCAPES}") from None
     hosts = options.pop("host", "").split(",")
@@ -176,7 +177,7 @@ def _postgresql(url: str) -> dict[str, Any]:
     if len(ports) != len(hosts) or not is_number or any("@" in host for host in hosts):
         raise ValueError(f"has a host or port that can't be read: {URL_ESCAPES}")
     if len(hosts) > 1:
-        # In seconds, for each host. psycopg waits for at least two.
+        # The timeout is in seconds for each host. psycopg waits for at least two.
         options = {"target_session_attrs": "read-write", "connect_timeout": "2"} | options
     if options.get("target_session_attrs", "any") not in SESSION_ATTRS:
         raise ValueError(
@@ -202,14 +203,14 @@ def origin(text: str) -> str:
 
 
 def host_name(text: str) -> str:
-    """Parse the name of a host, in lower case: a domain name without scheme, port or final dot."""
+    """Parse a host name into lower case: a domain name without scheme, port or final dot."""
     if not re.fullmatch(r"(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})*", text):
         raise ValueError("is a host name such as accounts.example.org")
     return text
 
 
 def hosts(text: str) -> tuple[str, ...]:
-    """Parse a list of host names with the port if it is not 443, such as ``example.org:8443``."""
+    """Parse a list of host names, with the port if it is not 443, such as ``example.org:8443``."""
     for word in words(text):
         name, colon, port = word.partition(":")
         host_name(name)
@@ -223,8 +224,8 @@ def origins(text: str) -> tuple[str, ...]:
     return tuple(origin(word) for word in words(text))
 
 
-# Apps: for Android, the digest of the certificate in base64url and perhaps the package; for Apple's
-# systems, the ID of the team and that of the app.
+# The identifiers of apps. Android: the digest of the certificate in base64url, and an optional
+# package. Apple: the id of the team and of the app.
 _APP = re.compile(
     r"android:apk-key-hash:[\w-]{43}(@\w+(\.\w+)+)?|webcredentials:[A-Z0-9]{10}(\.[A-Za-z0-9-]+)+"
 )
@@ -245,7 +246,8 @@ PLAIN_EMAIL = re.compile(
 def mailbox(text: str) -> str:
     """Parse an email address without a display name."""
     try:
-        # Django's validator compiles a pattern at its first use, which takes a tenth of a start.
+        # Django's validator compiles a pattern at its first use, which takes a tenth of the
+        # start-up time.
         if not PLAIN_EMAIL.fullmatch(text):
             validate_email(text)
     except ValidationError:
@@ -287,7 +289,7 @@ def fernet_keys(text: str) -> tuple[str, ...]:
 def _is_readable(url: str) -> bool:
     """Return whether the host and port of ``url`` can be parsed.
 
-    They cannot be parsed if the URL contains a password with an unescaped # or /.
+    An unescaped # or / in the password makes this impossible.
     """
     try:
         parts = urlsplit(url)
@@ -298,7 +300,7 @@ def _is_readable(url: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
-    """The settings of the server, and of the requests that the site sends."""
+    """The settings of the server and of its requests to other servers."""
 
     port: int = setting("The port that the server listens on.", whole(65535), default=8000)
     bind: str = setting("The IP address that the server listens on.", ip, default="127.0.0.1")
@@ -336,19 +338,21 @@ class ServerSettings:
 
 # The longest lifetime of an ID token, in seconds.
 LONGEST_ID_TOKEN = 3600
-# The most characters of the names of all scopes, separated by spaces, and of one description.
+# The maximum length of the names of all scopes, separated by spaces, and of one description.
 LONGEST_SCOPES, LONGEST_DESCRIPTION = 800, 200
 # RFC 6749 section 3.3.
 _SCOPE = re.compile(r"[!#-\[\]-~]+")
 
 
 def described_scopes(text: str) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
-    """Return the scopes of each service from a setting in JSON, with descriptions by language.
+    """Parse the scopes of services, with descriptions by language, from JSON.
 
-    The JSON is ``{service: {scope: description}}``. A description is a text, or texts by language.
+    The JSON is ``{service: {scope: description}}``. A description is a text, or an object with a
+    text for each language.
 
     Raises:
-        ValueError: ``text`` has another form, a scope twice, or an invalid name or description.
+        ValueError: ``text`` has another form, a duplicate scope, or an invalid name or
+            description.
     """
     sentence = "must be a JSON object: {service: {scope: description}}"
     services = from_json(text, dict, sentence)

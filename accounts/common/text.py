@@ -22,7 +22,7 @@ def fold(value: str) -> str:
 
 
 def row_id(typed: str) -> int:
-    """Return ``typed`` as the id of a row, or 0 if it is no number, or one of 19 digits or more."""
+    """Return ``typed`` as the id of a row; 0 if it is not a number or has 19 digits or more."""
     return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 19 else 0
 
 
@@ -62,5 +62,5 @@ def written_code(code: str) -> str:
 
 
 def defuse_formula(cell: str) -> str:
-    """Return ``cell`` in a form that no spreadsheet treats as a formula (CWE-1236)."""
+    """Return the text of a table cell in a form that spreadsheets do not run (CWE-1236)."""
     return f"'{cell}" if cell.startswith(FORMULA_MARKS) else cell

@@ -1,4 +1,4 @@
-"""The colours of the pages, which follow from the brand's colour.
+"""Computes the colours of the pages from the brand's colour.
 
 OKLCH describes a colour by lightness (0 to 1), chroma and hue. Each of the three can be changed
 without changing the other two. The matrices are those of Björn Ottosson, "A perceptual color space
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 type Triple = tuple[float, float, float]
 
-# A channel may be this far outside of 0 to 1: less than rounding to 8 bits changes.
+# A channel may be this far outside of 0 to 1, which is less than rounding to 8 bits changes.
 TOLERANCE = 0.0005
-# Halvings of the interval in which the greatest displayable chroma lies.
+# How often the interval that contains the greatest displayable chroma is halved.
 PRECISION = 20
 
 
@@ -164,7 +164,8 @@ def tokens(colour: str, scheme: Scheme) -> Tokens:
         moved += scheme.direction * STEP
         accent = from_oklch(min(1.0, max(0.0, moved)), chroma, hue)
     on_fill = next(text for text in (WHITE, INK, BLACK) if _is_readable(text, (colour,)))
-    # Away from the text, so that contrast grows; the other way if the colour is at the end.
+    # Move the lightness away from the text, so that contrast grows; towards it if the colour is at
+    # the end of the scale.
     away = -HOVER if on_fill == WHITE else HOVER
     target = lightness + away if 0 <= lightness + away <= 1 else lightness - away
     return Tokens(accent, soft, colour, from_oklch(target, chroma, hue), on_fill)

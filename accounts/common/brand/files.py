@@ -31,16 +31,17 @@ from accounts.common.brand.colours import (
 )
 from accounts.common.setting_parsers import contact, from_json, one_line, setting, words
 
-# What relative paths are relative to.
+# Relative paths in settings are relative to this folder.
 PROJECT = Path(__file__).resolve().parents[3]
-# The texts of other forms of address, by name.
+# The folder with variants of texts, such as a formal form of address.
 VARIANTS = PROJECT / "locale" / "variants"
 LARGEST_LOGO = 200_000
 LONGEST_NAME = 40
 CSS, ICO, PNG, SVG = "text/css; charset=utf-8", "image/x-icon", "image/png", "image/svg+xml"
 EXTENSIONS = {CSS: "css", PNG: "png", SVG: "svg"}
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# So many bytes contain the width and the height (PNG Specification, section 11.2.2).
+# The first bytes of a file, which contain the width and the height (PNG Specification, section
+# 11.2.2).
 PNG_HEADER = 24
 # What may precede the root element: declaration, comments, document type.
 SVG_START = re.compile(
@@ -199,7 +200,8 @@ def faults(config: BrandSettings, *, production: bool) -> Iterator[str]:
     """Yield a sentence for each problem of the brand's settings."""
     if config.site_logo_dark and not config.site_logo:
         yield "SITE_LOGO_DARK is given, and SITE_LOGO is missing"
-    # Commands may run as the owner of the folder; the server, which strangers reach, may not.
+    # In production, only the server must not be able to write: commands may run as the folder's
+    # owner.
     folder = config.templates_dir if production and "AUTHSITE_SERVES" in os.environ else None
     if folder and (writable := _writable(folder)):
         yield (
@@ -209,10 +211,10 @@ def faults(config: BrandSettings, *, production: bool) -> Iterator[str]:
 
 
 def _writable(top: Path) -> Path | None:
-    """Return the first path through which this process can change what is in ``top``, or None.
+    """Return the first path by which this process can change the content of ``top``, or None.
 
-    Symbolic links are followed. A folder above ``top`` counts, too, because ``top`` can be renamed
-    in it and replaced.
+    Symbolic links are followed. A writable folder above ``top`` counts, too, because ``top`` can be
+    renamed in it and replaced.
     """
     pattern = f"{escape(str(top))}/**"
     below = iglob(pattern, recursive=True, include_hidden=True)  # noqa: PTH207 Path.glob follows no links before Python 3.13
@@ -228,7 +230,8 @@ def _above(path: Path) -> Iterator[Path]:
 HASH_DIGITS = 12
 # A logo this many times as wide as tall contains a name.
 WORDMARK = 2
-# The height in pixels of logos in emails, which show them at half that: screens are often as fine.
+# The height in pixels of logos in emails. They are shown at half that height, for screens with a
+# high resolution.
 EMAIL_HEIGHT = 72
 
 FAVICON = (
@@ -332,7 +335,7 @@ def icon_file(icon: File, name: str) -> File:
     ``name`` is ``favicon.ico`` or ``apple-touch-icon.png``.
     """
     if name == "apple-touch-icon.png":
-        # iOS cuts the corners off, and shows black where the image is transparent.
+        # iOS rounds the corners, and shows black where the image is transparent.
         return File(_draw(icon, 180, 18, WHITE), PNG)
     png = _draw(icon, 48, 0, "none")
     # An ICO file with one PNG image: the header, the entry of the image, the image.
