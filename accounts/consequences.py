@@ -1,4 +1,4 @@
-"""Does what follows when credentials change or a second factor is shown.
+"""Carries out the consequences of changed credentials and of verified second factors.
 
 The packages that change credentials are in lower layers, so they send signals.
 """
@@ -34,18 +34,19 @@ CHANGES_RIGHTS = events.names(
 REPLACES_PASSWORD = events.names(
     events.PASSWORD_CHANGED, events.PASSWORD_RESET, events.PASSWORD_SET, events.LOCKED_DOWN
 )
-# A thief may have added the pending addresses, or without the factor that the account has now.
+# A thief may have added the unconfirmed addresses, before the account had its new password or
+# factor.
 DELETES_PENDING_EMAILS = events.ACCESS_ENDED | events.names(
     events.PASSWORD_RESET, events.FACTOR_ADDED, events.PASSKEY_ADDED, events.PASSKEY_CONFIRMED
 )
-# Nothing is left to recover. A lock is not one of these events: a single mailbox is enough to lock
-# an account, but not to stop a recovery request.
+# After these events, nothing is left to recover. A lock is not one of them: access to a single
+# mailbox is enough to lock an account, but must not be enough to stop a recovery request.
 VOIDS_RECOVERY = events.names(
     events.PASSWORD_RESET,
     events.FACTORS_RESET,
     events.FACTORS_RECOVERED,
     events.SWITCHED_OFF,
-    # Members of staff never wait.
+    # Recovery by waiting is not allowed for members of staff.
     events.STAFF_GRANTED,
     events.SUPERUSER_GRANTED,
 )
@@ -62,7 +63,7 @@ def follow_change(
     was_locked: bool = False,
     **_signal: Any,
 ) -> None:
-    """End what a change of credentials ends, and record it, in the transaction of the change.
+    """Revoke and record what a change of credentials requires, in the transaction of the change.
 
     ``actor`` is None on the command line. ``keep`` is the id of the only session that stays signed
     in, or None (ASVS 7.4.3). ``was_locked``: whether a new password has unlocked the account.
@@ -74,7 +75,7 @@ def follow_change(
         keys.revoke_all(user)
     else:
         known_browsers.keep(user)
-        # This looks for live sessions, so the sessions are revoked afterwards.
+        # The API keys are revoked first, because this looks for live sessions.
         keys.revoke_with_sessions(user, keep, by)
         if event in CHANGES_RIGHTS:
             keys.withdraw_staff_scopes(user, by)
@@ -90,7 +91,7 @@ def follow_change(
         # A thief with the former password may have signed in with it.
         passkeys.remove_unconfirmed(user, by)
     if event in events.ACCESS_ENDED:
-        # A thief may have sent them, to get in again by another account.
+        # A thief may have sent the invitations, to return with another account.
         invitations.revoke_all(user)
 
 

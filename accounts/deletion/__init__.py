@@ -1,1 +1,1 @@
-"""The deletion of accounts."""
+"""The deletion of accounts, and how owners undo it."""

@@ -31,7 +31,7 @@ class MayDelete(IsRecent):
 
 
 class DeletionSerializer(serializers.Serializer[Any]):
-    """The username, so that no program deletes an account by mistake."""
+    """Requires the username, so that no program deletes an account by mistake."""
 
     username = TextField(max_length=254)
 
@@ -43,7 +43,7 @@ class DeletionRequestedSerializer(serializers.Serializer[Any]):
 
 
 class DeletionMixin:
-    """The method ``DELETE`` of the view of the user's own account."""
+    """Mixin with the method ``DELETE`` for the view of the user's own account."""
 
     def check_unchanged(self, request: Request, user: User) -> None:
         """Raise an exception if the client has read another state of ``user``."""

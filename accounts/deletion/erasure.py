@@ -1,6 +1,6 @@
 """Erases accounts: first all rows in one transaction, then data outside of the rows.
 
-A row of ``Erasure`` is written in the transaction, and deleted when nothing is left. If the process
+The transaction writes a row of ``Erasure``, which is deleted when no data is left. If the process
 is killed, the next run continues with the accounts that still have such a row.
 """
 
@@ -28,8 +28,8 @@ from accounts.users.models import PendingSignup, User
 
 log = logging.getLogger(__name__)
 
-# The size in bytes up to which ``prune`` rewrites an SQLite database. That takes 2 s for 100 MB,
-# during which nobody else can write.
+# The maximum size in bytes of an SQLite database that ``prune`` rewrites. Rewriting 100 MB takes 2
+# s, and blocks all other writes.
 LARGEST_REWRITTEN = 100_000_000
 _ID = re.compile(ACCOUNT_ID)
 
@@ -53,10 +53,10 @@ def _erased(user_id: UUID) -> bool:
 def erase(user_id: UUID, *, is_restored: bool = False) -> bool:
     """Delete all rows with personal data of an account; return whether it was erased.
 
-    An account whose deletion is not due is left as it is.
+    An account whose deletion is not due is not changed.
 
     ``is_restored``: erase the account even if its deletion is not due, because it was erased
-        before, and a backup has brought it back.
+        before, and a backup has restored it.
     """
     rows = User.objects.select_for_update().filter(pk=user_id)
     user = (rows if is_restored else rows.filter(deletion_due__lte=clock.now())).first()
@@ -69,7 +69,7 @@ def erase(user_id: UUID, *, is_restored: bool = False) -> bool:
         if not (table.is_cascading or table.remains):
             apps.get_model(table.label).objects.filter(table.of(person)).delete()
     users.block_names(user, person.names)
-    # Before the deletion, because the groups decide which other systems hear of it.
+    # Recorded before the deletion, because the groups decide which webhooks send the event.
     activity.record(None, events.ERASED, Actor(), detail=str(user_id))
     user.delete()
     Erasure.objects.get_or_create(pk=user_id)
@@ -78,12 +78,12 @@ def erase(user_id: UUID, *, is_restored: bool = False) -> bool:
 
 
 def erase_restored(user_ids: Iterable[UUID]) -> int:
-    """Erase the accounts that were erased before a backup brought them back; return how many."""
+    """Erase accounts that were erased before a backup restored them; return how many."""
     return sum(erase(user_id, is_restored=True) for user_id in user_ids)
 
 
 def clean_up(*, is_large_allowed: bool = False) -> int:
-    """Delete what erased accounts have left outside of their rows; return how many are not clean.
+    """Delete data of erased accounts outside of their rows; return how many still have such data.
 
     SQLite keeps deleted values in unused parts of the file, some even with ``secure_delete``, so
     the file is rewritten.
@@ -107,7 +107,7 @@ def _rewrite(*, is_large_allowed: bool) -> bool:
         try:
             cursor.execute("VACUUM")
         except OperationalError as error:
-            # Another process writes for too long, or the disk is full.
+            # Another process was writing for too long, or the disk is full.
             report(error)
             return False
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -116,7 +116,7 @@ def _rewrite(*, is_large_allowed: bool) -> bool:
 
 
 def append_to_log(user_ids: Iterable[UUID]) -> None:
-    """Append the ids that ``DELETION_LOG`` does not have yet, and wait until they are on the disk.
+    """Append the ids that are not in ``DELETION_LOG`` yet, and wait until they are on the disk.
 
     The file is created if it does not exist.
     """
@@ -131,7 +131,7 @@ def append_to_log(user_ids: Iterable[UUID]) -> None:
 
 
 def read_log(path: Path) -> list[UUID]:
-    """Return the ids in a copy of ``DELETION_LOG``. A line that was cut off is left out."""
+    """Return the ids in a copy of ``DELETION_LOG``, without an incomplete last line."""
     return [UUID(text) for text in dict.fromkeys(_ID.findall(path.read_text()))]
 
 

@@ -1,4 +1,4 @@
-"""The model of deleted accounts whose data outside of their rows is not deleted yet."""
+"""The model of erased accounts that still have data outside of their rows."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from accounts.common import clock
 
 
 class Erasure(models.Model):
-    """A deleted account that may have left data outside of its rows.
+    """An erased account that may still have data outside of its rows.
 
     An example are copies of values in unused parts of an SQLite file.
     """

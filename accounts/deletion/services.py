@@ -1,6 +1,6 @@
-"""Asks for the deletion of an account, and undoes it.
+"""Requests the deletion of an account, and undoes the request.
 
-From the request on, nobody has access to the account. Until ``deletion_due``, the owner can keep it
+After the request, nobody has access to the account. Until ``deletion_due``, the owner can keep it
 by signing in, or with the link in the email to every address. Then the daily job erases it.
 """
 
@@ -31,7 +31,7 @@ from accounts.users.services import AccountChanged
 
 
 class LastSuperuser(PublicError):
-    """Nobody else could administer the site."""
+    """The last superuser cannot be deleted, because nobody else could administer the site."""
 
     code = "last_superuser"
     status = 403
@@ -39,10 +39,10 @@ class LastSuperuser(PublicError):
 
 
 def effects_on(user: User) -> dict[str, Any]:
-    """Return what the deletion of the account of ``user`` ends, for the page that asks for it.
+    """Return the consequences of deleting the account of ``user``, for the page that asks for it.
 
     ``sessions`` and ``keys`` are numbers; ``apps`` and ``groups`` are lists of names; ``days`` is
-    the number of days in which the user can undo it.
+    the number of days in which the user can undo the deletion.
     """
     access = Access(user)
     return {
@@ -60,10 +60,11 @@ def is_name_of(user: User, typed: str) -> bool:
 
 
 def request_own(user: User, actor: Actor) -> datetime:
-    """Ask for the deletion of the account of ``user``, its owner; return when it is due.
+    """Request the deletion of the account for its owner ``user``; return when it is due.
 
     Raises:
-        RateLimited: the owner has asked too often, each time with an email to every address.
+        RateLimited: the owner has requested it too often, each time with an email to every
+            address.
         LastSuperuser, AccountChanged: see :func:`request`.
     """
     hit(MAIL_BOX.of("deletion", user.pk))
@@ -72,9 +73,10 @@ def request_own(user: User, actor: Actor) -> datetime:
 
 @transaction.atomic
 def request(user: User, actor: Actor, due: datetime | None = None) -> datetime:
-    """Ask for the deletion of the account of ``user``, and return when it is due.
+    """Request the deletion of the account of ``user``; return when it is due.
 
-    Everyone is signed out, and API keys and connections with apps end. Staff lose their rights.
+    Everyone is signed out, API keys are revoked, and apps are disconnected. Staff lose their
+    rights.
 
     ``due``: the time from which the daily job may erase the account; by default ``DELETION_DAYS``
         from now.
@@ -86,7 +88,7 @@ def request(user: User, actor: Actor, due: datetime | None = None) -> datetime:
     if actor.name in ("", OPERATOR):
         owner, is_last = lock_with_superusers(user)
     else:
-        # A superuser remains: the member of staff, whose row is locked, too.
+        # Staff request it: one superuser remains, the member of staff, whose row is locked, too.
         owner, is_last = users.lock_row_as_is(user), False
     if owner is None or owner.credential_version != user.credential_version:
         raise AccountChanged
@@ -102,7 +104,7 @@ def request(user: User, actor: Actor, due: datetime | None = None) -> datetime:
 
 
 def _withdraw_rights(owner: User, actor: Actor) -> None:
-    """Withdraw the rights of ``owner``. Keeping the account does not give them back."""
+    """Withdraw the rights of ``owner``. They are not given back if the account is kept."""
     giving = Group.objects.filter(user=owner, permissions__isnull=False).distinct()
     if not (owner.is_privileged or giving or owner.user_permissions.exists()):
         return
@@ -116,7 +118,7 @@ def _withdraw_rights(owner: User, actor: Actor) -> None:
 
 @transaction.atomic
 def undo(user: User, actor: Actor) -> bool:
-    """Keep the account of ``user``; return whether its deletion was requested until now."""
+    """Keep the account of ``user``; return whether its deletion had been requested."""
     rows = User.objects.select_for_update(no_key=True).filter(pk=user.pk)
     owner = rows.exclude(deletion_due=None).first()
     if owner is None:
@@ -128,9 +130,9 @@ def undo(user: User, actor: Actor) -> bool:
 
 
 def find_undo(token: str) -> Notice | None:
-    """Return the notice with the link ``token`` if the link can undo a deletion, or None.
+    """Return the notice whose link ``token`` can undo a deletion, or None.
 
-    Only the notices about the last request can: an address that was removed after an earlier one
+    Only a notice about the latest request can. An address that was removed after an earlier request
     may belong to a thief.
     """
     notice = notices.find_notice(token)

@@ -1,4 +1,4 @@
-"""Pages to ask for the deletion of an account, and to keep the account."""
+"""The pages that request the deletion of an account, and that keep the account."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ from accounts.users.models import User
 
 
 class DeletionForm(forms.Form):
-    """Ask ``user`` for the username, so that nobody deletes an account by mistake."""
+    """A form that requires the username, so that nobody deletes an account by mistake."""
 
     username = forms.CharField(
         label=_("Type your username to confirm"),
@@ -47,7 +47,7 @@ class DeletionForm(forms.Form):
 @form_page
 @recent_authentication_required
 def delete(request: HttpRequest) -> HttpResponse:
-    """Ask for the deletion of the account of the signed-in user."""
+    """Request the deletion of the account of the signed-in user."""
     session = current.session_of(request)
     user = session.user
     form = DeletionForm(user, request.POST if request.method == "POST" else None)
@@ -67,7 +67,7 @@ def delete(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @form_page
 def keep(request: HttpRequest) -> HttpResponse:
-    """Ask a user who is signing in whether to keep the account; then complete the sign-in."""
+    """Ask a user who is signing in whether to keep the account; then continue the sign-in."""
     sign_in = flow.find_pending(request)
     if sign_in is None:
         return flow.restart(request)
@@ -88,10 +88,10 @@ def keep(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @form_page
 def undo_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Keep an account with the link in the email about its deletion.
+    """Keep the account by the link in the email about its deletion.
 
-    No sign-in is required, because a thief may have asked for the deletion and made it impossible
-    for the owner to sign in. The page then leads to the page that locks the account.
+    No sign-in is required, because a thief may have requested the deletion and made it impossible
+    for the owner to sign in. The page then links to the page that locks the account.
     """
     notice = services.find_undo(token)
     if notice is None:

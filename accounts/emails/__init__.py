@@ -1,4 +1,4 @@
 """Manages the email addresses of an account.
 
-A change is reported to every email address of the account, including one that is removed.
+A change is reported to every address of the account, including a removed one.
 """

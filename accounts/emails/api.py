@@ -57,7 +57,7 @@ class EmailsView(generics.ListAPIView[Any]):
     serializer_class = EmailAddressSerializer
 
     def get_permissions(self) -> Any:
-        """Let only programs of the person add an address, with recent authentication."""
+        """Let only the person's own programs add an address, with recent authentication."""
         return [ForOwnProgram()] if self.request.method == "POST" else super().get_permissions()
 
     def get_queryset(self) -> Any:
@@ -70,7 +70,7 @@ class EmailsView(generics.ListAPIView[Any]):
         return super().get(request, *args, **kwargs)
 
     def _again(self, request: Request, _pending_id: str) -> Response:
-        # The id has changed if the address was confirmed.
+        # The id of an address changes when it is confirmed, so the row is found by its key.
         key = emails.key(emails.clean(cast(Any, request.data)["email"]))
         if row := next((row for row in self.get_queryset() if row.key == key), None):
             return Response(EmailAddressSerializer(row).data)

@@ -2,9 +2,9 @@
 
 Every change first locks the row of the user, so that two changes cannot interleave.
 
-An email address can be used to recover the account. Therefore a change is reported to every email
-address of the account, including one that is removed. For the same reason, a change invalidates
-links and codes that were emailed before.
+An email address can be used to recover the account. Therefore a change is reported to every address
+of the account, including a removed one. For the same reason, a change invalidates links and codes
+that were emailed before.
 """
 
 import uuid
@@ -44,7 +44,7 @@ from accounts.users.models import EmailAddress, User
 
 
 def confirm_message(pending: PendingEmail, code: str, token: str) -> Message:
-    """Return the email with a code and a link, for an email address that no account has."""
+    """Return the email with a code and a link that confirm an address which no account has."""
     about = {"email": pending.email, "site": settings.AUTHSITE.site_name}
     link = gettext("Sign in, then use the link in this email. The link works for 3 days.")
     return Message(
@@ -69,7 +69,7 @@ def confirm_message(pending: PendingEmail, code: str, token: str) -> Message:
 
 
 def already_taken_message(owners_email: str) -> Message:
-    """Return the message that tells the owner of an address that another user tried to add it."""
+    """Return the email that tells the owner of an address that another user tried to add it."""
     about = {"email": owners_email, "site": settings.AUTHSITE.site_name}
     return Message(
         to=owners_email,
@@ -84,7 +84,7 @@ def already_taken_message(owners_email: str) -> Message:
 
 
 def vouched_message(user: User, email: str, token: str) -> Message:
-    """Return the email to an address that Support has confirmed, with a link to refuse that."""
+    """Return the email to an address that Support has confirmed, with a link to remove it."""
     about = {"email": email, "site": settings.AUTHSITE.site_name, "username": user.username}
     return Message(
         to=email,
@@ -137,7 +137,7 @@ class OwnEmail(PublicError):
 
 
 def pending(user: User | P, now: datetime | P | None = None) -> QuerySet[PendingEmail]:
-    """Return the pending email addresses of ``user``, oldest first."""
+    """Return the unconfirmed email addresses of ``user``, oldest first."""
     waiting = PendingEmail.objects.filter(user=user, expires_at__gt=now or clock.now())
     return waiting.order_by("expires_at")
 
@@ -146,7 +146,7 @@ _PENDING = PreparedQuery(lambda: pending(P("user"), P("now")))
 
 
 def pending_of(user: User) -> list[PendingEmail]:
-    """Return the addresses of :func:`pending`, with a prepared query."""
+    """Return the addresses that :func:`pending` returns, with a prepared query."""
     return _PENDING.all(user=user.pk, now=clock.now())
 
 
@@ -161,7 +161,7 @@ def find(user: User, email_id: str) -> EmailAddress | None:
 
 
 def find_pending(user: User, pending_id: str) -> PendingEmail | None:
-    """Return the pending email address of ``user`` with this id, which may be any text."""
+    """Return the unconfirmed email address of ``user`` with this id, which may be any text."""
     rows = pending(user)
     try:
         return rows.filter(pk=uuid.UUID(pending_id)).first()
@@ -170,7 +170,7 @@ def find_pending(user: User, pending_id: str) -> PendingEmail | None:
 
 
 def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
-    """Store ``email`` as pending, and email a code and a link to it.
+    """Store ``email`` as unconfirmed, and email a code and a link to it.
 
     ``email`` must be validated. The result does not reveal whether another account has ``email``.
 
@@ -184,7 +184,8 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
         raise OwnEmail
     own, of_members = throttle.of_person(user.pk, key)
     hit(MAIL_AGAIN.of(user.pk, key), NAME_TRY.of("email", user.pk), own)
-    # The owner of a taken address gets a notice, which is an email that a stranger causes.
+    # If the address is taken, the email is a notice to its owner, which counts as caused by a
+    # stranger.
     tells_owner = throttle.may_send(key, client)
     may_send = hit(silent=[of_members]) or tells_owner
     with transaction.atomic():
@@ -196,7 +197,8 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
         code = codes.issue_code(CODE, row.pk, key, is_sent=may_send)
         token = _issue_link(row)
         if earlier and not may_send:
-            # If no email may be sent, the earlier code and link stay valid. The work is the same.
+            # If no email may be sent, the earlier code and link stay valid, and the same work is
+            # done.
             row.pk = earlier.pk
         PendingEmail.objects.filter(user=user, key=key).delete()
         row.save(force_insert=True)
@@ -217,13 +219,13 @@ def _post(
 
 @transaction.atomic
 def send_again(row: PendingEmail, actor: Actor) -> None:
-    """Email a new code and link to the pending address ``row`` for ``actor``, a member of staff.
+    """Email a new code and link to the unconfirmed address ``row``, on behalf of staff.
 
     The code and the link replace the earlier ones. The limits on emails that strangers cause do not
     apply.
 
     Raises:
-        EmailChangeRefused: the email address is no longer pending.
+        EmailChangeRefused: the email address no longer waits for its confirmation.
         AccountChanged: the account was changed in the meantime.
         RateLimited: the last email was sent less than a minute ago.
     """
@@ -238,17 +240,17 @@ def send_again(row: PendingEmail, actor: Actor) -> None:
 
 
 def _issue_link(row: PendingEmail) -> str:
-    """Return the token of a new link that confirms ``row``. It replaces the earlier link."""
+    """Return the secret of a new link that confirms ``row`` and replaces the earlier link."""
     return codes.issue_link(LINK, row.pk, row.key)
 
 
 def seconds_to_next_mail(row: PendingEmail) -> int:
-    """Return the seconds until another email to the address of ``row`` is allowed; 0 means now."""
+    """Return the number of seconds until another email may be sent to ``row``; 0 means now."""
     return wait(MAIL_AGAIN.of(row.user_id, row.key))
 
 
 def cancel(user: User, pending_id: str) -> bool:
-    """Delete the pending email address of ``user`` with this id; return whether there was one."""
+    """Delete the unconfirmed email address of ``user`` with this id; return whether it existed."""
     row = find_pending(user, pending_id)
     if row:
         discard(PendingEmail.objects.filter(pk=row.pk))
@@ -256,7 +258,7 @@ def cancel(user: User, pending_id: str) -> bool:
 
 
 def discard(rows: QuerySet[PendingEmail]) -> None:
-    """Delete pending email addresses, with their codes and links."""
+    """Delete unconfirmed email addresses, with their codes and links."""
     subjects = [str(pk) for pk in rows.values_list("pk", flat=True)]
     rows.delete()
     Code.objects.filter(purpose__in=(CODE.name, LINK.name), subject__in=subjects).delete()
@@ -265,9 +267,9 @@ def discard(rows: QuerySet[PendingEmail]) -> None:
 def confirm_by_code(
     row: PendingEmail, typed: str, actor: Actor, *, replaces: bool = False
 ) -> EmailAddress:
-    """Add the pending email address ``row`` to its user if ``typed`` is its code; return its row.
+    """Add the address ``row`` to the account if ``typed`` is its code; return the new row.
 
-    ``replaces``: whether it replaces the primary one, which is then removed.
+    ``replaces``: whether the address replaces the primary one, which is then removed.
 
     No limit by network is needed, because a code allows few attempts and a user gets few codes.
 
@@ -283,9 +285,9 @@ def confirm_by_code(
 def confirm_by_link(
     row: PendingEmail, token: str, actor: Actor, *, replaces: bool = False
 ) -> EmailAddress:
-    """Add the pending email address ``row`` to its user if ``token`` is from its link.
+    """Add the address ``row`` to the account if ``token`` is from its link; return the new row.
 
-    The result and ``replaces`` are those of :func:`confirm_by_code`.
+    ``replaces``: see :func:`confirm_by_code`.
 
     Raises:
         WrongCode: the link was used, or another account now has the email address.
@@ -294,20 +296,20 @@ def confirm_by_link(
 
 
 def confirm_by_staff(row: PendingEmail, actor: Actor) -> None:
-    """Add the pending email address ``row`` to its user for ``actor``, a member of staff.
+    """Add the address ``row`` to the account for ``actor``, a member of staff.
 
     Raises:
-        WrongCode: the address is no longer pending, or another account now has it.
+        WrongCode: the address no longer waits for its confirmation, or another account now has
+            it.
         AccountChanged: the account was changed in the meantime.
     """
     _confirm(row, LINK, _issue_link(row), actor)
 
 
 def vouch(user: User, email: str) -> None:
-    """Mark ``email``, which Support has just confirmed for ``user``, and ask its mailbox.
+    """Mark ``email`` as confirmed by Support only, and email it a link to refuse this.
 
-    The mailbox gets a link to refuse the address. Apps do not take the address for verified until
-    the mailbox has answered.
+    Apps get the address as unverified until its mailbox has answered an email.
     """
     row = user.emails.get(key=emails.key(email))
     EmailAddress.objects.filter(pk=row.pk).update(vouched_at=clock.now())
@@ -316,7 +318,7 @@ def vouch(user: User, email: str) -> None:
 
 
 def find_vouched(token: str) -> EmailAddress | None:
-    """Return the address that the emailed link refuses; None if its mailbox has answered since."""
+    """Return the address whose link has the secret ``token``; None if the mailbox is verified."""
     row_id = codes.subject_of(REFUSE, token)
     rows = EmailAddress.objects.select_related("user").filter(vouched_at__isnull=False)
     return rows.filter(pk=row_id).first() if row_id else None
@@ -324,10 +326,10 @@ def find_vouched(token: str) -> EmailAddress | None:
 
 @transaction.atomic
 def refuse(token: str, actor: Actor) -> None:
-    """Remove the address that the emailed link refuses from its account.
+    """Remove the address whose link has the secret ``token`` from its account.
 
     Raises:
-        LinkEnded: the link was used or has expired, or the mailbox has answered since.
+        LinkEnded: the link was used or has expired, or the mailbox was verified since.
     """
     row = find_vouched(token)
     if row is None:
@@ -337,7 +339,7 @@ def refuse(token: str, actor: Actor) -> None:
         raise LinkEnded
     row.delete()
     _void_proofs_and_links(owner)
-    # The mailbox is a stranger's, who must not lock the account.
+    # The mailbox belongs to a stranger, who must not be able to lock the account.
     notices.end_links(owner, [row.email])
     if owner.email == row.email:
         oldest = owner.emails.order_by("confirmed_at").first()
@@ -346,13 +348,13 @@ def refuse(token: str, actor: Actor) -> None:
 
 
 def find_pending_by_link(user: User, token: str) -> PendingEmail | None:
-    """Return the pending email address of ``user`` that the emailed link confirms, or None."""
+    """Return the unconfirmed address of ``user`` whose link has the secret ``token``, or None."""
     pending_id = codes.subject_of(LINK, token)
     return pending(user).filter(pk=pending_id).first() if pending_id else None
 
 
 def make_primary(user: User, email_id: int, actor: Actor) -> EmailAddress:
-    """Make the email address with this id the primary one of ``user``, and return its row.
+    """Make the address with this id the primary address of ``user``, and return its row.
 
     Raises:
         EmailChangeRefused: the user has no such email address, or it is already the primary one.
@@ -366,7 +368,7 @@ def make_primary(user: User, email_id: int, actor: Actor) -> EmailAddress:
 
 
 def _lock_other(user: User, email_id: int) -> tuple[User, EmailAddress]:
-    """Lock the row of ``user``; return it and that of an address that is not primary."""
+    """Lock and return the row of ``user``, and the row of an address that is not primary."""
     owner = users.lock_row(user)
     row = EmailAddress.objects.filter(user=owner, pk=email_id).first()
     if row is None or row.email == owner.email:
@@ -375,7 +377,7 @@ def _lock_other(user: User, email_id: int) -> tuple[User, EmailAddress]:
 
 
 def _make_primary(owner: User, row: EmailAddress, actor: Actor) -> EmailAddress | None:
-    """Make ``row`` the primary email address of ``owner``; return the former one, if any."""
+    """Make ``row`` the primary address of ``owner``; return the former primary address, if any."""
     former = owner.emails.filter(email=owner.email).first()
     owner.save_email(row.email)
     _void_proofs_and_links(owner)
@@ -384,7 +386,7 @@ def _make_primary(owner: User, row: EmailAddress, actor: Actor) -> EmailAddress 
 
 
 def replace_primary(owner: User, row: EmailAddress, actor: Actor) -> None:
-    """Make ``row`` the primary email address of ``owner``, and remove the former one.
+    """Make ``row`` the primary address of ``owner``, and remove the former primary address.
 
     Call this in a transaction that has locked the row of ``owner``.
     """
@@ -409,7 +411,7 @@ def _remove(owner: User, row: EmailAddress, actor: Actor) -> None:
     _void_proofs_and_links(owner)
     is_young = row.confirmed_at > clock.now() - BEFORE
     if is_young and owner.emails.filter(confirmed_at__lt=row.confirmed_at).exists():
-        # A thief may have added this email address, because an older one exists. Links that were
+        # A thief may have added this address, because the account has an older one. Links that were
         # emailed to it must not lock the account.
         notices.end_links(owner, [row.email])
     told = record(owner, events.ADDRESS_REMOVED, actor, detail=row.email, former=row)
@@ -433,7 +435,8 @@ def _confirm(
         users.refuse_managed(row.user)
     try:
         with transaction.atomic():
-            # Before the code, as a lock does, which deletes the codes of pending addresses.
+            # Lock the user before the code, in the same order as a lockdown, so that the two cannot
+            # deadlock.
             owner = users.lock_row(row.user)
             if not codes.redeem(purpose, row.pk, secret, row.key):
                 raise WrongCode

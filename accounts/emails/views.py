@@ -31,7 +31,7 @@ from accounts.users.forms import EmailField
 from accounts.users.models import EmailAddress, User
 from accounts.users.services import AccountChanged
 
-# The session data with the new address that replaces the primary one; empty if none does.
+# The key, in the session data, of the new address that will replace the primary one.
 REPLACES = "replacing_email"
 
 
@@ -44,7 +44,7 @@ class AddEmailForm(forms.Form):
 @login_not_required
 @form_page
 def refuse(request: HttpRequest, token: str) -> HttpResponse:
-    """Remove an address that Support has added to an account that is not of its owner."""
+    """Remove an address that Support has added to an account of somebody else."""
     state = "ask" if services.find_vouched(token) else "dead"
     if request.method == "POST":
         try:
@@ -60,7 +60,7 @@ def refuse(request: HttpRequest, token: str) -> HttpResponse:
 class EmailView(View):
     """Show the email addresses; add, confirm or remove one, or make one primary.
 
-    Adding an email address by its code requires only a session. Every other change, also the
+    Confirming an address by its code requires only a session. Every other change, including the
     replacement of the primary address, requires recent authentication.
     """
 
@@ -116,7 +116,7 @@ class EmailView(View):
         return self.show(form=form)
 
     def confirm(self) -> HttpResponse:
-        """Add a pending email address to the account if the typed code is right."""
+        """Add an unconfirmed address to the account if the typed code is right."""
         row = self.pending_row("confirm")
         replaces = "replace" in self.request.POST
         self.request.session[REPLACES] = row.email if replaces else ""
@@ -128,7 +128,7 @@ class EmailView(View):
                 added = services.confirm_by_code(row, code, actor, replaces=replaces)
                 return _redirect_to_list(self.request, _added(added, former if replaces else ""))
             except codes.UsedUp:
-                # The new mail replaces the row, and with it this form.
+                # The new email replaces the row, and so the form for it.
                 send = partial(services.add, self.user, row.email, client_of(self.request))
                 messages.warning(self.request, codes.renewed(send))
                 return redirect("account_email")
@@ -137,7 +137,7 @@ class EmailView(View):
         return self.show(tried=(row, form))
 
     def send_again(self) -> HttpResponse:
-        """Email another code and link to a pending address."""
+        """Email another code and link to an unconfirmed address."""
         row = self.pending_row("again")
         services.add(self.user, row.email, client_of(self.request))
         return _redirect_to_list(self.request, _("We’ve sent another email."))
@@ -166,7 +166,7 @@ class EmailView(View):
         return current.redirect_to_reauthenticate(self.request, back=back)
 
     def pending_row(self, button: str) -> PendingEmail:
-        """Return the pending email address for which the form was posted.
+        """Return the unconfirmed address for which the form was posted.
 
         ``button``: the name of the button that posted the form.
         """
@@ -183,7 +183,7 @@ class EmailView(View):
     ) -> HttpResponse:
         """Return the page. ``form`` and ``tried`` contain the errors to show.
 
-        ``tried``: a pending email address, and the form with the code that was typed for it.
+        ``tried``: an unconfirmed address, and the form with the code that was typed for it.
         """
         forms = {tried[0].pk: tried[1]} if tried else {}
         waiting = [

@@ -1,1 +1,1 @@
-"""Exports: a person's data as one ZIP file, made in the background, which can be fetched once."""
+"""Exports: the data of a person as a ZIP file, made in the background and downloaded once."""

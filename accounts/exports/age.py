@@ -11,7 +11,7 @@ from pyrage import x25519
 
 
 class _Source:
-    """A file that reads from an iterator of texts. ``error``: what the iterator has raised."""
+    """A file that reads from an iterator of texts. ``error``: the exception of the iterator."""
 
     def __init__(self, texts: Iterator[str]) -> None:
         self._texts, self._rest = texts, b""
@@ -29,7 +29,7 @@ class _Source:
 
 
 class _Sink:
-    """A file that passes on what is written to it as text, because an armored file is ASCII."""
+    """A file that passes written bytes on as text. An armored file is ASCII."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self._write = write
@@ -39,14 +39,14 @@ class _Sink:
         return len(data)
 
     def flush(self) -> None:
-        """Do nothing: nothing is held back."""
+        """Do nothing, because nothing is buffered."""
 
 
 def recipient(text: str) -> x25519.Recipient:
-    """Return the public key that ``text``, such as ``age1…``, stands for.
+    """Parse a public key, such as ``age1…``.
 
     Raises:
-        ValueError: it stands for none.
+        ValueError: ``text`` is not a public key.
     """
     try:
         return x25519.Recipient.from_str(text)
@@ -61,8 +61,8 @@ def encrypt(
 ) -> None:
     """Encrypt ``texts`` for ``recipients``, and call ``write`` with pieces of the armored file.
 
-    An error that ``texts`` raises is raised. What was written until then cannot be decrypted as a
-    whole file.
+    If ``texts`` raises an exception, it is raised here. The pieces written before it cannot be
+    decrypted as a complete file.
     """
     source = _Source(texts)
     try:
@@ -72,10 +72,10 @@ def encrypt(
 
 
 def identities(text: str) -> list[x25519.Identity]:
-    """Return the private keys in ``text``, one in each line that is no comment.
+    """Parse private keys, one in each line that is not a comment.
 
     Raises:
-        ValueError: a line is no private key.
+        ValueError: a line is not a private key.
     """
     lines = [line for line in text.split() if line.startswith("AGE-SECRET-KEY-")]
     try:
@@ -86,10 +86,11 @@ def identities(text: str) -> list[x25519.Identity]:
 
 @contextmanager
 def decrypted(file: BinaryIO, keys: list[x25519.Identity]) -> Iterator[BinaryIO]:
-    """Return a context manager with what is encrypted in ``file``, decrypted as it is read.
+    """Return a context manager with a file that decrypts ``file`` while it is read.
 
     Raises:
-        ValueError: when it ends, if the file is damaged, cut, or not encrypted for the keys.
+        ValueError: at the end of the context, if the file is damaged, truncated, or not
+            encrypted for the keys.
     """
     errors: list[Exception] = []
     is_closed = Event()
@@ -100,7 +101,7 @@ def decrypted(file: BinaryIO, keys: list[x25519.Identity]) -> Iterator[BinaryIO]
             try:
                 pyrage.decrypt_io(file, pipe, keys)
             except (pyrage.DecryptError, OSError) as error:
-                # A reader may stop before the end.
+                # The caller may stop reading before the end.
                 if not is_closed.is_set():
                     errors.append(error)
 

@@ -1,4 +1,4 @@
-"""API views that make a copy of all data about the user who makes the request.
+"""API views that export all data about the user who makes the request.
 
 They require the scope ``read``, which no connected app can have, and recent authentication. An API
 key is never accepted.
@@ -30,12 +30,12 @@ from accounts.tokens.authentication import (
 )
 from accounts.users.models import User
 
-# The seconds after which a client should look again whether the file is complete.
+# After this many seconds, a client should ask again whether the file is complete.
 RETRY_AFTER = 2
 
 
 class ExportSerializer(serializers.ModelSerializer[Export]):
-    """An export, and how many of its steps are done."""
+    """An export, and the number of its finished steps."""
 
     class Meta:
         model = Export
@@ -85,7 +85,7 @@ class ExportView(APIView):
 
     area = "profile"
     permission_classes = (MayExport,)
-    # A HEAD request would use up the file.
+    # Without HEAD, because such a request would use up the file.
     http_method_names = ("get", "options")
 
     @operation(

@@ -1,4 +1,4 @@
-"""The models of exports that people have asked for."""
+"""The models of requested exports and of their files."""
 
 from django.db import models
 
@@ -8,12 +8,12 @@ from accounts.users.models import User
 
 
 class Export(Leased):
-    """A request of a user for their data. The row stays for a day, also after the file is fetched.
+    """A request of a user to export their data. The row is kept for a day, even if downloaded.
 
-    ``steps_done``, ``steps``: how many tables have been written, of how many.
+    ``steps_done``, ``steps``: how many tables have been written, and how many there are.
     ``size``: the length of the file in bytes.
     ``made_at``: when the file was complete; null until then.
-    ``fetched_at``: when it was fetched; null until then.
+    ``fetched_at``: when it was downloaded; null until then.
     """
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
@@ -26,9 +26,9 @@ class Export(Leased):
 
 
 class ExportPart(models.Model):
-    """A piece of the file of an export, encrypted.
+    """An encrypted piece of the file of an export.
 
-    ``lease``: the lease under which it was written. Pieces of another lease are of no use.
+    ``lease``: the lease under which it was written. Pieces of earlier leases are ignored.
     """
 
     export = models.ForeignKey(Export, on_delete=models.CASCADE, related_name="parts")

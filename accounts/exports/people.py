@@ -1,4 +1,4 @@
-"""All accounts as JSON lines, for another site of this kind or another program.
+"""Exports all accounts as JSON lines, for another site of this kind or another program.
 
 The first line describes the file; each further line is an account. ``docs/operating.md`` lists the
 members. Accounts are read in batches, with one query for each table and batch.
@@ -38,7 +38,7 @@ OWN = (
 class _Part(NamedTuple):
     """A member of an account: a table, and its columns by their names in the file.
 
-    ``is_secret``: whether it is in the file only with the password hashes.
+    ``is_secret``: whether the member is exported only together with the password hashes.
     """
 
     label: str
@@ -84,7 +84,7 @@ PARTS = {
 def accounts(since: datetime | None = None) -> QuerySet[User]:
     """Return all accounts, or those that were created or changed since ``since``.
 
-    The history says what has changed, so that changes before ``ACTIVITY_DAYS`` are not found.
+    Changes are found in the history, so changes before ``ACTIVITY_DAYS`` are not found.
     """
     rows = User.objects.order_by("pk")
     if since is None:
@@ -95,14 +95,14 @@ def accounts(since: datetime | None = None) -> QuerySet[User]:
 
 
 def lines(found: QuerySet[User], *, has_secrets: bool) -> Iterator[str]:
-    """Return the lines of the file with the accounts ``found``.
+    """Return the lines of the file for the accounts ``found``.
 
-    ``has_secrets``: whether it has password hashes, the seeds of authenticator apps and the digests
-        of recovery codes. Whoever reads it can sign in as anybody: encrypt it.
+    ``has_secrets``: whether the file contains password hashes, the seeds of authenticator apps and
+        the digests of recovery codes. Whoever reads it can sign in as anybody: encrypt it.
 
     Raises:
         cryptography.fernet.InvalidToken: no key of ``ENCRYPTION_KEYS`` decrypts a secret.
-        ValueError: none decrypts a password hash.
+        ValueError: no key of ``ENCRYPTION_KEYS`` decrypts a password hash.
     """
     yield _line(
         {
@@ -130,7 +130,7 @@ def lines(found: QuerySet[User], *, has_secrets: bool) -> Iterator[str]:
 
 
 def _rows(part: _Part, ids: list[UUID]) -> dict[UUID, list[dict[str, Any]]]:
-    """Return the rows of ``part``, by the ids of the accounts that they belong to."""
+    """Return the rows of ``part`` by the id of their account."""
     found = apps.get_model(part.label)._default_manager.filter(user__in=ids).order_by("pk")
     rows: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
     for user_id, *values in found.values_list("user_id", *part.columns.values()):
@@ -139,7 +139,7 @@ def _rows(part: _Part, ids: list[UUID]) -> dict[UUID, list[dict[str, Any]]]:
 
 
 def _plain(name: str, rows: list[dict[str, Any]]) -> Any:
-    """Return the value of the member ``name``: names in place of rows, and secrets decrypted."""
+    """Return the value of the member ``name``: rows replaced by names, and secrets decrypted."""
     if name == "groups":
         return [row["name"] for row in rows]
     if name == "permissions":

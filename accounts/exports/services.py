@@ -1,7 +1,7 @@
-"""Records requests for exports, makes the files in the background, and serves each file once.
+"""Stores requests for exports, makes the files in the background, and serves each file once.
 
-A process leases the export that it makes. If it is killed, its lease ends, and another process
-makes the file from the beginning: only pieces of the last lease count.
+A process leases the export that it makes. If it is killed, its lease expires, and another process
+makes the file from the beginning: only pieces of the last lease are used.
 
 The file is a ZIP file: the data as JSON with its schema, and as a page to read. The inventory of
 personal data says which rows and columns belong to a person. Rows are read and written in batches,
@@ -54,11 +54,11 @@ log = logging.getLogger(__name__)
 
 PURPOSE = "export"
 LIFE = timedelta(days=1)
-# The most exports of an account in a day.
+# The maximum number of exports of an account in a day.
 MOST = 3
-# The most bytes of a file that one row contains, and that a process holds in memory.
+# The maximum size of a piece, which is the content of one row and is held in memory.
 PART = 256 * 1024
-# After this time, nobody is still downloading.
+# After this time, no download is still running.
 LONGEST_DOWNLOAD = timedelta(hours=1)
 LOOK_EVERY_SECONDS = 10.0
 RENEW_EVERY = timedelta(seconds=10)
@@ -84,7 +84,7 @@ def _recent() -> QuerySet[Export]:
 
 QUEUE = _Queue(
     Export,
-    # :class:`_Writer` renews it.
+    # :class:`_Writer` renews the lease.
     lease=timedelta(minutes=1),
     first_wait=timedelta(seconds=30),
     longest_wait=timedelta(hours=1),
@@ -94,7 +94,7 @@ QUEUE = _Queue(
 
 @transaction.atomic
 def request(user: User, actor: Actor) -> Export:
-    """Ask for the data of ``user``. The caller has checked that authentication is recent.
+    """Request an export of the data of ``user``. The caller has checked recent authentication.
 
     Raises:
         AccountChanged: the account was changed after ``user`` was read.
@@ -115,7 +115,7 @@ def find(user: User, export_id: str) -> Export:
     """Return the export of ``user`` with this id.
 
     Raises:
-        ExportGone: there is none, or its file was fetched.
+        ExportGone: there is none, or its file was already downloaded.
     """
     with suppress(ValueError):
         found = _recent().filter(pk=uuid.UUID(export_id), user=user, fetched_at=None)
@@ -125,16 +125,16 @@ def find(user: User, export_id: str) -> Export:
 
 
 def latest(user: User) -> Export | None:
-    """Return the last export of ``user`` that was not fetched, or None."""
+    """Return the latest export of ``user`` that was not downloaded, or None."""
     return _recent().filter(user=user, fetched_at=None).order_by("-created_at").first()
 
 
 @transaction.atomic
 def fetch(export: Export, actor: Actor) -> Iterator[bytes]:
-    """Use up the complete export, and return its file in pieces.
+    """Mark the complete export as downloaded, and return its file in pieces.
 
     Raises:
-        ExportGone: the file was fetched meanwhile, or the export is not complete.
+        ExportGone: the file was downloaded meanwhile, or the export is not complete.
     """
     waiting = _recent().filter(pk=export.pk, fetched_at=None, made_at__isnull=False)
     if not waiting.update(fetched_at=clock.now()):
@@ -144,11 +144,11 @@ def fetch(export: Export, actor: Actor) -> Iterator[bytes]:
 
 
 def _pieces(export: Export) -> Iterator[bytes]:
-    """Return the pieces of the file, and delete them when the client has read them or is gone."""
+    """Yield the pieces of the file, and delete them when the download ends or is aborted."""
     parts = ExportPart.objects.filter(export=export)
     own = parts.filter(lease=F("export__lease")).values_list("sealed", flat=True)
     try:
-        # A query for each piece: the client may be slow, and a cursor would stay open meanwhile.
+        # One query for each piece, because a cursor would stay open as long as the client is slow.
         for number in count():
             sealed = own.filter(number=number).first()
             if sealed is None:
@@ -159,16 +159,16 @@ def _pieces(export: Export) -> Iterator[bytes]:
 
 
 class _LeaseLost(Exception):
-    """Another process makes the export, or it was deleted with the account."""
+    """Another process makes the export now, or the account was deleted."""
 
 
 class _Writer:
-    """Stores what is written to it as the pieces of the file of an export.
+    """A file object that stores the written bytes as the pieces of an export.
 
     ``done``: how many tables have been written.
 
     Raises:
-        _LeaseLost: this process makes the export no longer.
+        _LeaseLost: this process has lost the lease on the export.
     """
 
     def __init__(self, export: Export) -> None:
@@ -177,7 +177,7 @@ class _Writer:
         self._renewed_at = clock.now()
 
     def write(self, data: bytes) -> int:
-        # The ZIP file is written with each row, even if the compressor holds the row back.
+        # Each row causes a write to the ZIP file, even if the compressor buffers the row.
         if clock.now() - self._renewed_at >= RENEW_EVERY:
             self.note()
         self._held += data
@@ -188,7 +188,7 @@ class _Writer:
         return len(data)
 
     def flush(self) -> None:
-        """Do nothing: a piece is stored when it is full, and the last one by :meth:`finish`."""
+        """Do nothing: full pieces are stored at once, and the last one by :meth:`finish`."""
 
     @transaction.atomic
     def finish(self) -> None:
@@ -215,13 +215,13 @@ class _Writer:
         )
 
     def step(self) -> None:
-        """Note that another table has been written."""
+        """Record that another table has been written."""
         self.done += 1
         self.note()
 
 
 def make_due() -> bool:
-    """Make the file of one export that is due; return whether there was one."""
+    """Make the file of one due export; return whether there was one."""
     due = QUEUE.due().order_by("due_at").values_list("pk", flat=True)[:1]
     claimed = list(QUEUE.claim(list(due)).select_related("user"))
     for export in claimed:
@@ -237,18 +237,18 @@ def _make(export: Export) -> None:
         writer.finish()
     except _LeaseLost:
         _drop_pieces_of_others(export)
-    except Exception:  # one export must not stop the others
+    except Exception:  # an error in one export must not stop the others
         log.exception("The export %s has failed", export.pk)
         QUEUE.put_off([export])
 
 
 def _drop_pieces_of_others(export: Export) -> None:
-    """Delete what was written under other leases than the present one."""
+    """Delete the pieces that were written under earlier leases."""
     ExportPart.objects.filter(export=export).exclude(lease=F("export__lease")).delete()
 
 
 def prune() -> int:
-    """Delete exports that are older than a day, and what a broken download has left."""
+    """Delete exports that are older than a day, and the rest of aborted downloads."""
     ended = clock.now() - LONGEST_DOWNLOAD
     ExportPart.objects.filter(export__fetched_at__lte=ended).delete()
     old = Export.objects.filter(created_at__lte=clock.now() - LIFE)
@@ -269,28 +269,28 @@ def _sleep(seconds: float) -> None:
     _requested.clear()
 
 
-# Set by a request in this process. Those of other processes are found by looking.
+# Set by a request in this process. The thread regularly looks for requests in other processes.
 _requested: Event = Event()
 _thread = Background("exports", _work, sleep=_sleep, wake=_requested.set)
 
 
 FORMAT, VERSION = "authsite-account", 1
 BATCH = 500
-# Columns that refer to rows of other tables, and the columns there that name the row.
+# Columns that refer to rows of other tables, and the column there that names the row.
 NAMED = {"group": "group__name", "permission": "permission__codename", "client": "client__name"}
-# In the histories of staff, these columns of some events name another person, or say why staff
-# acted on that person.
+# In the histories of staff, these columns of some events contain the name of another person, or the
+# reason for an act on that person.
 IS_ABOUT_OTHERS = When(kind__in=ABOUT_OTHERS, then=Value(""))
 OWN = {
     ("accounts.Activity", name): Case(IS_ABOUT_OTHERS, default=name)
     for name in ("detail", "reason")
 }
-# The place in the page for the tables. The character cannot occur in HTML.
+# Marks the place of the tables in the page. This character cannot occur in HTML.
 TABLES_HERE = "\0"
 
 
 def _rows(table: Table, person: Person) -> Iterator[dict[str, Any]]:
-    """Return the rows of ``person`` in ``table``, with the columns that an export contains."""
+    """Return the rows of ``person`` in ``table``, with the exported columns."""
     found = apps.get_model(table.label)._default_manager.filter(table.of(person))
     if table.label == "accounts.Activity":
         found = found.filter(are_shown())
@@ -301,12 +301,12 @@ def _rows(table: Table, person: Person) -> Iterator[dict[str, Any]]:
 
 
 def _as_json(value: Any) -> Any:
-    """Return ``value``, or its Base64 if it is the content of a file."""
+    """Return ``value`` as it is, or in Base64 if it is the content of a file."""
     return b64encode(value).decode() if isinstance(value, bytes | memoryview) else value
 
 
 def steps() -> int:
-    """Return how often :func:`write` calls ``step``."""
+    """Return how many times :func:`write` will call ``step``."""
     return 2 * len(_tables())
 
 
@@ -317,7 +317,7 @@ def _tables() -> list[Table]:
 def write(user: User, sink: IO[bytes], step: Callable[[], object]) -> None:
     """Write the ZIP file with the data of ``user`` to ``sink``, in the language of the user.
 
-    ``sink``: needs ``write`` and ``flush`` only.
+    ``sink``: a file object with the methods ``write`` and ``flush``.
     ``step``: called after each table of ``data.json`` and after each table of the page.
     """
     person = users.person_of(user)
@@ -422,7 +422,7 @@ def _html(user: User, person: Person, step: Callable[[], object]) -> Iterator[st
 
 
 def _in_words(table: Table, row: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Return the labels and values of a row for people, without empty columns."""
+    """Return the labels and values of a row in words, without empty columns."""
     for name, value in row.items():
         if value or value is False:
             label = LABELS.get(f"{table.label}.{name}") or LABELS.get(name, name)
@@ -447,7 +447,7 @@ def _value_in_words(table: Table, row: dict[str, Any], name: str) -> str:
 
 
 def _style() -> bytes:
-    """Return the style sheets of the site's own pages, with the colours of the brand."""
+    """Return the style sheets of the site's pages, with the colours of the brand."""
     sheets = [Path(str(finders.find(name))) for name in ("app.css", "parts.css")]
     brand = brand_of(settings.AUTHSITE)
     coloured = brand.files.get(brand.style.rpartition("/")[2])

@@ -18,7 +18,7 @@ from accounts.signin.recent import reauthenticate_first
 @form_page
 @csp_override(settings.SECURE_CSP_FETCH)
 def data(request: HttpRequest) -> HttpResponseBase:
-    """Show how far the export of the user is; a POST asks for one, or downloads the file once.
+    """Show the progress of the user's export; a POST requests an export, or downloads it once.
 
     Both require recent authentication, with a second factor if the account has one.
     """
@@ -40,17 +40,17 @@ def data(request: HttpRequest) -> HttpResponseBase:
 
 
 def _progress(export: Export | None) -> dict[str, int | bool]:
-    """Return how far ``export`` is, as ``progress.js`` reads it."""
+    """Return the progress of ``export`` in the format that ``progress.js`` reads."""
     if export is None or export.made_at:
         return {"isMade": True}
     return {"isMade": False, "done": export.steps_done, "steps": export.steps}
 
 
 def file_of(export: Export, actor: Actor) -> StreamingHttpResponse:
-    """Use up ``export``, and return the response with its file.
+    """Use up ``export``, and return a response with its file.
 
     Raises:
-        ExportGone: the file was fetched meanwhile, or is not complete.
+        ExportGone: the file was downloaded meanwhile, or is not complete.
     """
     name = f"{export.user.username}-{export.created_at:%Y-%m-%d}.zip"
     return StreamingHttpResponse(

@@ -1,6 +1,6 @@
-"""The headings of tables, the labels of columns and the words for values on the page of an export.
+"""The texts on the page of an export: headings of tables, labels of columns, words for values.
 
-Apps that the site can do without name the words for their own columns in ``export_words``.
+Optional apps define the words for their own columns in ``export_words``.
 """
 
 from collections import ChainMap
@@ -122,15 +122,15 @@ def _locks(times: dict[str, str]) -> str:
 
 
 def one_of(words: Mapping[Any, Any]) -> Callable[[Any], str]:
-    """Return a function that finds a value in ``words``, and returns others as they are."""
+    """Return a function that returns the words for a value, or an unknown value itself."""
     return lambda value: str(words.get(value, value))
 
 
 _EVENTS = {name: event.sentence for name, event in EVENTS.items()}
-# Functions that return values in words, by column. The label of the table stands before the names
-# of columns that other tables have, too.
+# For each column: a function that returns a value in words. The name of a column that several
+# tables have begins with the label of its table.
 _VALUES: dict[str, Callable[[Any], str]] = {
-    # The whole of it is in data.json.
+    # The page shows only the size. ``data.json`` contains the whole picture.
     "accounts.Picture.content": lambda text: f"WebP, {len(text) * 3 // 4} B",
     **dict.fromkeys(("accounts.Activity.kind", "ended_by"), one_of(_EVENTS)),
     "proof": lambda amr: proofs.in_words(amr.split()),
@@ -161,5 +161,5 @@ _VALUES: dict[str, Callable[[Any], str]] = {
 
 @cache
 def formatters() -> dict[str, Callable[[Any], str]]:
-    """Return the functions that return values in words, by column; also those of apps."""
+    """Return the functions that put values into words, by column, including those of apps."""
     return dict(ChainMap(*registered("export_words"), _VALUES))

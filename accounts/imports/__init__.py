@@ -1,1 +1,1 @@
-"""Imports people from other systems: each row once; what is changed or refused is reported."""
+"""Imports people from other systems, each row once, and reports changed and refused rows."""

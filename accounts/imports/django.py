@@ -1,7 +1,7 @@
 """Reads users of Django, allauth and django-otp: a fixture of ``dumpdata``, or their database.
 
-What belongs to a person is in several tables. The records are therefore first copied to a database
-on disk, in a file that SQLite deletes.
+The data of a person is spread over several tables. The records are therefore first copied to a
+temporary SQLite database on disk.
 """
 
 import hmac
@@ -40,7 +40,7 @@ TABLES = {
 }
 USER = {"password", "last_login", "is_active"}
 FETCHED = 1000
-# allauth's MFA_RECOVERY_CODE_COUNT and MFA_RECOVERY_CODE_DIGITS, unless a site has changed them.
+# The defaults of allauth's MFA_RECOVERY_CODE_COUNT and MFA_RECOVERY_CODE_DIGITS.
 CODES, DIGITS = 10, 8
 SCHEMA = """
     CREATE TABLE people (number INTEGER PRIMARY KEY, data TEXT, error TEXT);
@@ -60,10 +60,10 @@ def read(file: BinaryIO, _options: Options) -> Rows:
 
 
 class Spool:
-    """The records of a fixture or database, on disk. ``digest``: the SHA-256 of all records."""
+    """The records of a fixture or database, stored on disk. ``digest``: their SHA-256."""
 
     def __init__(self) -> None:
-        # SQLite makes a file without a name.
+        # With an empty name, SQLite creates a temporary file.
         self._disk = sqlite3.connect("")
         self._disk.executescript(SCHEMA)
         self._hash = sha256()
@@ -79,7 +79,7 @@ class Spool:
         return self._hash.hexdigest()
 
     def fill(self, records: Records) -> None:
-        """Store ``records``. One that cannot be read becomes a person that cannot be read."""
+        """Store ``records``. For an unreadable record, :meth:`people` yields an error."""
         for record in records:
             try:
                 if isinstance(record, BadRow):
@@ -128,11 +128,11 @@ class Spool:
             is_active=fields.flag("is_active"),
         )
         password = fields.text("password")
-        # A password that begins with this mark is unusable there, too.
+        # Django, too, treats a password that begins with this mark as unusable.
         set_password(person, "" if password.startswith("!") else password)
         if fields.flag("is_staff") or fields.flag("is_superuser"):
             person.notes.append("The rights of staff are left out.")
-        # With natural keys, the fields of other tables have the username.
+        # With natural keys, other tables refer to the user by the username.
         owners = (_key(record.members.get("pk", [])), _key([person.username]))
         rows = self._disk.execute("SELECT model, data FROM parts WHERE owner IN (?, ?)", owners)
         primary = fields.text("email")
@@ -156,7 +156,7 @@ class Spool:
         return person
 
     def _add_device(self, person: FoundPerson, model: str, record: Record) -> None:
-        """Add a device of django-otp: a TOTP device, or one with static tokens."""
+        """Add a device of django-otp, which is a TOTP device or has static tokens."""
         device = record.record("fields")
         if model == STATIC:
             owner = _key([STATIC, record.members.get("pk")])
@@ -171,7 +171,7 @@ class Spool:
             )
 
 
-# A primary key, or a natural key, which is a list.
+# The types of primary keys, and of natural keys, which are lists.
 _KEYS = (str, int, list)
 
 
@@ -201,7 +201,7 @@ def _codes(data: Record) -> list[str]:
 
 
 def database_records(connection: BaseDatabaseWrapper) -> Records:
-    """Yield the rows of all tables that :class:`Spool` knows, as records of a fixture.
+    """Yield the rows of all tables that :class:`Spool` reads, as records of a fixture.
 
     Raises:
         BadRow: no table has users.
@@ -214,7 +214,7 @@ def database_records(connection: BaseDatabaseWrapper) -> Records:
     for model, table in tables.items():
         if table in names:
             for row in _table(connection, table):
-                # The column of the user has the name of its model.
+                # The column that refers to the user is named after the user model.
                 owner = row.get("user_id", row.get(f"{users.rpartition('_')[2]}_id"))
                 yield Record({"model": model, "pk": row["id"], "fields": row | {"user": owner}})
 

@@ -1,7 +1,8 @@
 """Reads files of other systems record by record, in memory that does not grow with the file.
 
-A record that is too long or damaged becomes a ``BadRow`` in its place, and the others are read. No
-library for JSON or CSV bounds the length of a record, so the records are separated here.
+For a record that is too long or damaged, a ``BadRow`` is returned in its place, and reading
+continues. The records are separated here, because no library for JSON or CSV limits the length of a
+record.
 """
 
 import csv
@@ -18,7 +19,7 @@ LONGEST_RECORD = 1 << 20
 LONGEST_NAME = 100
 CHUNK = 1 << 16
 FIRST_YEAR = 1970
-# No database stores the first, and no encoding has the others.
+# No database stores NUL, and no encoding has surrogates.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _STRUCTURE = re.compile(rb'["\\{}\[\]]')
 _OPENING, _CLOSING = b"{[", b"}]"
@@ -28,13 +29,13 @@ type Records = Iterator[Record | BadRow]
 
 
 class Record:
-    """A record: its members by name. Each method raises ``BadRow`` if a member has a wrong type."""
+    """A record: its members by name. Each method raises ``BadRow`` if the type is wrong."""
 
     def __init__(self, members: dict[str, Any]) -> None:
         self.members = members
 
     def text(self, *names: str) -> str:
-        """Return the first of the members that is not missing or null, or an empty string."""
+        """Return the first of the members that is neither missing nor null, or an empty string."""
         for name in names:
             value = self.members.get(name)
             if value is None:
@@ -52,7 +53,7 @@ class Record:
             raise BadRow(f"The member {name} is not a number.") from None
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        """Return whether a member is true: a JSON value, or a word as databases write it."""
+        """Return whether a member is true: a JSON value, or a word that databases use for it."""
         word = self.text(name).lower()
         if word in {"true", "t", "1", "yes"}:
             return True
@@ -65,7 +66,7 @@ class Record:
     def time(self, name: str) -> datetime | None:
         """Return a time in ISO 8601, or in milliseconds since 1970; None if it is missing."""
         text = self.text(name).strip()
-        # MySQL writes the second for a missing time.
+        # MySQL writes the zero date for a missing time.
         if text in {"", "0000-00-00 00:00:00"}:
             return None
         try:
@@ -80,7 +81,7 @@ class Record:
         return moment
 
     def record(self, name: str) -> "Record":
-        """Return a member that is an object, or a text with one, or an empty record."""
+        """Return a member that is an object or a JSON text of one; an empty record if missing."""
         value = self.members.get(name)
         if isinstance(value, str) and value:
             return _record(value.encode())
@@ -115,7 +116,7 @@ def json_lines(file: BinaryIO) -> Records:
 
 
 def json_list(file: BinaryIO, member: str = "") -> Records:
-    """Yield the objects of the list that the file contains, or that is its ``member``."""
+    """Yield the objects of the list that the file, or its member ``member``, contains."""
     for item in _items(file, member.encode()):
         yield _tried(item)
 
@@ -123,7 +124,7 @@ def json_list(file: BinaryIO, member: str = "") -> Records:
 def csv_rows(file: BinaryIO, columns: dict[str, str]) -> Records:
     """Yield the rows of a CSV file with a header. ``columns``: other names for its columns.
 
-    Each line is a row, so that a quote without its end damages no other row.
+    Each line is a row, so that an unclosed quote damages only its own row.
 
     Raises:
         BadRow: the file has no header.
@@ -213,7 +214,7 @@ def _refuse(_constant: str) -> None:
 
 
 def _finite(text: str) -> float:
-    """Return the number ``text``. Python reads 1e400 as infinity, which is no integer."""
+    """Return the number ``text``; refuse infinity, as which Python reads 1e400."""
     number = float(text)
     if isinf(number):
         raise ValueError
@@ -223,8 +224,10 @@ def _finite(text: str) -> float:
 class _Items:
     """Finds the items of a list in chunks of a JSON document.
 
-    It only follows strings, brackets and braces; an item is parsed later.
-    ``member``: the name of the member of the document that is the list; empty if the document is.
+    It only follows strings, brackets and braces; items are parsed later.
+
+    ``member``: the name of the document's member that contains the list; empty if the document is
+        the list.
     """
 
     def __init__(self, member: bytes) -> None:
@@ -233,17 +236,18 @@ class _Items:
         self._level = 2 if member else 1
         self._depth = 0
         self._in_string = False
-        # The offset of a character that a backslash precedes.
+        # The offset of a character after a backslash.
         self._escaped = -1
         self._offset = 0
-        # The last string, or its beginning in the chunks before.
+        # The last string, or its beginning in earlier chunks.
         self._string = b""
         self._item: bytearray | None = None
         self._is_long = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes | BadRow]:
         """Yield the items that end in ``chunk``."""
-        # Where the present string, and the present item or the text between two items, begins.
+        # Where the current string begins, and where the current item or the text between two items
+        # begins.
         begun = kept = 0
         for match in _STRUCTURE.finditer(chunk):
             at, character = match.start(), match[0]
@@ -274,12 +278,12 @@ class _Items:
         else:
             self._keep(chunk[kept:])
         if self._in_string:
-            # Names of members are short.
+            # The string is cut, because names of members are short.
             self._string = (self._string + chunk[begun:])[:LONGEST_NAME]
         self._offset += len(chunk)
 
     def _between(self, text: bytes) -> Iterator[BadRow]:
-        """Yield an error if there is more than commas between two items."""
+        """Yield an error if there is anything except commas between two items."""
         if self.is_inside and text.strip(_BETWEEN):
             yield BadRow("The record is not an object.")
 

@@ -1,7 +1,7 @@
-"""The formats of other systems, and of this site's own exports: how each describes a person.
+"""The formats of other systems and of this site's own exports.
 
-Each function takes a record and returns a person. The sources are the documents of the systems, of
-November 2026. ``authsite`` reads what ``export_users`` has written (``accounts.exports.people``).
+Each function takes a record and returns a person. The sources are the systems' documentation of
+November 2026. ``authsite`` reads the files of ``export_users`` (``accounts.exports.people``).
 """
 
 import hmac
@@ -45,15 +45,15 @@ COLUMNS = (
     *("deletion_due", "given_name", "family_name"),
 )
 DIGEST = re.compile("[0-9a-f]{64}")
-# Members of an account whose rows are stored as they are.
+# Members of an account whose rows are stored without changes.
 OWN_ROWS = ("terms", "providers", "consents", "app_subjects")
 
 
 def authsite(file: BinaryIO, _options: Options) -> Rows:
-    """Yield the people in ``file``.
+    """Yield the people in ``file``, which ``export_users`` has written.
 
     Raises:
-        BadRow: the file is not an export of this site's program, or of a newer one.
+        BadRow: the file is not an export of this site's program, or of a newer release.
     """
     lines = json_lines(file)
     head = next(lines, None)
@@ -119,7 +119,7 @@ def _recovery_codes(row: Record) -> dict[str, Any]:
 
 
 def _columns(record: Record, names: Any) -> dict[str, Any]:
-    """Return these members, unless they are missing. All of them have to be simple values."""
+    """Return these members, without missing ones. All of them must be simple values."""
     columns = {name: record.members[name] for name in names if name in record.members}
     for name in columns:
         if name.endswith(("_at", "_due", "_login", "since")):
@@ -183,10 +183,10 @@ def clerk(record: Record, options: Options) -> FoundPerson:
 
 
 def supabase(record: Record, _options: Options) -> FoundPerson:
-    """Return a person of the table ``auth.users`` of Supabase, as CSV.
+    """Return a person of Supabase's table ``auth.users``, as CSV.
 
-    The column ``provider_id`` is that of ``auth.identities``: people can write anything into
-    ``raw_user_meta_data``. ``totp_secrets`` are those of ``auth.mfa_factors``.
+    The column ``provider_id`` is from ``auth.identities``, because people can write anything into
+    ``raw_user_meta_data``. ``totp_secrets`` are from ``auth.mfa_factors``.
     """
     profile = record.record("raw_user_meta_data")
     person = FoundPerson(
@@ -234,7 +234,7 @@ def firebase(record: Record, options: Options) -> FoundPerson:
 
 
 def wordpress(record: Record, _options: Options) -> FoundPerson:
-    """Return a person of WordPress's table ``wp_users``, as CSV. It verifies no addresses."""
+    """Return a person of WordPress's table ``wp_users``, as CSV. Addresses are unverified there."""
     person = FoundPerson(
         username=record.text("user_login"),
         emails=emails(record.text("user_email"), False),
@@ -275,12 +275,12 @@ def _add_fortify_factors(person: FoundPerson, record: Record, options: Options) 
         person.recovery_codes = found.texts("codes")
 
 
-# What PHP's ``serialize`` returns for a text.
+# The result of PHP's ``serialize`` for a text.
 _SERIALIZED = re.compile(rb's:\d+:"(.*)";', re.DOTALL)
 
 
 def _decrypted(sealed: str, app_key: str) -> str:
-    """Return the text for which Laravel's ``encrypt`` has returned ``sealed``.
+    """Decrypt a text that Laravel's ``encrypt`` has encrypted.
 
     The cipher is AES-256-CBC, Laravel's default.
 
@@ -304,7 +304,7 @@ def _decrypted(sealed: str, app_key: str) -> str:
 
 
 def rails(record: Record, options: Options) -> FoundPerson:
-    """Return a person of the table of Devise's users, as CSV."""
+    """Return a person of the users table of Devise, as CSV."""
     person = FoundPerson(
         username=record.text("username"),
         emails=emails(record.text("email"), bool(record.text("confirmed_at"))),
@@ -385,7 +385,7 @@ def _is_builtin(role: str) -> bool:
 
 def _add_keycloak_password(person: FoundPerson, credential: Record, _options: Options) -> None:
     data, secret = credential.text("credentialData"), credential.text("secretData")
-    # They must be objects with simple members.
+    # The call refuses credentials that are not objects with simple members.
     credential.record("credentialData").text("algorithm")
     credential.record("secretData")
     set_password(person, lambda: notations.keycloak(data, secret))
@@ -399,7 +399,7 @@ def _add_keycloak_app(person: FoundPerson, credential: Record, _options: Options
     elif data.text("secretEncoding") == "BASE32":
         add_app(person, secret.text("value"), credential.text("userLabel"))
     elif value := secret.text("value"):
-        # The secret is the text itself.
+        # Keycloak uses the characters of the text as the secret.
         person.seeds[value.encode().hex()] = {"name": credential.text("userLabel")}
 
 
@@ -412,7 +412,7 @@ def _add_keycloak_passkey(person: FoundPerson, credential: Record, options: Opti
         "sign_count": data.number("counter"),
         "aaguid": data.text("aaguid"),
         "transports": [name.lower() for name in data.texts("transports")],
-        # Keycloak does not export it: the first use of the passkey tells.
+        # Keycloak does not export this, so the first use of the passkey shows it.
         "is_eligible": None,
         "is_synced": False,
     }
@@ -428,7 +428,7 @@ _KEYCLOAK: dict[str, Callable[[FoundPerson, Record, Options], None]] = {
 
 
 def _standard(text: str) -> str:
-    """Return base64 in the standard alphabet."""
+    """Convert base64url to base64."""
     return text.replace("-", "+").replace("_", "/")
 
 
@@ -456,7 +456,8 @@ def _users(person: _Person) -> _Read:
     return lambda file, options: _rows(json_list(file, "users"), person, options)
 
 
-# Each of them yields the people of a file, and raises ``BadRow`` if the file has another format.
+# For each format: a function that yields the people of a file, and raises ``BadRow`` if the file
+# has another format.
 FORMATS: dict[str, _Read] = {
     "authsite": authsite,
     "django": django.read,

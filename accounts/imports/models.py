@@ -1,4 +1,4 @@
-"""How far the import of each file has come."""
+"""The model that stores the progress of the import of each file."""
 
 from datetime import timedelta
 
@@ -6,15 +6,15 @@ from django.db import models
 
 from accounts.common import clock
 
-# So long, an address that the other system had not verified can be confirmed.
+# For this long, an address that the other system had not verified can be confirmed.
 UNVERIFIED_LIFE = timedelta(days=90)
 
 
 class ImportedFile(models.Model):
     """A file that was imported, or is being imported.
 
-    ``digest``: the SHA-256 of the file. ``rows``: how many of its rows are done, imported or
-    refused. An import that was killed goes on after them.
+    ``digest``: the SHA-256 of the file. ``rows``: how many of its rows were imported or refused. An
+        import that was killed continues after these rows.
     """
 
     digest = models.CharField(primary_key=True, max_length=64)

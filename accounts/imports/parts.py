@@ -1,6 +1,6 @@
-"""What a file of another system says about a person, in the words of this site.
+"""The data of a person in a file of another system, in a form that is the same for all formats.
 
-Credentials of other systems that cannot work here become a note.
+A credential that cannot work on this site becomes a note.
 """
 
 import base64
@@ -20,7 +20,7 @@ from accounts.passwords.schemes import ForeignHash
 class FoundEmail(NamedTuple):
     """An email address; ``is_verified`` says whether the other system had verified it.
 
-    ``vouched_at``: when only Support has confirmed it there (``EmailAddress``).
+    ``vouched_at``: when Support confirmed it there, if nobody else did (see ``EmailAddress``).
     """
 
     email: str
@@ -30,7 +30,7 @@ class FoundEmail(NamedTuple):
 
 
 class FoundRow(NamedTuple):
-    """A row that belongs to the person: the label of its model, and its columns."""
+    """A row of the person: the label of its model, and its columns."""
 
     label: str
     columns: dict[str, Any]
@@ -45,9 +45,10 @@ class FoundPerson:
     ``joined``: when the account was created, or None if unknown.
     ``seeds``: the seeds of authenticator apps in hexadecimal, and other columns of their rows.
     ``recovery_codes``: unused recovery codes in clear text.
-    ``rows``: passkeys, accounts at identity providers and others.
-    ``id``, ``columns``: the id and other columns of the account, if this site's program wrote them.
-    ``notes``: what the reader has left out, in words for the operator.
+    ``rows``: passkeys, accounts at identity providers and other rows.
+    ``id``, ``columns``: the id and other columns of the account, if the file is from this site's
+        program.
+    ``notes``: what was left out, in sentences for the operator.
     """
 
     username: str = ""
@@ -70,11 +71,11 @@ class BadRow(Exception):
     """A row cannot be imported. The message says why, and contains no secret."""
 
 
-# The rows of a file, in order. A row that cannot be read is an exception in place of a person.
+# The rows of a file, in order. For a row that cannot be read, an exception replaces the person.
 type Rows = Iterator[FoundPerson | BadRow]
 
 
-# What other systems call the providers that this site knows.
+# The names that other systems use for providers that this site knows.
 PROVIDERS = {
     "google": "google",
     "google-oauth2": "google",
@@ -96,7 +97,7 @@ NO_MODEL = str(UUID(int=0))
 
 @dataclass(frozen=True)
 class Options:
-    """What a file does not say: parameters of Firebase, keys, the pepper of Devise, columns.
+    """Options that are not in the file: Firebase's parameters, keys, Devise's pepper, columns.
 
     ``keeps_passkeys``: whether this site has the domain (RP ID) of the passkeys in the file.
     """
@@ -117,12 +118,12 @@ def emails(email: str, is_verified: bool) -> list[FoundEmail]:
 
 
 def split(text: str, separator: str) -> list[str]:
-    """Return the parts of ``text`` that are not empty."""
+    """Return the parts of ``text`` between separators, without empty ones."""
     return [part.strip() for part in text.split(separator) if part.strip()]
 
 
 def set_password(person: FoundPerson, found: str | Callable[[], ForeignHash]) -> None:
-    """Set the hash, or note why it cannot be verified here: the person can reset the password."""
+    """Set the password hash; if it cannot be verified here, note why."""
     if not found:
         return
     try:

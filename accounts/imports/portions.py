@@ -1,4 +1,4 @@
-"""Checks a portion of the rows of a file, and writes it."""
+"""Checks and writes a portion of the rows of a file."""
 
 import re
 from collections import defaultdict
@@ -51,7 +51,7 @@ LONGEST_GROUP = 150
 NUMBERED = range(2, 10)
 # Shorter seeds can be guessed. Google Authenticator has made some of 80 bits.
 SEED = re.compile("([0-9a-f]{2}){10,128}")
-# What belongs to one account only: in words, and the columns that identify it.
+# Values that only one account can have: in words, and the columns that identify them.
 UNIQUE = {
     "accounts.Identity": ("An account at an identity provider", ("issuer", "subject")),
     "accounts.Passkey": ("A passkey", ("credential_id",)),
@@ -60,16 +60,16 @@ UNIQUE = {
 EMAIL, CLAIM, ID = "An email address", "An unconfirmed email address", "The id"
 NO_NAME = "No similar username is free."
 SAME_NAME = "The username is taken, and nothing else tells the person from its owner."
-# The columns with the time since when a person has something.
+# The columns with the time at which the person got something.
 SINCE = ("made_at", "connected_at")
 
 type NumberedRow = tuple[int, FoundPerson | BadRow]
-# Words of ``UNIQUE``, and values of its columns.
+# A word of ``UNIQUE``, and the values of its columns.
 type Key = tuple[str, ...]
 
 
 class Note(NamedTuple):
-    """What the operator is told about a row. ``number`` is 1 for the first row of the file."""
+    """A message to the operator about a row. ``number`` is 1 for the first row of the file."""
 
     number: int
     sentence: str
@@ -78,7 +78,7 @@ class Note(NamedTuple):
 
 @dataclass
 class Taken:
-    """What accounts and earlier rows have: the skeletons of usernames, and keys of other things."""
+    """The values that accounts or earlier rows have: skeletons of usernames, and other keys."""
 
     looks: set[str] = field(default_factory=set)
     keys: set[Key] = field(default_factory=set)
@@ -98,16 +98,16 @@ class Candidate:
 
     @property
     def excluded(self) -> set[Key]:
-        """The keys that nobody else may have. Unconfirmed addresses do not exclude their owner."""
+        """The keys for which this row is refused if another account has them."""
         return self.keys | {(EMAIL, emails.key(row.email)) for row in self.unverified}
 
     def note(self, sentence: str) -> None:
-        """Tell the operator ``sentence`` about the row, if it is not refused."""
+        """Add a message about the row, which the operator gets if the row is not refused."""
         self.found.notes.append(sentence)
 
     @property
     def keys(self) -> set[Key]:
-        """The keys of what this person has."""
+        """The keys of the values that this person has."""
         keys: set[Key] = {(EMAIL, emails.key(row.email)) for row in self.verified}
         keys |= {(CLAIM, emails.key(row.email)) for row in self.unverified}
         if self.found.id:
@@ -120,7 +120,7 @@ class Candidate:
 
 
 class Portion:
-    """Some rows of a file. ``taken`` has what earlier rows were given."""
+    """A portion of the rows of a file. ``taken``: the values that earlier rows have used."""
 
     def __init__(self, taken: Taken) -> None:
         self._taken = taken
@@ -128,13 +128,13 @@ class Portion:
         self._accepted: list[Candidate] = []
 
     def check(self, rows: Iterable[NumberedRow]) -> list[Note]:
-        """Decide about each row; return what to tell the operator."""
+        """Check each row; return the messages to the operator."""
         candidates = []
         for number, row in rows:
             try:
                 if isinstance(row, BadRow):
                     raise row
-                # The row is checked again if the database refuses another one.
+                # Copied, because the row is checked again if the database refuses another row.
                 candidates.append(_candidate(number, replace(row, notes=[*row.notes])))
             except BadRow as error:
                 self._refuse(number, str(error))
@@ -152,7 +152,7 @@ class Portion:
         return [*self._refusals, *notes]
 
     def write(self, *, notify: bool) -> None:
-        """Write the rows that were accepted."""
+        """Write the accepted rows."""
         rows = self._accepted
         self._write_users()
         self._write_addresses()
@@ -178,7 +178,7 @@ class Portion:
         User.objects.bulk_create(each.user for each in rows)
 
     def _write_addresses(self) -> None:
-        """Write the addresses. Sign-ups that wait for the confirmation of one of them end."""
+        """Write the addresses, and delete pending sign-ups with one of them."""
         rows = self._accepted
         keys = [emails.key(row.email) for each in rows for row in each.verified]
         users.delete_signups(PendingSignup.objects.filter(email_key__in=keys))
@@ -206,7 +206,7 @@ class Portion:
         self._refusals.append(Note(number, sentence, is_refusal=True))
 
     def _read_taken(self, candidates: list[Candidate]) -> None:
-        """Note what of ``candidates`` belongs to accounts."""
+        """Record which values of ``candidates`` belong to accounts."""
         keys = set().union(*(each.excluded for each in candidates))
         sources = {
             EMAIL: (EmailAddress, ("key",)),
@@ -224,7 +224,7 @@ class Portion:
             self._taken.keys |= {(word, *map(str, row)) for row in found}
 
     def _read_groups(self, candidates: list[Candidate]) -> None:
-        """Leave out groups that have permissions: an import gives nobody rights of staff."""
+        """Leave out groups with permissions: an import gives nobody the rights of staff."""
         names = {name for each in candidates for name in each.found.groups}
         rows = Group.objects.filter(name__in=names, permissions__isnull=False)
         privileged = set(rows.values_list("name", flat=True))
@@ -239,7 +239,7 @@ class Portion:
                     each.note(f"The group {name[:LONGEST_GROUP]!r} is left out: {reason}.")
 
     def _read_apps(self, candidates: list[Candidate]) -> None:
-        """Leave out consents to apps that this site does not know."""
+        """Leave out consents to apps that do not exist on this site."""
         wanted = {app for each in candidates for row in each.rows if (app := _app_of(row))}
         if not wanted:
             return
@@ -251,7 +251,7 @@ class Portion:
                 each.note(f"The app {app!r} is left out: this site does not know it.")
 
     def _name(self) -> None:
-        """Give each person the username of the file, or a similar one."""
+        """Give each person the username in the file, or a similar one."""
         wanted = [_wanted(each.found) for each in self._accepted]
         self._read_looks(wanted)
         pairs = list(zip(list(self._accepted), wanted, strict=True))
@@ -327,7 +327,7 @@ def _candidate(number: int, found: FoundPerson) -> Candidate:
 
 
 def _rows_of(user: User, found: FoundPerson) -> list[Model]:
-    """Return the rows of ``user``. Recovery codes are kept only beside a second factor."""
+    """Return the rows of ``user``. Recovery codes are kept only together with a second factor."""
     rows = [*_authenticators(found), *(r for r in found.rows if _is_installed(r.label))]
     made = [_made(user, row) for row in rows]
     factors = [row for row in made if isinstance(row, Authenticator | Passkey)]
@@ -339,7 +339,7 @@ def _rows_of(user: User, found: FoundPerson) -> list[Model]:
 
 
 def _addresses(found: FoundPerson) -> tuple[list[FoundEmail], list[FoundEmail]]:
-    """Return the verified addresses and the others; leave out those that are not valid."""
+    """Return the verified addresses and the other addresses, without invalid ones."""
     cleaned: dict[str, FoundEmail] = {}
     for given in found.emails:
         try:
@@ -363,7 +363,7 @@ def _set_columns(user: User, columns: dict[str, Any]) -> None:
 
 
 def _made(user: User, found: FoundRow) -> Model:
-    """Return the row ``found`` of ``user``, with its values checked."""
+    """Return the row ``found`` of ``user``, with checked values."""
     model = apps.get_model(found.label)
     names = {field.name for field in model._meta.fields}
     since = {name: user.date_joined for name in SINCE if name in names}
@@ -375,7 +375,7 @@ def _made(user: User, found: FoundRow) -> Model:
 
 
 def _clean(row: Model, exclude: set[str]) -> None:
-    """Check the values of ``row``, and convert them. Django takes empty values for missing ones.
+    """Check and convert the values of ``row``. Django treats empty values as missing ones.
 
     Raises:
         BadRow: a value is not allowed.
@@ -410,17 +410,17 @@ def _codes(found: FoundPerson) -> FoundRow | None:
 
 
 def _is_installed(label: str) -> bool:
-    """Return whether this site has the model ``label``; a site may have no OpenID Provider."""
+    """Return whether this site has the model ``label``. It may have no OpenID Provider."""
     return label.startswith("accounts.") or apps.is_installed("accounts.oauth")
 
 
 def _app_of(row: Model) -> str:
-    """Return the id of the app if ``row`` is a consent, or an empty string."""
+    """Return the id of the app of a consent; an empty string if ``row`` is something else."""
     return str(getattr(row, "client_id", ""))
 
 
 def _wanted(found: FoundPerson) -> str:
-    """Return a username that the rules allow: that of the file, or one like a name or address."""
+    """Return an allowed username: the one in the file, or one made from a name or address."""
     with suppress(ValidationError):
         return usernames.clean(found.username)
     texts = (found.username, found.display_name, *(row.email for row in found.emails))
@@ -428,7 +428,7 @@ def _wanted(found: FoundPerson) -> str:
 
 
 def _similar(name: str, number: int) -> list[str]:
-    """Return ``name`` with numbers, at the end with that of the row: a trial has the same names."""
+    """Return ``name`` with different suffixes. The last is the row's number, also in a trial."""
     short = name[: usernames.MAX_LENGTH - usernames.SUFFIX_LENGTH]
     return [f"{short}-{n}" for n in (*NUMBERED, f"{number % 10**6:06}")]
 
@@ -452,7 +452,7 @@ def _language(code: str) -> str:
 
 
 def _moved(user: User) -> Message:
-    """Return the email that tells ``user`` how to sign in at this site."""
+    """Return the email that tells ``user`` how to sign in to this site."""
     about = {"site": settings.AUTHSITE.site_name, "username": user.username, "email": user.email}
     with localization.speaking(user.language):
         return Message(

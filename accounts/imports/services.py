@@ -1,4 +1,4 @@
-"""Writes the people of a file into the database, in portions that are complete or missing.
+"""Writes the people of a file into the database, in portions of one transaction each.
 
 An account is never merged with another one: a row whose email address, identity or passkey belongs
 to an account is refused. A username that is taken, looks like another one or breaks the rules is
@@ -16,9 +16,10 @@ from accounts.imports.models import ImportedFile
 from accounts.imports.parts import BadRow, Rows
 from accounts.imports.portions import Note, NumberedRow, Portion, Taken
 
-# Rows in a transaction. On SQLite, other writers wait for it.
+# Rows in a transaction. On SQLite, other writers wait for its end.
 PORTION = 250
-# SQLite has no queue of writers: they try again at intervals, without a pause mostly in vain.
+# SQLite has no queue of writers: they retry at intervals, mostly without success if there is no
+# pause.
 PAUSE_SECONDS = 0.015
 
 
@@ -30,8 +31,9 @@ class Busy(Exception):
 class Import:
     """An import of a file. A trial writes nothing.
 
-    ``tell`` is called with each note, ``progress`` with the number of rows after each portion.
-    ``notify``: whether each person is told by email.
+    ``tell`` is called with each message about a row, ``progress`` with the number of rows after
+    each portion.
+    ``notify``: whether each person is notified by email.
     ``earlier``: how many rows earlier runs have imported or refused.
     """
 
@@ -44,7 +46,7 @@ class Import:
     earlier: int = 0
 
     def run(self, rows: Rows, digest: str) -> None:
-        """Import the rows with this SHA-256, from where an earlier run has ended.
+        """Import the rows, which have this SHA-256, from where an earlier run has ended.
 
         Raises:
             BadRow: the file has another format.
@@ -67,7 +69,7 @@ class Import:
             self.progress(portion[-1][0])
 
     def _write(self, rows: tuple[NumberedRow, ...], file: ImportedFile) -> list[Note]:
-        """Write ``rows``, each one alone if the database refuses one of them.
+        """Write ``rows`` in one transaction; if the database refuses a row, write each row alone.
 
         A row may be refused because somebody has taken a name or an address meanwhile.
         """
@@ -89,6 +91,6 @@ class Import:
 
 
 def _advance(file: ImportedFile, rows: int) -> None:
-    """Record that ``rows`` rows of ``file`` are done; lock its row until the transaction ends."""
+    """Record ``rows`` more finished rows of ``file``; lock its row until the transaction ends."""
     if not ImportedFile.objects.filter(pk=file.pk, rows=file.rows).update(rows=rows):
         raise Busy("Another process is importing this file.")

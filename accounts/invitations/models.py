@@ -30,7 +30,7 @@ class Invitation(models.Model):
     expires_at = models.DateTimeField(_("expires"), db_index=True)
 
     class Meta:
-        # Who may invite also sees and revokes invitations.
+        # This permission also allows to see and to revoke invitations.
         default_permissions = ("add",)
         verbose_name = _("invitation")
         verbose_name_plural = _("invitations")

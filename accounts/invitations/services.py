@@ -35,7 +35,7 @@ from accounts.users.rights import groups_to_give, note_groups_changed
 
 
 def invitation_message(invitation: Invitation, token: str) -> Message:
-    """Return the email with the link, for an email address that no account has."""
+    """Return the email with the link, to an address that no account has."""
     about = {"email": invitation.email, "site": settings.AUTHSITE.site_name}
     return Message(
         to=invitation.email,
@@ -54,7 +54,7 @@ def invitation_message(invitation: Invitation, token: str) -> Message:
 
 
 def has_account_message(owners_email: str) -> Message:
-    """Return the email that tells the owner of an account that the address was invited."""
+    """Return the email to the owner of an account that somebody else tried to invite."""
     about = {"email": owners_email, "site": settings.AUTHSITE.site_name}
     return Message(
         to=owners_email,
@@ -71,14 +71,14 @@ def has_account_message(owners_email: str) -> Message:
 
 
 LONGEST_DAYS = 30
-# How many times as many invitations API keys may send: 10,000 in an hour.
+# The factor by which API keys may send more invitations: 10,000 in an hour.
 OF_KEYS = 170
 NAME = "invitation"
 LINK = Purpose(NAME, timedelta(days=LONGEST_DAYS))
 
 
 class MoreThanOwnRights(PublicError):
-    """The inviter may not invite, or lacks a right that the invitation would give."""
+    """The inviter may not invite, or may not give a right of the invitation."""
 
     code = "not_in_role"
     status = 403
@@ -100,12 +100,12 @@ def may_invite(user: User) -> bool:
 
 
 def may_revoke(user: User, invitation: Invitation) -> bool:
-    """Return whether ``user`` may give all rights that ``invitation`` gives."""
+    """Return whether ``user`` may give all rights of ``invitation``."""
     return _may_give(user, invitation.groups.all(), is_staff=invitation.is_staff)
 
 
 def gives_rights(groups: Collection[Group], *, is_staff: bool) -> bool:
-    """Return whether members of ``groups``, who are staff if ``is_staff``, have rights."""
+    """Return whether ``groups`` have permissions, or ``is_staff`` is True."""
     return is_staff or Permission.objects.filter(group__in=groups).exists()
 
 
@@ -121,16 +121,17 @@ def invite(
 ) -> Invitation:
     """Create an invitation that expires after ``days`` days, and email its link to ``email``.
 
-    It replaces the earlier invitations to this address that ``inviter`` may revoke. If ``replaces``
-    is given, nothing happens unless that one still exists. The owner of an existing account gets an
-    email without a link. Neither the result nor the time that it takes reveals which email it was.
+    The invitation replaces earlier ones to this address that ``inviter`` may revoke. If
+    ``replaces`` is given, nothing happens unless that invitation still exists. If the address
+    belongs to an account, its owner gets an email without a link instead. Neither the result nor
+    the time that it takes reveals which email was sent.
 
     ``actor``: the client of ``inviter``, with the reason if the invitation gives rights.
 
     Raises:
         MoreThanOwnRights: ``inviter`` may not invite, or may not give one of the rights.
-        RateLimited: the inviter, or the inviter's API keys, sent too many invitations, or one to
-            this address just now.
+        RateLimited: the inviter, or the inviter's API keys, sent too many invitations, or one
+            to this address just now.
         InvitationEnded: ``replaces`` was accepted or revoked meanwhile.
     """
     if not (may_invite(inviter) and _may_give(inviter, groups, is_staff=is_staff)):
@@ -151,7 +152,7 @@ def invite(
 
 
 def send_again(invitation: Invitation, user: User, actor: Actor) -> None:
-    """Send ``invitation`` with a new link, which works for as long as the first one did.
+    """Send ``invitation`` again with a new link, which is valid for the same number of days.
 
     The earlier link stops working, and ``user`` becomes the inviter.
 
@@ -202,8 +203,8 @@ def redeem(token: str) -> Invitation:
     Call this, and then :func:`accept`, in the transaction that creates the user.
 
     Raises:
-        LinkEnded: the invitation was accepted or revoked, has expired, or its inviter may not
-            invite any more.
+        LinkEnded: the invitation was accepted or revoked, has expired, or its inviter may no
+            longer invite.
     """
     invitation = find_by_link(token)
     key = invitation.email_key if invitation else ""
@@ -213,14 +214,14 @@ def redeem(token: str) -> Invitation:
 
 
 def accept(user: User, email: str) -> bool:
-    """Let the new account ``user`` accept the invitations to its confirmed address ``email``.
+    """Accept the invitations to ``email``, the confirmed address of the new account ``user``.
 
-    ``email`` is empty if the account has no address. The user gets the rights that the inviter may
-    give at this moment, and no others. Call this in the transaction that confirms the address.
-    Return whether there was a valid invitation.
+    ``email`` is empty if the account has no address. The user gets only the rights that the inviter
+    may give at this moment. Call this in the transaction that confirms the address. Return whether
+    there was a valid invitation.
     """
     accepted = [(row, list(row.groups.all())) for row in _valid(email_key=emails.key(email))]
-    # A simultaneous ``revoke`` may have ended it.
+    # A simultaneous ``revoke`` may have deleted the invitation.
     accepted = [(row, groups) for row, groups in accepted if _end(row)]
     for invitation, groups in accepted:
         _give_rights(user, invitation, groups)
@@ -266,7 +267,7 @@ def _end_earlier(invitation: Invitation) -> None:
 
 def _end(invitation: Invitation) -> bool:
     """Delete the invitation and its link; return False if it has already ended."""
-    # First the link, as in ``redeem``, so that two transactions cannot deadlock.
+    # The link first, in the same order as ``redeem``, so that two transactions cannot deadlock.
     codes.withdraw(LINK, invitation.pk)
     deleted = Invitation.objects.filter(pk=invitation.pk).delete()[1]
     return bool(deleted.get(Invitation._meta.label))
@@ -290,7 +291,7 @@ def _give_rights(user: User, invitation: Invitation, groups: list[Group]) -> Non
 
 
 def _new(inviter: User, email: str, *, is_staff: bool, life: timedelta) -> Invitation:
-    """Return an invitation that is not stored yet."""
+    """Return a new invitation that is not stored yet."""
     now = clock.now()
     return Invitation(
         email=email,
