@@ -1,1 +1,1 @@
-"""The outbox. Emails are stored in the transaction of a change, and sent after its commit."""
+"""The outbox: emails are stored in the transaction of a change, and sent after its commit."""

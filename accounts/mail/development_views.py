@@ -1,4 +1,4 @@
-"""Pages that show the emails of a development site at ``/dev/mail/``, on this machine only."""
+"""The pages that show the emails of a development site at ``/dev/mail/``, on its machine only."""
 
 from base64 import b64encode
 from datetime import UTC, datetime
@@ -24,8 +24,8 @@ from accounts.common.client_info import parse_ip
 type Policy = dict[str, list[str]]
 
 SHOWN = 50
-# The HTML part of an email runs no script, loads nothing and is shown only in a frame of this site.
-# Its style is inline, and its images are part of the document. A click may leave the frame.
+# The HTML part of an email runs no script and loads nothing, and is shown only in a frame of this
+# site. Its styles and images are part of the document. A click on a link may leave the frame.
 EMAIL_CSP: Policy = {
     "default-src": [CSP.NONE],
     "style-src": [CSP.UNSAFE_INLINE],

@@ -26,7 +26,7 @@ from accounts.common.brand.files import (
 from accounts.common.localization import speaking, spoken
 from accounts.common.pages import absolute
 
-# The largest size of the logo on pages, in CSS pixels.
+# The maximum size of the logo on pages, in CSS pixels.
 LOGO_WIDTH, LOGO_HEIGHT = 160, 36
 
 
@@ -78,7 +78,7 @@ def _absolute_url(url: str) -> str:
 
 
 def _logos(config: BrandSettings) -> dict[str, bytes]:
-    """Return the logos as PNG by Content-ID."""
+    """Return the logos in PNG format by their Content-ID."""
     logos = {"logo": config.site_logo, "logo-dark": config.site_logo_dark}
     files = {cid: png_of(logo) for cid, logo in logos.items() if isinstance(logo, File)}
     return {cid: png for cid, png in files.items() if png} if files.get("logo") else {}
@@ -96,7 +96,8 @@ def _size(png: bytes) -> dict[str, int]:
 
 # The length of a line of plain text (RFC 3676 section 4.2 recommends at most 78).
 LINE_LENGTH = 72
-# Why an email goes to its address. The second also fits an address that may belong to a thief.
+# The reasons why an email was sent to its address. The second one also fits an address that may
+# belong to a thief.
 TO_OWNER = _(
     "Sent to %(email)s because this address belongs to the account %(username)s at %(site)s."
 )
@@ -105,16 +106,18 @@ TO_POSSIBLE_STRANGER = _(
 )
 
 
-# What looks like a URL, an email address or a phone number, with the full stops that browsers know.
+# Text that may be a URL, an email address or a phone number. The full stops are those that browsers
+# accept in domain names.
 _LINKABLE = re.compile(r"\S*(?:://|\S[.\u3002\uff0e\uff61@]\w)\S*|\+?\d(?:[\s()/.-]{0,3}\d){6,}")
 _QUOTES = str.maketrans(dict.fromkeys('"“”„«»', "’"))
 
 
 def staff_note(reason: str) -> list[tuple[str, str]]:
-    """Return the rows of the table that quote ``reason``, the free text of a member of staff.
+    """Return table rows that quote ``reason``, a text that a member of staff has typed.
 
-    The text could pass for one of the site: its own quotes and lines are removed. Mail programs
-    make links of URLs and phone numbers, which an invisible word joiner (U+2060) prevents.
+    The text must not look like a text of the site, so its quotes and line breaks are removed.
+    Invisible word joiners (U+2060) keep mail programs from turning URLs and phone numbers into
+    links.
     """
     text = " ".join(reason.translate(_QUOTES).split())
     plain = _LINKABLE.sub(lambda found: re.sub(r"(?<=\W|\d)", "\u2060", found[0]), text)
@@ -131,7 +134,7 @@ REQUIRED = {"to", "subject"}
 
 
 class NewerMessage(Exception):
-    """A newer node has written the message, and only a newer node can send all of it."""
+    """A newer release has written the message, and only a newer release can send all of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,24 +172,24 @@ class Message:
 
     @property
     def title(self) -> str:
-        """The heading or else the subject; empty if that contains the code."""
+        """The heading, or else the subject; empty if the subject contains the code."""
         title = self.heading or self.subject
         return "" if self.code and self.code in title else title
 
     def to_json(self) -> str:
-        """Return the message as JSON, which is how the outbox stores it.
+        """Return the message as JSON, for the outbox.
 
-        Empty fields are left out, so that older nodes can read messages without newer fields.
+        Empty fields are left out, so that older releases can read messages without newer fields.
         """
         members = asdict(self).items()
         return json.dumps({name: value for name, value in members if value or name in REQUIRED})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the message that :meth:`to_json` has written.
+        """Return the message that :meth:`to_json` has converted.
 
         Raises:
-            NewerMessage: it has fields that this code does not know.
+            NewerMessage: it has fields that this release does not know.
         """
         members = json.loads(text)
         if not members.keys() <= cls.__dataclass_fields__.keys():

@@ -1,4 +1,4 @@
-"""The models of the outbox, and of what became of its emails."""
+"""The models of the outbox and of the results of its emails."""
 
 from django.db import models
 
@@ -26,7 +26,7 @@ class OutgoingMail(Leased):
     # When the code or link in the email expires. The email is not sent after this time. Null if the
     # email contains no code or link.
     expires_at = models.DateTimeField(null=True)
-    # As in ``MailReceipt``.
+    # The same digest as in ``MailReceipt``.
     recipient = models.CharField(max_length=64, blank=True, default="")
     heading = models.CharField(max_length=LONGEST_HEADING, blank=True, default="")
     refused_at = models.DateTimeField(null=True)
@@ -45,7 +45,7 @@ class OutgoingMail(Leased):
 
 
 class MassMailPace(models.Model):
-    """The single row by which all senders together keep to ``MAIL_PER_SECOND``.
+    """The single row by which all senders together observe ``MAIL_PER_SECOND``.
 
     ``next_at``: the time from which the next mass email may be sent.
     """
@@ -55,14 +55,14 @@ class MassMailPace(models.Model):
 
 
 class MailReceipt(models.Model):
-    """What became of an email that has left the outbox, without its content.
+    """The result of an email that has left the outbox, without its content.
 
     ``recipient``: a digest of the email address.
     ``heading``: the heading of the email, which contains no code.
     ``mass``: as in ``OutgoingMail``.
     ``failure``: why the email was not sent, as the name of an error or "expired"; empty if the mail
-        server has accepted the email.
-    ``is_notice``: whether the email told of something that happened to the account.
+        server has accepted it.
+    ``is_notice``: whether the email was a notice about an event.
     """
 
     id = models.UUIDField(primary_key=True)

@@ -41,7 +41,7 @@ _posted = Event()
 
 
 def up() -> None:
-    """Wake the sender thread, because an email was put into the outbox."""
+    """Wake the sender thread, because there is a new email in the outbox."""
     _posted.set()
 
 
@@ -57,9 +57,9 @@ def sleep(seconds: float) -> None:
 log = logging.getLogger(__name__)
 
 PURPOSE = "outbox"
-# What a receipt calls the refusal of a recipient.
+# The failure in a receipt if the mail server refused the recipient.
 REFUSED = smtplib.SMTPRecipientsRefused.__name__
-# What a receipt calls an email whose code or link expired before it could be sent.
+# The failure in a receipt if the code or link expired before the email was sent.
 EXPIRED = "expired"
 # The code with which a mail server refuses a recipient whose mailbox is full.
 MAILBOX_FULL = 552
@@ -67,33 +67,34 @@ MAILBOX_FULL = 552
 BATCH = 20
 # How many emails a sender tries to claim, because other senders try to claim the same ones.
 CANDIDATES = 5
-# Senders sleep between their rounds. Mass mail of this time may therefore be sent at once.
+# Senders sleep between rounds, so the mass mail of this time may be sent at once.
 CATCH_UP = timedelta(seconds=2)
 OUTBOX = LeasedQueue(
     OutgoingMail,
-    # Longer than any attempt to send an email: each step of the SMTP connection takes 10 s at most.
+    # The lease is longer than any attempt to send an email: each step of the SMTP connection takes
+    # 10 s at most.
     lease=timedelta(minutes=5),
     first_wait=timedelta(seconds=30),
     longest_wait=timedelta(hours=1),
     # RFC 5321 section 4.5.4.1: give up after 4 to 5 days.
     life=timedelta(days=5),
 )
-# The emails that this process cannot read: a newer node must send them.
+# The emails that this process cannot read, because a newer release has written them.
 _left_to_newer: set[UUID] = set()
 AGES = (timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
-# Staff look up what became of an email.
+# Receipts are kept for this long, so that staff can look up the result of an email.
 KEEP_RECEIPTS = timedelta(days=30)
-# How old the failed notices are at most that a sign-in names, and how many it names.
+# After a sign-in, the failed notices of this time are listed, up to this number.
 REMIND_OF_FAILED, MOST_REMINDED = timedelta(days=7), 3
 
 
 class Queue(IntEnum):
-    """The priority of an email: those in the queue with the lowest number are sent first.
+    """The priority of an email: the queue with the lowest number is sent first.
 
-    ``CODES``: codes and links that a member waits for.
+    ``CODES``: codes and links for which a member is waiting.
     ``NOTICES``: notices about one account.
     ``STRANGERS``: emails to a mailbox that a stranger names. They do not delay emails to members.
-    ``MASS``: emails that one act sends to many people; at most ``MAIL_PER_SECOND`` are sent.
+    ``MASS``: emails to many people; at most ``MAIL_PER_SECOND`` are sent.
     """
 
     CODES = 0
@@ -159,13 +160,13 @@ def post_to_mailbox(
     queue: Queue = Queue.STRANGERS,
     is_sent: bool = True,
 ) -> None:
-    """Post an email to a mailbox that somebody has named, in the language of its owner.
+    """Post an email to a mailbox that a client has named, in the language of its owner.
 
     ``key``: the canonical form of the email address.
     ``to_stranger``: returns the email if no account has the address.
-    ``to_owner``: returns the email for the owner of the address that it is given. It is the stored
-        address, not the spelling that was typed (CVE-2019-19844).
-    ``is_sent``: if False, the email has no recipient and is not sent; the work is the same.
+    ``to_owner``: returns the email to the owner, given the stored address. This may differ from the
+        typed spelling (CVE-2019-19844).
+    ``is_sent``: if False, the email has no recipient and is not sent; the same work is done.
     """
     row = EmailAddress.objects.select_related("user").filter(key=key).first()
     with speaking(row.user.language if row else spoken()):
@@ -179,13 +180,13 @@ def withdraw(mail_id: UUID) -> bool:
 
 
 def deliver_due(is_stopping: Callable[[], bool] = bool, rest: timedelta = timedelta()) -> int:
-    """Send some of the emails in the outbox that have been due for ``rest``; return how many.
+    """Send emails that have been due for at least ``rest``; return how many were sent.
 
     ``is_stopping``: returns whether to send no more emails, because the process ends.
 
-    Emails are sent in the order of queue and age, over one connection to the mail server. After
-    each email, the next one is chosen anew, because a code may have been posted meanwhile. Several
-    senders can work at the same time. Sending stops as soon as ``is_stopping`` returns True.
+    Emails are sent in the order of queue and age, over one connection to the mail server. The next
+    email is chosen after each email, because a code may have been posted meanwhile. Several senders
+    can work at the same time.
     """
     connection = mailers.default
     sent = 0
@@ -218,15 +219,15 @@ def _claim_one_of(pks: Iterable[UUID]) -> OutgoingMail | None:
 
 
 def _may_send_mass_mail() -> bool:
-    """Return whether one more mass email may be sent now, and count it if so."""
+    """Return whether another mass email may be sent now; if so, count it."""
     now, pause = clock.now(), timedelta(seconds=1) / settings.AUTHSITE.mail_per_second
     earliest = now - CATCH_UP
     pace, _is_new = MassMailPace.objects.get_or_create(pk=1, defaults={"next_at": earliest})
-    # No pause is longer than a second. If one seems to be, the clock has been set back.
+    # No pause is longer than a second. If this one seems to be, the clock has been set back.
     if now < pace.next_at <= now + timedelta(seconds=1):
         return False
     begin = earliest if pace.next_at > now else max(pace.next_at, earliest)
-    # Only one of several senders that have read the same row changes it.
+    # If several senders have read the same row, only one of them changes it.
     same = MassMailPace.objects.filter(pk=1, next_at=pace.next_at)
     return bool(same.update(next_at=begin + pause))
 
@@ -239,19 +240,19 @@ def lengths() -> dict[Queue, int]:
 
 
 def delays() -> dict[Queue, float]:
-    """Return, for each queue, the age of the oldest waiting email in seconds, without counting.
+    """Return, for each queue, the age of the oldest waiting email in seconds.
 
-    Emails whose recipients the mail server has refused do not count.
+    This does not count emails whose recipients the mail server has refused.
     """
     return {queue: OUTBOX.delay(queue=queue, refused_at=None) for queue in Queue}
 
 
 def refused() -> QuerySet[OutgoingMail]:
-    """Return the emails that wait because the mail server seems to refuse everybody.
+    """Return the waiting emails whose refusals suggest that the mail server refuses everybody.
 
-    It has refused their recipients, and has accepted no email since. A single recipient, who may
-    not exist, counts only if the mail server has accepted an email to this one in the last 30
-    days, or none to anybody.
+    The server has refused their recipients, and has accepted no email since. If only one recipient
+    was refused, who may not exist, this counts only if the server has accepted an email to this
+    recipient in the last 30 days, or no email to anybody.
     """
     later = _accepted().filter(done_at__gt=OuterRef("refused_at"))
     found = OutgoingMail.objects.filter(~Exists(later), refused_at__isnull=False)
@@ -277,11 +278,11 @@ def longest_delay(found: Mapping[Queue, float]) -> float:
 
 @dataclass(frozen=True)
 class MassMail:
-    """A mass mail of which emails wait.
+    """A mass mail whose emails are not all sent yet.
 
     ``heading``: the heading of one of its emails.
-    ``sent``, ``total``: how many of its emails have left the outbox, of how many so far.
-    ``ends_at``: when the last email leaves the outbox, if nothing but the speed delays it.
+    ``sent``, ``total``: how many of its emails have left the outbox, and how many there are so far.
+    ``ends_at``: when the last email will leave the outbox, if nothing but the rate delays it.
     """
 
     heading: str
@@ -291,7 +292,7 @@ class MassMail:
 
 
 def mass_mails() -> list[MassMail]:
-    """Return the mass mails of which emails wait, in the order in which they are sent."""
+    """Return the mass mails that are not completely sent, in the order in which they are sent."""
     waiting: QuerySet[Any, Any] = OutgoingMail.objects.filter(queue=Queue.MASS).values_list("mass")
     rows = waiting.annotate(Min("heading"), Count("pk"), first=Min("created_at")).order_by("first")
     receipts = MailReceipt.objects.filter(mass__in=[mass for mass, *_ in rows])
@@ -304,7 +305,7 @@ def mass_mails() -> list[MassMail]:
 
 
 def ages() -> dict[Queue, list[int]]:
-    """Return how many emails of each queue wait for under a minute, an hour, a day, or longer."""
+    """Return, for each queue, how many emails wait for under a minute, hour or day, or longer."""
     now = clock.now()
     is_older = [Q(created_at__lte=now - age) for age in AGES]
     filters = [~is_older[0], *(a & ~b for a, b in pairwise(is_older)), is_older[-1]]
@@ -333,7 +334,7 @@ def undelivered_notices() -> QuerySet[MailReceipt]:
 
 
 def failures() -> QuerySet[MailReceipt, tuple[date, str, int]]:
-    """Return how many emails failed on each day (UTC) of the last 30 days, for which reason."""
+    """Return the number of failed emails by day (UTC) and reason, for the last 30 days."""
     rows = MailReceipt.objects.exclude(failure="").values_list(TruncDate("done_at"), "failure")
     return rows.annotate(Count("pk")).order_by()
 
@@ -367,8 +368,8 @@ def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
             connection.open()
             connection.send_messages([email])
         else:
-            # Do the same work as for sending. Otherwise the speed of other requests would reveal
-            # whether an email is sent.
+            # Do the same work as for a real recipient. Otherwise the speed of other requests would
+            # reveal whether an email is sent.
             email.message().as_bytes()
     except Exception as error:  # no error may lose this email or delay others
         _put_off(mail, error)
@@ -381,7 +382,7 @@ def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
 
 @transaction.atomic
 def _settle(mail: OutgoingMail, *, failure: str = "") -> None:
-    """Replace the email in the outbox by a receipt."""
+    """Replace the email in the outbox with a receipt."""
     mail_id = mail.pk
     if mail.delete()[0]:
         MailReceipt.objects.create(
@@ -401,11 +402,12 @@ def _settle(mail: OutgoingMail, *, failure: str = "") -> None:
 def _put_off(mail: OutgoingMail, error: Exception) -> None:
     """Schedule the email again after a growing pause, or delete it if it cannot be delivered.
 
-    A mail server may refuse everybody, because its settings are wrong. Only a recipient whom it
-    refuses again, after it has accepted emails to others, has no mailbox. A full mailbox, which
-    somebody else may have filled, gets the email when its owner has made room.
+    A mail server with wrong settings may refuse everybody. Therefore a recipient counts as
+    nonexistent only if the server refuses it again after it has accepted emails to others. If a
+    mailbox is full, the email is repeated, because somebody else may have filled it.
 
-    An email that only newer nodes can read is theirs at once. This process does not try it again.
+    An email that only newer releases can read is released for them, and this process does not try
+    it again.
     """
     is_final = False
     if _is_refusal(error):
@@ -443,11 +445,12 @@ def _is_refusal(error: Exception) -> TypeGuard[smtplib.SMTPRecipientsRefused]:
 
 
 LOOK_EVERY_SECONDS = 1.0
-# The same while the outbox is empty. An email of a command or another node waits this long at most.
+# How long the sender sleeps while the outbox is empty. An email of a command or another node waits
+# this long at most.
 LOOK_IDLE_SECONDS = 5.0
-# The sender waits for this time, in which the request that posted the email is answered. The two
-# share one interpreter, and an email to a person occupies it longer than an email to nobody, so the
-# duration of the request would otherwise reveal whether the person exists.
+# The sender waits for this time, so that the request that posted the email is answered first. Both
+# share one interpreter, and an email to a person occupies it longer than an email to nobody.
+# Without the wait, the duration of the request would reveal whether the person exists.
 REST = timedelta(milliseconds=200)
 
 
@@ -474,7 +477,7 @@ _thread = Background("outbox", _send, sleep=_sleep, wake=up)
 
 
 class FileBackend(BaseEmailBackend):
-    """Writes each email to ``FOLDER/<time>-<random>.eml``. Only complete files get such a name."""
+    """Writes each email to ``FOLDER/<time>-<random>.eml``. Incomplete files have another name."""
 
     def __init__(self, folder: str, **options: Any) -> None:
         super().__init__(**options)

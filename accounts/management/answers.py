@@ -1,4 +1,4 @@
-"""What commands share: finding the user they name, and printing for people or as JSON."""
+"""Shared parts of commands: finding the named user, and printing as text or JSON."""
 
 import json
 from abc import ABC, abstractmethod
@@ -24,7 +24,7 @@ class ResultCommand(BaseCommand, ABC):
 
     refusals: ClassVar[tuple[type[Exception], ...]] = (PublicError, ValidationError, OverflowError)
 
-    # The system checks import all pages. ``check`` and ``migrate`` run them.
+    # The system checks import all pages, so only ``check`` and ``migrate`` run them.
     requires_system_checks = ()
 
     def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
@@ -42,14 +42,15 @@ class ResultCommand(BaseCommand, ABC):
 
     @abstractmethod
     def answer(self, **options: Any) -> dict[str, Any]:
-        """Do what the command does, and return the result.
+        """Run the command, and return the result.
 
         Raises:
-            CommandError, or one of ``refusals``: the command cannot do this. The message says why.
+            CommandError, or one of ``refusals``: the command cannot be done. The message says
+                why.
         """
 
     def words(self, facts: dict[str, Any]) -> str:
-        """Return the result for people: a line for each fact."""
+        """Return the result as text: a line for each fact."""
         return "\n".join(line for name, value in facts.items() for line in _lines(name, value))
 
 
@@ -68,7 +69,7 @@ class UserCommand(ResultCommand):
 
     @abstractmethod
     def result_for(self, user: User) -> dict[str, Any]:
-        """Do what the command does with ``user``, and return the result."""
+        """Run the command for ``user``, and return the result."""
 
 
 def _lines(name: str, value: Any) -> list[str]:

@@ -33,12 +33,12 @@ from accounts.ops import measurements
 log = logging.getLogger(__name__)
 
 NAME = re.compile(r"authsite-\d{8}-\d{6}\.(sqlite3|dump)")
-# The database into which a backup of PostgreSQL is restored.
+# The scratch database into which a backup of PostgreSQL is restored.
 SCRATCH, LONGEST_NAME = "verified_backup_of_{}", 63
-# The names of unfinished backups and of the folders of verifications, and the age at which the
-# command must have been killed.
+# The names of unfinished backups and of folders for verification. Older ones than this belong to
+# commands that were killed.
 UNFINISHED, ABANDONED = ("authsite-*.part*", "authsite-scratch-*"), timedelta(days=1)
-# How many differences the message about a failed verification names.
+# The maximum number of differences that the message about a failed verification names.
 NAMED = 5
 TABLES = {
     "sqlite": r"""SELECT '"' || name || '"' FROM sqlite_schema
@@ -55,9 +55,9 @@ class BackupFailed(Exception):
 
 
 def back_up(folder: Path) -> Path:
-    """Write the database into a new file of ``folder``, which only this user can read.
+    """Write the database into a new file of ``folder`` that only this user can read.
 
-    The file gets its name when it is complete, so nobody mistakes a failed backup for a good one.
+    The file gets its name when it is complete, so that a failed backup is not taken for a good one.
     A copy of ``DELETION_LOG`` gets the same name with the ending ``.deletions.log``, and the
     manifest with the ending ``.json``.
 
@@ -72,7 +72,7 @@ def back_up(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write(part, "")
         counts = _copy_sqlite(part) if is_sqlite else _dump_postgresql(part)
-        # After the database, so that the copy contains each account that the database lacks.
+        # Copied after the database, so that it contains each account that the database lacks.
         erasure.append_to_log(Erasure.objects.values_list("pk", flat=True))
         shutil.copy(erasure.log_file(), deletions_beside(file))
         _write_manifest(file, {"sha256": digest_of(part), "verified_at": None, "tables": counts})
@@ -88,12 +88,12 @@ def back_up(folder: Path) -> Path:
 def verify(path: Path) -> tuple[Path, Counts]:
     """Restore a backup into a scratch database, and compare it with its manifest.
 
-    ``path``: the backup, or the folder whose newest backup is meant.
+    Return the path of the backup and the number of rows of each table.
 
-    Returns the path of the backup and the number of rows of each table.
+    ``path``: the backup, or a folder, whose newest backup is verified.
 
     Raises:
-        BackupFailed: the backup is not good, or it cannot be restored here.
+        BackupFailed: the backup is damaged, or it cannot be restored here.
     """
     try:
         file = _newest(path) if path.is_dir() else path
@@ -111,10 +111,10 @@ def verify(path: Path) -> tuple[Path, Counts]:
 
 
 def drop_old(made: Path, keep: int) -> list[Path]:
-    """Delete old backups in the folder of ``made``, which was just made; return them.
+    """Delete old backups in the folder of ``made``, the newest backup; return their paths.
 
-    This keeps the newest ``keep`` backups, and the newest one that has passed its verification.
-    It also deletes the copies of the database that killed commands have left.
+    The newest ``keep`` backups are kept, and the newest one that has passed its verification.
+    Copies of the database that killed commands have left are deleted, too.
     """
     files = _backups_in(made.parent)
     verified = next((file for file in files if _is_verified(file)), made)
@@ -126,7 +126,7 @@ def drop_old(made: Path, keep: int) -> list[Path]:
 
 
 def _drop_abandoned(folder: Path) -> list[Path]:
-    """Delete what no running command can have written into ``folder``; return the paths."""
+    """Delete files in ``folder`` that no running command can have written; return their paths."""
     since = (clock.now() - ABANDONED).timestamp()
     found = chain.from_iterable(map(folder.glob, UNFINISHED))
     left = [path for path in found if path.stat().st_mtime < since]
@@ -194,7 +194,7 @@ def _is_verified(file: Path) -> bool:
 
 
 def _note(result: Callable[[str], None], command: str) -> None:
-    """Note the result of ``command`` for metrics and ``doctor``."""
+    """Store the result of ``command`` for metrics and ``doctor``."""
     try:
         result(command)
     except DatabaseError as error:
@@ -222,9 +222,9 @@ def _compare(expected: Counts, found: Counts) -> None:
 
 
 def _copy_sqlite(part: Path) -> Counts:
-    """Copy the database in one read transaction, which lets others write meanwhile (WAL).
+    """Copy the database in one read transaction, during which others can write (WAL).
 
-    Returns the number of rows of each table in this transaction.
+    Return the number of rows of each table in this transaction.
     """
     name = settings.DATABASES["default"]["NAME"]
     with (
@@ -261,7 +261,8 @@ def _dump_postgresql(part: Path) -> Counts:
         counts = _count(cursor, "postgresql")
         cursor.execute("SELECT pg_export_snapshot(), pg_backend_pid()")
         snapshot, pid = cursor.fetchone()
-        # ``pg_dump`` would leave its settings, such as an empty search_path, to other clients.
+        # If PgBouncer shares the connection, the settings of ``pg_dump``, such as an empty
+        # search_path, would affect other clients.
         if pid != cursor.connection.info.backend_pid:
             raise BackupFailed(
                 "DATABASE_URL leads to a pooler such as PgBouncer. Run this command with the URL "
@@ -278,9 +279,10 @@ def _restored_postgresql(file: Path) -> Counts:
         raise BackupFailed(f"{file} needs a PostgreSQL server, which DATABASE_URL must name.")
     (*server, own), env = _arguments()
     scratch = SCRATCH.format(own)[:LONGEST_NAME]
-    # The role of the site may be allowed to connect to no other database.
+    # The site's role may be allowed to connect only to its own database.
     names = [*server, f"--maintenance-db={own}", scratch]
-    # A verification that was killed has left its database. That of a running one is in use.
+    # A verification that was killed has left its database. The command fails if a running one uses
+    # it.
     _run(["dropdb", "--if-exists", *names], env)
     try:
         _run(["createdb", "--template=template0", "--encoding=UTF8", "--locale=C", *names], env)
@@ -297,7 +299,7 @@ def _restored_postgresql(file: Path) -> Counts:
 
 
 def _arguments() -> tuple[list[str], dict[str, str]]:
-    """Return the arguments and the environment with which PostgreSQL's programs connect.
+    """Return the arguments and the environment for PostgreSQL's programs.
 
     The last argument is the name of the database. The password is in the environment, because every
     user can read the arguments of a process.
@@ -305,7 +307,7 @@ def _arguments() -> tuple[list[str], dict[str, str]]:
     from psycopg.pq import Conninfo  # noqa: PLC0415 only some sites need the library
 
     arguments, env = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
-    # Django leaves most options of the URL out, also those that keep impostors of the server away.
+    # Django ignores most options of the URL, including those that verify the server's identity.
     given = connection.settings_dict["OPTIONS"]
     known = [(each.keyword.decode(), each.envvar) for each in Conninfo.get_defaults()]
     own = {
@@ -318,7 +320,7 @@ def _arguments() -> tuple[list[str], dict[str, str]]:
 
 @contextmanager
 def _snapshot(name: str) -> Iterator[Any]:
-    """Return a cursor that reads the database ``name`` as it is now, for any time."""
+    """Return a cursor that reads the current state of the database ``name`` for any time."""
     database = connection.copy()
     database.settings_dict["NAME"] = name
     try:
@@ -339,7 +341,7 @@ def _run(command: list[str], env: dict[str, str]) -> None:
         command, check=False, capture_output=True, env=os.environ | env, text=True
     )
     if done.returncode:
-        # What PostgreSQL says in further lines may contain values of rows, such as hashes.
+        # Further lines of PostgreSQL's messages may contain values of rows, such as hashes.
         lines = [line for line in done.stderr.splitlines() if line.startswith(f"{command[0]}: ")]
         raise BackupFailed(f"{command[0]} failed: {' '.join(lines)}")
 
@@ -351,9 +353,9 @@ def digest_of(file: Path) -> str:
 
 
 def secrets_to_keep() -> list[dict[str, str]]:
-    """Return the names of the settings that a restore needs, and where their values are kept.
+    """Return the names of the settings that a restore needs, and where their values are stored.
 
-    They must not be stored beside the backup.
+    They must not be stored together with the backup.
     """
     config: Config = settings.AUTHSITE
     names = ["SECRET_KEY", "SECRET_KEY_FALLBACKS", "ENCRYPTION_KEYS"]

@@ -1,7 +1,7 @@
-"""Connects commands to other databases than that of the site, and copies all rows to another one.
+"""Connects commands to databases other than the site's, and copies all rows between databases.
 
-Both can be SQLite or PostgreSQL. Rows stream in blocks, so the memory that this takes does not grow
-with the database. PostgreSQL gets them by COPY, SQLite by one prepared INSERT.
+Both databases can be SQLite or PostgreSQL. Rows are copied in blocks, so that memory use does not
+grow with the database. They are written to PostgreSQL by COPY, and to SQLite by a prepared INSERT.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from accounts.common.setting_parsers import parse_database_url
 
 SOURCE, TARGET = "copy_source", "copy_target"
 BLOCK = 2000
-# Written by the migrations of the target.
+# The migrations write these tables in the target, so they are not copied.
 OWN = {MigrationRecorder.Migration._meta.db_table}
 
 type Row = tuple[Any, ...]
@@ -40,7 +40,7 @@ class CopyRefused(Exception):
 
 @dataclass(frozen=True)
 class Table:
-    """A copied table: its rows, a digest of all of them, and the seconds that it took."""
+    """A copied table: the number of its rows, their digest, and the duration in seconds."""
 
     name: str
     rows: int
@@ -55,7 +55,7 @@ class Digest:
         self.rows, self._sum = 0, 0
 
     def add(self, row: Row) -> None:
-        """Add a row, as Django reads it from either database."""
+        """Add a row with the values that Django reads from either database."""
         text = json.dumps(row, default=str, sort_keys=True).encode()
         self._sum += int.from_bytes(hashlib.sha256(text).digest())
         self.rows += 1
@@ -67,7 +67,7 @@ class Digest:
 
 
 def check_source() -> None:
-    """Require that the source has exactly the tables of this code.
+    """Require that the source has exactly the tables of this release.
 
     Raises:
         CopyRefused: migrations are missing, or a table does not belong to the site.
@@ -84,7 +84,7 @@ def check_source() -> None:
 
 
 def check_target() -> None:
-    """Require that the target has no table.
+    """Require that the target has no tables.
 
     Raises:
         CopyRefused: the target has a table.
@@ -94,15 +94,15 @@ def check_target() -> None:
 
 
 def copy(told: Told) -> list[Table]:
-    """Copy all rows into the target, which has the tables of the source; return what was copied.
+    """Copy all rows into the target, which already has the tables; return the copied tables.
 
-    ``told`` is called after each block, with the table and the number of its rows so far.
+    ``told`` is called after each block, with the table and the number of its copied rows so far.
 
     Raises:
-        CopyRefused: a row cannot be copied, or the target differs afterwards.
+        CopyRefused: a row cannot be copied, or the target differs from the source afterwards.
     """
     ordered = _ordered(_models())
-    # In SQLite, the keys are checked at the end.
+    # SQLite checks foreign keys at the end.
     with connections[TARGET].constraint_checks_disabled():
         _empty(ordered)
         with transaction.atomic(SOURCE):
@@ -123,7 +123,7 @@ def _models() -> list[type[models.Model]]:
 
 def _tables(alias: str) -> set[str]:
     names = connections[alias].introspection.table_names(include_views=True)
-    # SQLite's own tables, such as the statistics of ANALYZE.
+    # Without SQLite's own tables, such as the statistics of ANALYZE.
     return {name for name in names if not name.startswith("sqlite_")}
 
 
@@ -132,7 +132,7 @@ def _listed(tables: set[str]) -> str:
 
 
 def _ordered(found: list[type[models.Model]]) -> list[type[models.Model]]:
-    """Return the models in an order in which each row comes after the rows that it refers to.
+    """Return the models in an order in which referenced rows come before referring rows.
 
     Raises:
         CopyRefused: there is no such order.
@@ -152,7 +152,7 @@ def _fields(model: type[models.Model]) -> list[Any]:
 
 
 def _empty(ordered: Sequence[type[models.Model]]) -> None:
-    """Delete the rows that the migrations of the target made, such as groups."""
+    """Delete the rows that the migrations have created in the target, such as groups."""
     with transaction.atomic(TARGET), connections[TARGET].cursor() as cursor:
         for model in reversed(ordered):
             cursor.execute(f"DELETE FROM {_quoted(model._meta.db_table)}")  # noqa: S608 no input
@@ -173,7 +173,7 @@ def _copy(model: type[models.Model], told: Told) -> Table:
         with transaction.atomic(TARGET):
             write(model, counted())
     except Exception as error:
-        # Values are people's data: name the table only.
+        # The message names only the table, because values are personal data.
         raise CopyRefused(
             f"{name}: a row near {digest.rows:,} can't be copied ({type(error).__name__})"
         ) from error
@@ -188,7 +188,7 @@ def _rows(model: type[models.Model], alias: str) -> Iterator[Row]:
 
 
 def _prepared(model: type[models.Model], rows: Iterator[Row]) -> Iterator[Row]:
-    """Return the rows as the database driver of the target takes them."""
+    """Return the rows with the values that the database driver of the target expects."""
     connection = connections[TARGET]
     prepare = [field.get_db_prep_save for field in _fields(model)]
     for row in rows:
@@ -213,10 +213,10 @@ def _write_postgresql(model: type[models.Model], rows: Iterator[Row]) -> None:
 
 
 def _compare(model: type[models.Model], table: Table) -> None:
-    """Read the table from the target, and require the same rows.
+    """Read the table from the target, and require that its rows are those of the source.
 
     Raises:
-        CopyRefused: a row differs, is missing or is new.
+        CopyRefused: a row differs, is missing or was added.
     """
     digest = Digest()
     with transaction.atomic(TARGET):
@@ -230,7 +230,7 @@ def _compare(model: type[models.Model], table: Table) -> None:
 
 
 def _continue_sequences(ordered: Sequence[type[models.Model]]) -> None:
-    """Let the numbers of new rows follow the last number that the source has ever given."""
+    """Set the sequences of the target so that new numbers follow the last one of the source."""
     for model in ordered:
         key: Any = model._meta.pk
         place = (model._meta.db_table, key.column)
@@ -239,7 +239,7 @@ def _continue_sequences(ordered: Sequence[type[models.Model]]) -> None:
 
 
 def _last(connection: BaseDatabaseWrapper, table: str, column: str) -> int:
-    """Return the last number that the sequence of ``column`` has given; 0 if it has given none."""
+    """Return the last number of the sequence of ``column``; 0 if it has not been used."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [table])
@@ -273,7 +273,9 @@ REPLICA = "replica"
 
 
 def url_of(text: str) -> str:
-    """Return the URL in ``text``, or in the variable that it names. ``ps`` shows arguments.
+    """Return the URL in the environment variable ``text``, or ``text`` if it is a URL itself.
+
+    A variable is safer, because ``ps`` shows arguments.
 
     Raises:
         CommandError: there is no URL of SQLite or PostgreSQL.
@@ -292,7 +294,7 @@ def url_of(text: str) -> str:
 
 @contextmanager
 def connected(urls: dict[str, str]) -> Iterator[None]:
-    """Make databases known to Django by their aliases, and close them afterwards."""
+    """Add databases to Django's connections by their aliases, and close them afterwards."""
     given = {alias: _settings(url) for alias, url in urls.items()}
     # The handler adds the defaults, and requires a default database.
     complete = ConnectionHandler({"default": {}, **given}).databases
@@ -307,7 +309,7 @@ def connected(urls: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def reading_from(url: str) -> Iterator[None]:
-    """Let the ORM use the database at ``url`` in place of that of the site."""
+    """Make the ORM use the database at ``url`` instead of the site's."""
     with connected({REPLICA: url}):
         own, connections[DEFAULT_DB_ALIAS] = connections[DEFAULT_DB_ALIAS], connections[REPLICA]
         try:
@@ -321,7 +323,7 @@ def _settings(url: str) -> dict[str, Any]:
     if found["ENGINE"] == "django.db.backends.postgresql":
         from psycopg import IsolationLevel  # noqa: PLC0415 only some sites need the library
 
-        # All tables are read as they were at one moment.
+        # All tables are read in the same state.
         level = IsolationLevel.REPEATABLE_READ
         found["OPTIONS"]["isolation_level"] = level
     return found

@@ -1,15 +1,16 @@
-"""``after_restore``: erase accounts and revoke access that a backup may have brought back.
+"""``after_restore``: erase accounts and revoke access that a backup may have restored.
 
-Accounts that were deleted after the backup exist again. The log of deletions says which. The owner
-of an account that was to be deleted may have kept it after the backup. Therefore the days to undo
-the deletion begin again, at least 14 even if ``DELETION_DAYS`` is less, and every address is told.
+Accounts that were deleted after the backup exist again. The log of deletions says which. An account
+that was waiting for its deletion may have been kept by its owner after the backup. Therefore the
+days to undo the deletion begin again, at least 14 even if ``DELETION_DAYS`` is less, and every
+address is notified.
 
-What was revoked after the backup is valid again once the backup is restored. The command cannot
-know what that is. Therefore it revokes everything that gives access without a new sign-in, such as
-all sessions and API keys. The history of each account lists what was revoked.
+Access that was revoked after the backup is valid again. The command cannot know what was revoked.
+Therefore it revokes everything that gives access without a new sign-in, such as all sessions and
+API keys. The history of each account lists what was revoked.
 
-The work is done for some thousands of people at a time, in a few statements and one transaction. If
-the command is stopped, run it again.
+Each transaction handles some thousands of people in a few statements. If the command is stopped,
+run it again.
 """
 
 from datetime import timedelta
@@ -42,10 +43,10 @@ from accounts.sessions.models import BrowserSession, LoginSession, is_live
 from accounts.tokens import keyring
 from accounts.users.models import LOCKED, User, locked_password
 
-# Of how many people one transaction revokes the sessions. PostgreSQL cancels statements after a few
-# seconds, and people may have dozens of sessions.
+# The number of people whose sessions one transaction revokes. PostgreSQL cancels statements after a
+# few seconds, and people may have dozens of sessions.
 PEOPLE = 5000
-# The fewest days in which owners can undo a deletion again.
+# The minimum number of days in which owners can undo a deletion again.
 DAYS_TO_UNDO = 14
 NOBODY, AFFECTED, ALL = "none", "affected", "all"
 WHO_IS_TOLD = {
@@ -100,7 +101,7 @@ class Command(BaseCommand):
         notify: str,
         **_options: Any,
     ) -> None:
-        # First, because the owners of accounts are notified.
+        # Deletions come first, because later steps notify the owners of accounts.
         if not no_deletions:
             self._delete_again(deletions)
         if connection.vendor == "postgresql":
@@ -110,12 +111,12 @@ class Command(BaseCommand):
                 cursor.execute("ANALYZE")
         told = {NOBODY: set[UUID](), AFFECTED: _affected(), ALL: None}[notify]
         total = self._state_counts(WHO_IS_TOLD[notify].format(len(told or ())))
-        # A request may have been stopped after the backup.
+        # A recovery request may have been stopped after the backup.
         Recovery.objects.update(**NO_REQUEST)
-        # Links in notices stay valid, because all they can do is lock an account.
+        # Links in notices stay valid, because they can only lock an account.
         delete_in_batches(Code.objects.exclude(purpose=notices.LINK.name))
         connected.apps().revoke_after_restore()
-        # On PostgreSQL by TRUNCATE. The session of each row is revoked below, if it has one.
+        # PostgreSQL uses TRUNCATE. The session of each row is revoked below, if it has one.
         flush = connection.ops.sql_flush(no_style(), [BrowserSession._meta.db_table])
         connection.ops.execute_sql_flush(flush)
         keyring.rotate(now=True)
@@ -165,7 +166,7 @@ class Command(BaseCommand):
 
 
 def _affected() -> set[UUID]:
-    """Return the ids of people for whom programs and apps work without a browser."""
+    """Return the ids of people who have programs or apps that work without a browser."""
     owners = APIKey.objects.values_list("user", flat=True)
     return {*owners, *sessions.of_lasting_apps().values_list("user", flat=True)}
 
@@ -174,18 +175,19 @@ def _affected() -> set[UUID]:
 def _revoke(
     ids: list[tuple[UUID]], told: set[UUID] | None, *, lock_passwords: bool
 ) -> tuple[int, int]:
-    """Revoke what gives access to the accounts with these ids, which are all from first to last.
+    """Revoke all access to the accounts with ids from the first to the last of ``ids``.
 
-    Returns the number of revoked sessions and the number of revoked API keys.
+    Return the number of revoked sessions and the number of revoked API keys.
 
     ``told``: the ids of people who are notified, or None for everybody.
     """
     (first,), (last,) = ids[0], ids[-1]
     people, whose = User.objects.filter(pk__range=(first, last)), Q(user__gte=first, user__lte=last)
-    # A new version invalidates trusted browsers and pending sign-ins.
+    # The new version invalidates trusted browsers and pending sign-ins.
     people.update(credential_version=F("credential_version") + 1)
     if lock_passwords:
-        # Not locked accounts, whose password field contains the hash that proves ownership.
+        # Locked accounts are left out: their password field contains the hash that proves
+        # ownership.
         rows = people.exclude(password__startswith=LOCKED)
         rows.update(password=locked_password(), locked_at=None, horizon=None)
     keys = apikeys.revoke_of_many(whose)

@@ -1,4 +1,4 @@
-"""``apply``: make the database as a settings file describes it."""
+"""``apply``: change the database so that it matches a settings file."""
 
 import sys
 from dataclasses import asdict

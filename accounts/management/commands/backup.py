@@ -1,4 +1,4 @@
-"""``backup``: write the database into a file, while the site runs, or verify such a file."""
+"""``backup``: back up the database while the site runs, or verify a backup."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""``delete_user``: ask for the deletion of an account, for a person who cannot sign in."""
+"""``delete_user``: request the deletion of an account for a person who cannot sign in."""
 
 from typing import Any
 

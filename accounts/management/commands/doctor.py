@@ -1,4 +1,4 @@
-"""``doctor``: test the running deployment, and say in plain words what is wrong and what helps."""
+"""``doctor``: test the running deployment, and explain problems and their solutions."""
 
 import sys
 from collections.abc import Iterator

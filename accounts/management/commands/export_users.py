@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts.exports import people
 from accounts.management.databases import reading_from
 
-# How many accounts are written between two messages about the progress.
+# The number of accounts between two messages about the progress.
 EVERY = 5000
 
 
@@ -67,7 +67,7 @@ class Command(BaseCommand):
 
 
 def _moment(text: str | None) -> datetime | None:
-    """Return the moment that ``text`` stands for: a date, perhaps with a time; by default UTC."""
+    """Parse a date, with or without a time. The default time zone is UTC."""
     if text is None:
         return None
     try:

@@ -93,7 +93,7 @@ class Command(ResultCommand):
 
 @contextmanager
 def _opened(options: dict[str, Any], parameters: Options) -> Iterator[tuple[Rows, str]]:
-    """Return a context manager with the rows, and a SHA-256 of the file, format and columns."""
+    """Return a context manager with the rows, and the SHA-256 of the file, format and columns."""
     path = Path(options["file"])
     if options["format"] == "django" and not path.exists():
         with closing(Spool()) as spool:
@@ -119,9 +119,9 @@ def _read_database(name: str, spool: Spool) -> None:
 
 
 def _secret(text: str) -> str:
-    """Return the secret in the file or variable that ``text`` names.
+    """Return the secret in the file or environment variable that ``text`` names.
 
-    The secret is never an argument itself, because ``ps`` shows arguments.
+    The argument never contains the secret itself, because ``ps`` shows arguments.
     """
     if text.startswith("@"):
         return Path(text[1:]).read_text().strip()
@@ -131,7 +131,7 @@ def _secret(text: str) -> str:
 
 
 def _columns(text: str) -> dict[str, str]:
-    """Return the names of columns by what they are called in the file."""
+    """Parse other names of columns: a mapping from each name in the file to the known name."""
     pairs = [part.partition("=") for part in text.split(",")]
     if not all(ours and theirs for ours, _equals, theirs in pairs):
         raise ArgumentTypeError("write username=login,email=mail")

@@ -1,4 +1,4 @@
-"""``lift_lock``: email the owner of a locked account a link that opens it."""
+"""``lift_lock``: email the owner of a locked account a link that unlocks it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""``maintenance_page``: write the page that a proxy shows while no node answers."""
+"""``maintenance_page``: write the page that a proxy shows while no node responds."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 
 from accounts.common.brand.files import brand_of
 
-# The folder and its URL, which the files of ``deploy/`` name, too.
+# The folder and its URL, which are also in the files of ``deploy/``.
 NAME = "authsite-away"
 
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             files[name] = Path(str(finders.find(name))).read_bytes()
         urls = {name: getattr(brand, name) for name in ("style", "favicon", "logo", "logo_dark")}
         context = {
-            # A logo that another server serves is left out: the policy of the page forbids it.
+            # A logo on another server is left out, because the page's policy forbids it.
             "brand": {name: Path(url).name for name, url in urls.items() if "/brand/" in url}
             | {"is_wordmark": brand.is_wordmark},
             "folder": f"/{NAME}/",
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         for name, content in files.items():
             draft = target / f".{name}"
             draft.write_bytes(content)
-            # The proxy is another user.
+            # The proxy runs as another user.
             draft.chmod(0o644)
             draft.rename(target / name)
         self.stdout.write(f"{target}/index.html")

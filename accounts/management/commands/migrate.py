@@ -1,11 +1,11 @@
 """``migrate``: Django's command, for one process at a time, and without long waits of requests.
 
 A statement that changes a table waits for every transaction that uses the table, and all later
-queries wait behind that statement. Therefore a migration gives up its wait after a second, and
-begins again after a pause. What was not finished is rolled back.
+queries wait for that statement. Therefore a migration stops waiting after a second, is rolled back,
+and begins again after a pause.
 
-An index of a table with rows is built after the migrations, with ``CONCURRENTLY``: nobody waits for
-it, however large the table is, and an index whose build was interrupted is built again.
+An index of a table with rows is built after the migrations, with ``CONCURRENTLY``. Requests do not
+wait for it, however large the table is, and an interrupted build is repeated.
 """
 
 import fcntl
@@ -28,8 +28,7 @@ from accounts.common.database import is_locked
 LOCK_TIMEOUT = "1s"
 PAUSE_SECONDS = 5.0
 TURN_SECONDS = 1.0
-# Without values, which can be personal data: the query ends before its first string, and has ? in
-# the place of numbers.
+# Values can be personal data, so the query is cut before its first string, and numbers become ?.
 OLDEST = r"""
 SELECT pid, round(extract(epoch FROM now() - xact_start)), state,
 regexp_replace(left(substring(query FROM '^[^''$]*'), 80), '\m\d+', '?', 'g') FROM pg_stat_activity
@@ -71,10 +70,11 @@ class Command(migrate.Command):
         ends = monotonic() + options["wait"]
 
         def begin() -> None:
-            # ``SET`` without ``LOCAL`` would stay in a connection that PgBouncer gives to others.
+            # ``SET`` without ``LOCAL`` would remain in a connection that PgBouncer shares with
+            # other clients.
             connection.connection.execute(f"BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
 
-        # Django calls this method at the begin of a transaction if there is one.
+        # Django calls this method at the beginning of a transaction.
         connection._start_transaction_under_autocommit = begin
         connection.SchemaEditorClass = _without_indexes(connection.SchemaEditorClass)
         while True:
@@ -99,8 +99,9 @@ class Command(migrate.Command):
     def _interrupt_autovacuum(self, connection: Any) -> None:
         """Stop autovacuum, which may hold the lock for which a migration waits.
 
-        PostgreSQL stops it for a lock that has waited for a second (``deadlock_timeout``), longer
-        than a migration waits. This lock of all tables stops no read or write.
+        PostgreSQL stops it when a lock has waited for a second (``deadlock_timeout``). A migration
+        waits for less, but this lock of all tables, which blocks no read or write, waits long
+        enough.
         """
         with suppress(OperationalError), atomic(connection.alias), connection.cursor() as cursor:
             cursor.execute("SET LOCAL lock_timeout = '5s'")
@@ -131,7 +132,7 @@ class Command(migrate.Command):
 
 
 def _without_indexes(editor: type[Any]) -> type[Any]:
-    """Return a class of schema editors that leave out the indexes of tables with rows."""
+    """Return a schema editor class that creates no indexes of tables with rows."""
 
     class Editor(editor):
         sql_rename_index = "ALTER INDEX IF EXISTS %(old_name)s RENAME TO %(new_name)s"
@@ -149,7 +150,7 @@ def _without_indexes(editor: type[Any]) -> type[Any]:
 
 @contextmanager
 def turn(connection: Any, say: Callable[[str], object]) -> Iterator[None]:
-    """Wait until no other process has the turn to migrate; keep others waiting meanwhile."""
+    """Wait until this process may migrate; make other processes wait until the block ends."""
     if connection.vendor == "postgresql":
         own = connection.copy()
         own.set_autocommit(False)

@@ -22,7 +22,7 @@ from accounts.webhooks.models import Endpoint
 from accounts.webhooks.services import PURPOSE as WEBHOOK
 
 BATCH = 500
-# Every encrypted column: its name in the output, its model, its field and its purpose.
+# For every encrypted column: the name in the output, the model, the field and the purpose.
 SEALED: tuple[tuple[str, type[Model], str, str], ...] = (
     ("exports", ExportPart, "sealed", EXPORT),
     ("mails", OutgoingMail, "sealed", OUTBOX),
@@ -51,7 +51,7 @@ class Command(BaseCommand):
                 except InvalidToken:
                     lost.append(f"{what} {pk}")
                     continue
-                # A value that was changed meanwhile is already encrypted with the newest key.
+                # A value that has changed meanwhile is already encrypted with the newest key.
                 same = model._default_manager.filter(**{"pk": pk, field: sealed})
                 done += same.update(**{field: fresh})
             counts.append(f"{done} {what}")

@@ -1,4 +1,4 @@
-"""``rehash``: hash the weak hashes of imported accounts with Argon2id."""
+"""``rehash``: replace the weak password hashes of imported accounts with Argon2id hashes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""``scim_token``: make a directory and its token, or a new token of a directory."""
+"""``scim_token``: create a directory with its token, or a new token for a directory."""
 
 from datetime import timedelta
 from typing import Any
