@@ -1,22 +1,21 @@
 """Authenticates the client that calls an endpoint (RFC 6749 section 2.3, RFC 7523).
 
-A client uses the one method that it is registered for: a confidential client sends its secret by
-HTTP Basic or in the form, or an assertion that it has signed, and a public client sends only its
+A client can use only the method that it is registered for. A confidential client sends its secret,
+by HTTP Basic or in the form, or an assertion that it has signed. A public client sends only its
 ``client_id``.
 
 The audience of an assertion must be the issuer alone, as FAPI 2.0 and draft-ietf-oauth-rfc7523bis
 require. If the URL of an endpoint were accepted, a malicious server could publish that URL as its
-own, and use at this site the assertions that clients then send to it.
+own, and use the assertions that clients then send to it at this site.
 
-An app may publish its keys at a URL, its ``jwks_uri``. The request that brings an assertion fetches
-the keys if no stored key has signed the assertion, or if the stored keys are no longer fresh.
-Anybody can send such a request. Therefore one UPDATE allows one attempt in a minute for each app,
-on all nodes, and few requests of a process fetch at once.
+An app may publish its keys at a URL, its ``jwks_uri``. The request that contains an assertion
+fetches the keys if no stored key has signed the assertion, or if the stored keys are no longer
+fresh. Anybody can send such a request. Therefore one UPDATE allows one attempt per minute for each
+app, on all nodes, and only a few requests of a process fetch keys at the same time.
 
-Only wrong secrets and assertions are counted and limited, and the right one always works.
-Otherwise, a stranger in the network of a client could lock the client out. Guessing is no risk,
-because a secret has 160 random bits: the limits only bound the work of a flood, and show it in the
-metrics.
+Only wrong secrets and assertions are counted and limited, and a right one always works. Otherwise,
+a stranger in the network of a client could lock the client out. Guessing is no risk, because a
+secret has 160 random bits: the limits only bound the work of a flood, and show it in the metrics.
 """
 
 import base64
@@ -49,16 +48,17 @@ from accounts.tokens.signatures import SKEW, Parts
 
 log = logging.getLogger(__name__)
 
-# How long keys are used before they are fetched again, and how long while fetching fails.
+# How long fetched keys are used before they are fetched again, and how long if fetching fails.
 FRESH, USABLE = timedelta(minutes=10), timedelta(days=1)
-# The least time between two attempts to fetch the keys of an app.
+# The minimum time between two attempts to fetch the keys of an app.
 PAUSE = timedelta(minutes=1)
-# How long a request waits for the server of an app.
+# The maximum time for which a request waits for the server of an app.
 PATIENCE = timedelta(seconds=3)
-# How many requests of a process may wait for the servers of apps. This is a quarter of the requests
-# that run at once (``authsite.serving.capacity``), so the others run even if these servers hang.
+# The maximum number of requests of a process that wait for the servers of apps. This is a quarter
+# of the requests that run at once (``authsite.serving.capacity``), so that other requests run even
+# if these servers hang.
 MOST_AT_ONCE = 4
-# In bytes. Certificates (``x5c``) make sets long.
+# In bytes. Certificates (``x5c``) make key sets long.
 LONGEST_RESPONSE = 100_000
 
 _slots = BoundedSemaphore(MOST_AT_ONCE)
@@ -89,12 +89,12 @@ def has_signed(client: Client, jwt: Parts) -> bool:
 
 
 def prune() -> int:
-    """Delete keys that are no longer usable; return how many sets were deleted."""
+    """Delete keys that are no longer usable; return how many key sets were deleted."""
     return delete_in_batches(FetchedKeys.objects.filter(tried_at__lte=clock.now() - USABLE))
 
 
 def _held(client: Client) -> FetchedKeys:
-    """Return the stored keys of ``client``, which are none if its URI is new."""
+    """Return the stored keys of ``client``, which are empty before the first fetch."""
     held, _is_new = FetchedKeys.objects.get_or_create(client=client, uri=client.jwks_uri)
     held.client = client
     return held
@@ -107,7 +107,7 @@ def _renew(held: FetchedKeys) -> Keys | None:
         Busy: see :func:`has_signed`.
     """
     if _is_recent(held.tried_at, PAUSE):
-        # An attempt that has just failed looks as if it were under way.
+        # A failed attempt may be recent enough to look as if it were still running.
         if held.tried_at > held.fetched_at and _is_recent(held.tried_at, PATIENCE):
             raise Busy(1)
         return None
@@ -122,8 +122,8 @@ def _renew(held: FetchedKeys) -> Keys | None:
     finally:
         if future is None:
             _slots.release()
-    # Not when the request stops to wait: a thread that waits for a name server goes on. The next
-    # request would queue behind it, and fail.
+    # The slot is released when the thread ends, not when the request stops waiting: the thread may
+    # still wait for a name server, and the next request would queue behind it and fail.
     future.add_done_callback(lambda _future: _slots.release())
     found = _result(held.client, future)
     if found:
@@ -132,7 +132,7 @@ def _renew(held: FetchedKeys) -> Keys | None:
 
 
 def _claim(held: FetchedKeys) -> bool:
-    """Return whether this request may fetch the keys; no other one may then, for a minute."""
+    """Return whether this request may fetch the keys; if so, no other may for a minute."""
     now = clock.now()
     rows = FetchedKeys.objects.filter(pk=held.pk)
     # The other request may have read its clock later, or on a node whose clock is ahead.
@@ -141,13 +141,14 @@ def _claim(held: FetchedKeys) -> bool:
 
 
 def _result(client: Client, future: "Future[Keys]") -> Keys | None:
-    """Return the keys that ``client`` publishes; log why and return None if fetching them fails.
+    """Return the keys that ``client`` publishes; log the error and return None if that fails.
 
-    ``future``: fetches them in a thread. Nothing else ends the wait for a slow name server.
+    ``future``: the result of fetching them in a thread, because only that bounds the wait for a
+        slow name server.
     """
     try:
         return future.result(PATIENCE.total_seconds())
-    except Exception as error:  # whatever a server answers
+    except Exception as error:  # any answer of the server may cause an error
         future.cancel()
         log.warning("The keys of app %s were not fetched: %r", client.pk, type(error).__name__)
         return None
@@ -164,22 +165,22 @@ def _get(uri: str, *, takes_private: bool) -> Keys:
 
 
 def _is_recent(then: datetime, age: timedelta) -> bool:
-    # Another node, whose clock is a little ahead, may have written ``then``.
+    # ``then`` may be in the future, because another node with a faster clock may have written it.
     return abs(clock.now() - then) < age
 
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-# The seconds for which an assertion is valid at most. Its ``jti`` is stored until then.
+# The maximum lifetime of an assertion in seconds. Its ``jti`` is stored until then.
 LIFE = 300
-# The types of a JWT in its header, in lower case. Clients sign other JWTs with the same key, such
-# as proofs for DPoP, and nobody may use those to authenticate.
+# The accepted types in the header of a JWT, in lower case. Clients sign other JWTs with the same
+# key, such as DPoP proofs, and these must not authenticate anybody.
 JWT_TYPES = ("jwt", "client-authentication+jwt")
 
 
 def _find_by_assertion(request: HttpRequest, sent: dict[str, str]) -> Client | None:
-    """Return the enabled client that has signed the assertion, and use the assertion up.
+    """Return the enabled client that has signed the assertion, and mark the assertion as used.
 
-    Return None if the assertion is not valid, was used before, or is from a client other than the
+    Return None if the assertion is not valid, was used before, or is from another client than the
     ``client_id`` of the request.
 
     Raises:
@@ -197,13 +198,14 @@ def _find_by_assertion(request: HttpRequest, sent: dict[str, str]) -> Client | N
         if sent.get("client_id", subject) != subject or not subject.isprintable():
             return None
         client = services.find_enabled(subject, services.HAS_KEYS)
-        # The signature comes last, because its check may fetch keys.
+        # The signature is checked last, because this may fetch keys.
         if client is None or not _is_valid(claims) or not _is_signed(parts, client):
             return None
         digest = sha256(json.dumps([subject, claims["jti"]]).encode()).hexdigest()
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
         return None
-    # Keep the record longer than the assertion: the clock of another node may be behind.
+    # The record is kept longer than the assertion is valid, because the clock of another node may
+    # be behind.
     expires_at = datetime.fromtimestamp(claims["exp"] + SKEW, UTC)
     return client if use_once("assertion", digest, expires_at) else None
 
@@ -269,7 +271,8 @@ def find_authenticated(request: HttpRequest, sent: dict[str, str]) -> Client | N
     """Return the client as :func:`authenticate` does, or None. Nothing is counted or stored.
 
     Raises:
-        OAuthError: the credentials are malformed, or there is an assertion, which must be stored.
+        OAuthError: the credentials are malformed, or contain an assertion, whose use must be
+            stored.
     """
     return _find_by_credentials(*credentials(request, sent))
 
@@ -277,8 +280,8 @@ def find_authenticated(request: HttpRequest, sent: dict[str, str]) -> Client | N
 def _find_by_credentials(client_id: str, secret: str | None) -> Client | None:
     if secret is None:
         client = services.find_enabled(client_id, Q(is_public=True))
-        # Only this site redeems the codes of hosts behind proxies. Others have a code from the app
-        # behind the proxy, or have talked a person into approving a device.
+        # Only this site redeems the codes of hosts behind proxies. Anybody else who sends one has
+        # it from the app behind the proxy, or has talked a person into approving a device.
         return None if client and client.is_forward else client
     return services.authenticate(client_id, secret)
 
@@ -317,7 +320,7 @@ def _two_ways() -> OAuthError:
 
 
 def _decoded(value: str) -> tuple[str, str]:
-    """Return the client ID and the secret of HTTP Basic.
+    """Return the client ID and the secret in the value of HTTP Basic.
 
     Both are form-encoded before they are joined (RFC 6749 section 2.3.1).
 

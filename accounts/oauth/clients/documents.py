@@ -1,8 +1,8 @@
-"""Reads client ID metadata documents: apps that describe themselves at the URL of their client ID.
+"""Reads client ID metadata documents: apps describe themselves at the URL of their client ID.
 
-See draft-ietf-oauth-client-id-metadata-document-02. This site reads a document only for a person
-who is signed in, so that strangers cannot make it send requests. It stores the result as a
-:class:`Client`. The operator decides the fields ``KEPT``, and the document all others.
+See draft-ietf-oauth-client-id-metadata-document-02. This site reads a document only for a signed-in
+user, so that strangers cannot make it send requests. It stores the result as a :class:`Client`. The
+operator decides the fields ``KEPT``, and the document decides all others.
 """
 
 import json
@@ -31,31 +31,31 @@ from accounts.users.models import User
 
 # In bytes; the limit that section 8.7 of the draft recommends.
 LONGEST = 5 * 1024
-# How long a document is used before it is read again: the default without a Cache-Control header,
-# and the least and the most that the header can set (section 5.2 of the draft).
+# How long a document is used before it is read again: without a Cache-Control header, and at least
+# and at most with one (section 5.2 of the draft).
 USUAL_AGE, LEAST_AGE, MOST_AGE = timedelta(hours=1), timedelta(minutes=5), timedelta(days=1)
-# How long it is used at most, while its host does not answer.
+# The maximum time for which a document is used while its host does not answer.
 LAST = timedelta(days=2)
-# How long other requests use the former document while one request reads it again.
+# For this time, other requests use the former document while one request reads it again.
 PAUSE = timedelta(seconds=30)
-# How long the app of a document is kept if nobody has connected it. Longer than ``LAST``, so that
-# no request still uses the app when it is deleted.
+# How long an app is kept if nobody has connected it. This is longer than ``LAST``, so that no
+# request still uses the app when it is deleted.
 UNUSED = timedelta(days=3)
-# The fields of an app that the operator decides, and not the document.
+# The fields of an app that the operator decides, not the document.
 KEPT = {"is_verified", "factor", "required_group", "logo"}
-# The members with a shared secret, which nobody can keep in a public document (section 4.1).
+# Members for a shared secret, which a public document must not contain (section 4.1).
 _SECRETS = {"client_secret", "client_secret_expires_at"}
-# The members with URLs that people open, or that this site sends requests to.
+# Members with URLs that people open, or to which this site sends requests.
 _URLS = {"client_uri", "policy_uri", "tos_uri", "jwks_uri", "backchannel_logout_uri"}
-# The statuses of hosts that could not handle the request now. Otherwise, whoever causes many
-# requests to a host that limits them stops its apps for everybody.
+# The statuses of a host that cannot handle the request now. If they counted as refusals, an
+# attacker who makes a host limit its requests could stop its apps for everybody.
 _LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _JSON = re.compile(r"application/(?:[a-z0-9.-]+\+)?json", re.ASCII)
 _MAX_AGE = re.compile(r"max-age=(\d{1,9})(?![\d.])", re.ASCII)
 
 
 class _NoResponse(Exception):
-    """The answer of the host is missing, late or too long, or has a status of 5xx."""
+    """The response of the host is missing, late or too long, or its status asks to retry later."""
 
 
 def must_be_read(client_id: str, client: Client | None) -> bool:
@@ -67,8 +67,8 @@ def must_be_read(client_id: str, client: Client | None) -> bool:
         return False
     if client is None or client.document_due_at is None:
         return True
-    # Another request may be reading a document that was refused, or is too old. Until it has
-    # answered, nobody may use the former one.
+    # Another request may be reading a document that was refused or is too old. Until it has
+    # finished, nobody may use the former document.
     is_due = not _is_fresh(client) or clock.is_past(client.document_due_at, MOST_AGE)
     return client.disabled_at is None and is_due
 
@@ -76,23 +76,23 @@ def must_be_read(client_id: str, client: Client | None) -> bool:
 def read(client_id: str, reader: User, info: ClientInfo) -> Client:
     """Read the document at ``client_id``, and return the app that it describes.
 
-    Return the app as it was stored before if another request is reading the document, if its host
-    does not answer, or if too many documents were read or are being read. A document that was
-    refused or is too old is not used.
+    Return the stored app if another request is reading the document, if its host does not answer,
+    or if too many documents were read or are being read. A document that was refused or is too old
+    is not used.
 
     ``reader``: the signed-in user who wants to sign in to the app.
     ``info``: the client info of this user's browser.
 
     Raises:
         OAuthError: ``invalid_client``: the document cannot be read, or is not valid.
-        RateLimited: too many documents were read for this person or network, or are being read,
-            and there is no former document that may be used.
+        RateLimited: too many documents were read for this user or network, or are being read,
+            and there is no stored app that may be used.
     """
     former = Client.objects.filter(pk=client_id).first()
     try:
         hit(METADATA_PERSON.of(reader.pk), *around(METADATA_NETWORK, info))
     except RateLimited:
-        # Otherwise, one person could stop the sign-ins of others in the same network.
+        # Without this, one person could stop the sign-ins of others in the same network.
         if former and _is_fresh(former):
             return former
         raise
@@ -108,16 +108,16 @@ def read(client_id: str, reader: User, info: ClientInfo) -> Client:
             raise
         raise _refused(str(error)) from None
     except OAuthError:
-        # No other request may use the former document.
+        # From now on, no other request may use the former document.
         Client.objects.filter(pk=client_id).update(document_read_at=clock.now() - LAST)
         raise
     return _save(described, age)
 
 
 def prune() -> int:
-    """Delete the apps of documents that nobody has connected; return how many were deleted.
+    """Delete apps with a document that nobody has connected; return how many were deleted.
 
-    Apps that an operator has disabled or verified stay.
+    Apps that an operator has disabled or verified are kept.
     """
     now = clock.now()
     unused = Client.objects.filter(
@@ -140,9 +140,10 @@ def _is_fresh(former: Client) -> bool:
 
 
 def _begin(former: Client) -> bool:
-    """Return whether this request reads the document again.
+    """Return whether this request must read the document again.
 
-    Only one of several requests does. If the former document may not be used, each of them does.
+    Only one of several simultaneous requests must. If the former document may not be used, each
+    must.
     """
     if not _is_fresh(former):
         return True
@@ -151,13 +152,12 @@ def _begin(former: Client) -> bool:
 
 
 def _fetch(url: str) -> tuple[Any, timedelta]:
-    """Return the parsed document at ``url``, and how long it may be used.
+    """Fetch and parse the document at ``url``; return it, and how long it may be used.
 
     Raises:
-        OAuthError: the answer is a redirect, is not JSON, or has a status that says that there is
-            no document.
-        _NoResponse: there is no answer in time, it is too long, or its status is 408, 425, 429 or
-            5xx.
+        OAuthError: the response is a redirect, is not JSON, or has a status that says that
+            there is no document.
+        _NoResponse: the response is late, too long, or has the status 408, 425, 429 or 5xx.
         Busy: too many documents are being read.
     """
     import requests  # noqa: PLC0415 it takes 10 MB
@@ -187,7 +187,7 @@ def _fetch(url: str) -> tuple[Any, timedelta]:
 
 
 def _age(cache_control: str) -> timedelta:
-    """Return how long a document with this header may be used (RFC 9111 section 5.2.2)."""
+    """Return how long a document with this Cache-Control may be used (RFC 9111 section 5.2.2)."""
     words = cache_control.lower()
     if "no-store" in words or "no-cache" in words:
         return LEAST_AGE
@@ -199,8 +199,8 @@ def _age(cache_control: str) -> timedelta:
 def _described(client_id: str, metadata: Any) -> Client:
     """Return the unsaved app that the document describes.
 
-    Leave out URLs at other hosts, and redirect URIs that this site does not allow: a document is
-    written for many providers, whose rules differ.
+    Leave out URLs at other hosts, and redirect URIs that this site does not allow, because a
+    document is written for many providers with different rules.
 
     Raises:
         OAuthError: the document names another client ID, has a secret or keys, is not valid, or
@@ -228,7 +228,7 @@ def _described(client_id: str, metadata: Any) -> Client:
     if client.has_secret or _SECRETS & metadata.keys():
         raise _refused("It must not use a secret.")
     if client.jwks:
-        # The token endpoint reads no documents, so a key that was removed would still work there.
+        # The token endpoint does not read documents, so a removed key would still work there.
         raise _refused("It must publish its keys at a jwks_uri.")
     client.pk = client_id
     if not client.keeps_subjects:
@@ -255,9 +255,9 @@ def _save(described: Client, age: timedelta) -> Client:
     left_out = KEPT | {"id", "created_at", "disabled_at"}
     fields = [field for field in Client._meta.concrete_fields if field.name not in left_out]
     values = {field.attname: getattr(described, field.attname) for field in fields}
-    # If the name changes, the app is no longer the one that the operator has verified.
+    # If the name changes, the operator's verification is no longer about this app.
     Client.objects.filter(pk=described.pk).exclude(name=described.name).update(is_verified=False)
-    # Nobody has checked a new app.
+    # A new app is not verified.
     client, is_new = Client.objects.update_or_create(
         pk=described.pk, defaults=values, create_defaults=values | {"is_verified": False}
     )

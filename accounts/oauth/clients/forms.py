@@ -32,10 +32,10 @@ from accounts.signin.adminsite import SecretForm
 class Kind:
     """A kind of app.
 
-    ``label``, ``words``: its name, and a sentence that tells it apart from the others.
+    ``label``, ``words``: its name, and a sentence that distinguishes it from the others.
     ``initial``: the fields that the form sets.
-    ``command``: what a developer runs first, in the shell that has the settings of the app.
-    ``is_service``: whether the app signs nobody in, but asks about tokens.
+    ``command``: the command that a developer runs first, in the shell with the settings of the app.
+    ``is_service``: whether the app signs nobody in, but introspects tokens.
     ``is_script``: whether its settings are JavaScript, because it runs in a browser.
     ``is_forward``: whether proxies ask about each request to it (``oauth.forward``).
     """
@@ -106,7 +106,7 @@ KINDS = {
 
 
 def snippet(client: Client, secret: str = "", kind: Kind | None = None) -> str:
-    """Return the settings of ``client`` for the programs in ``docs/sign-in-with.md``."""
+    """Return the settings of ``client`` in the form that ``docs/sign-in-with.md`` describes."""
     origin = settings.AUTHSITE.origin
     if kind and kind.is_script:
         given = {
@@ -128,9 +128,9 @@ def snippet(client: Client, secret: str = "", kind: Kind | None = None) -> str:
 
 
 def trial(client: Client) -> str:
-    """Return a URL at which people sign in to ``client``, or an empty string if there is none.
+    """Return a URL for a trial sign-in to ``client``, or an empty string if there is none.
 
-    The app has not begun this sign-in, so it must refuse the answer. Nobody knows the PKCE verifier
+    The app did not begin this sign-in, so it must refuse the answer. Nobody knows the PKCE verifier
     of the code.
     """
     if client.is_forward:
@@ -201,7 +201,7 @@ FIELDSETS: Any = (
 
 
 class LinesField(forms.CharField):
-    """A list of texts, one per line."""
+    """A field for a list of texts, one per line."""
 
     attrs = {"rows": 2, "spellcheck": "false", "autocapitalize": "off", "dir": "ltr"}
     widget = forms.Textarea(attrs)
@@ -212,7 +212,7 @@ class LinesField(forms.CharField):
 
     @override
     def to_python(self, value: Any) -> Any:
-        """Return the lines, each once, without spaces around them and without empty lines."""
+        """Return the lines without duplicates, surrounding spaces and empty lines."""
         if isinstance(value, list):
             return value
         lines = (line.strip() for line in (value or "").splitlines())
@@ -232,12 +232,12 @@ class KeysField(forms.JSONField):
 
     @override
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """Return the text as it was typed, also if it is valid JSON."""
+        """Return the text as it was typed, even if it is valid JSON."""
         return initial if self.disabled or data is None else InvalidJSONInput(data)
 
     @override
     def prepare_value(self, value: Any) -> Any:
-        """Return the text of ``value``; without keys, an empty text instead of "null"."""
+        """Return the text of ``value``; an empty text instead of "null" if there are no keys."""
         return "" if value is None else super().prepare_value(value)
 
 
@@ -282,14 +282,14 @@ class ClientForm(SecretForm):
         required=False,
         help_text=gettext_lazy("A square PNG file, which people see when they sign in to the app."),
     )
-    # Declared here, because the admin would add links to windows that need jQuery.
+    # Declared here, because the admin would add links that open windows by jQuery.
     required_group: "forms.ModelChoiceField[Group]" = forms.ModelChoiceField(
         Group.objects.order_by("name"),
         label=gettext_lazy("Only for people in the group"),
         required=False,
         empty_label=gettext_lazy("Everybody"),
     )
-    # The kind of app that is registered.
+    # The kind of the app.
     kind = KINDS["web"]
 
     class Meta:
@@ -357,7 +357,7 @@ class ClientForm(SecretForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # A scope that has left AUDIENCE_SCOPES would be an error in a field that is disabled.
+        # A scope that was removed from AUDIENCE_SCOPES would cause an error in a disabled field.
         defined = known()
         self.initial["scope"] = [name for name in self.instance.scope.split() if name in defined]
         if self.kind.is_service:
@@ -367,21 +367,21 @@ class ClientForm(SecretForm):
         self._read = _version(self.instance)
         self.initial["logo"] = _CurrentLogo(self.instance) if self.instance.logo else None
         if self.instance.source == Client.Source.DOCUMENT:
-            # The document decides the other fields, and would overwrite a change.
+            # The document decides the other fields, and would overwrite any change of them.
             for name in self.fields.keys() - documents.KEPT - {"reason"}:
                 self.fields[name].disabled = True
-        # Whether an app is public cannot change: only an app that is not public has a secret. Staff
-        # who may only view the app get a form without fields.
+        # An app cannot change between public and confidential, because only a confidential app has
+        # a secret. Staff who may only view the app get a form without fields.
         if "is_public" in self.fields and not self.instance._state.adding:
             self.fields["is_public"].disabled = True
 
     @property
     def seen(self) -> str:
-        """The version of the app that the page showed to the member of staff."""
+        """The version of the app that the page has shown."""
         return str(self.data.get("seen") or self._read)
 
     def clean_scope(self) -> str:
-        """Return the chosen scopes as OAuth writes them: separated by spaces."""
+        """Return the chosen scopes separated by spaces, as OAuth writes them."""
         return " ".join(self.cleaned_data["scope"])
 
     def clean_logo(self) -> str:
@@ -401,9 +401,9 @@ class ClientForm(SecretForm):
         return self.instance.logo
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a change of an app that somebody else has changed since the page showed it.
+        """Refuse the change if the app has changed since the page showed it.
 
-        Otherwise an old page would bring back a redirect URI that somebody has just removed.
+        Otherwise, an old page could restore a redirect URI that was just removed.
         """
         if self.kind.is_forward and self.instance._state.adding:
             self._take_host(self.cleaned_data.get("redirect_uris", []))
@@ -416,10 +416,11 @@ class ClientForm(SecretForm):
         return self.cleaned_data
 
     def _take_host(self, redirect_uris: list[str]) -> None:
-        """Make the host of the only redirect URI the client ID.
+        """Set the client ID to the host of the only redirect URI.
 
         Raises:
-            ValidationError: there is another redirect URI, or the host is an app already.
+            ValidationError: there is another redirect URI, or the host is already the client ID
+                of an app.
         """
         host = uris.host_of(next(iter(redirect_uris), ""))
         if not uris.is_host(host) or redirect_uris != [uris.forward_callback(host)]:
@@ -431,7 +432,7 @@ class ClientForm(SecretForm):
 
 
 class _CurrentLogo:
-    """The stored logo, as the file widget shows it."""
+    """The stored logo, in the form that the file widget shows."""
 
     def __init__(self, client: Client) -> None:
         self.url = reverse("app_logo", args=(client.pk, client.logo))
@@ -446,6 +447,6 @@ def _name_of(audience: str) -> str:
 
 
 def _version(client: Client) -> str:
-    """Return a text that differs whenever the fields of the form differ."""
+    """Return a text that is different for different values of the fields."""
     values = model_to_dict(client, ClientForm.Meta.fields)
     return secrets.digest(str(sorted(values.items())), "app")

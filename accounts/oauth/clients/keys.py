@@ -1,6 +1,6 @@
 """The public keys with which an app authenticates: a JWK set (RFC 7517 section 5).
 
-The key decides the algorithm, not the JWT that it verifies (RFC 8725 section 3.1).
+The algorithm is decided by the key, and not by the JWT that it verifies (RFC 8725 section 3.1).
 """
 
 from contextlib import suppress
@@ -14,26 +14,28 @@ from accounts.tokens.signatures import Parts, is_signed
 
 type Keys = dict[str, list[keys.Jwk]]
 
-# A few keys suffice to replace one key by the next. Each may be tried for a JWT without ``kid``.
+# A few keys are enough to replace one key with the next. Each may be tried for a JWT without
+# ``kid``.
 MOST_KEYS = 5
-# How many keys of a fetched set are considered. Such a set may have keys for other purposes.
+# The number of keys of a fetched set that are considered. Such a set may have keys for other
+# purposes.
 MOST_FETCHED = 20
 LONGEST_KID = 255
-# The base64 length of a number of 8192 bits. The work grows with the length of the numbers.
+# The base64 length of a number of 8192 bits. Longer numbers would cost too much time.
 LONGEST_MEMBER = 1366
-# The algorithm and the curve of each type of key.
+# For each type of key: the algorithm and the curve.
 KINDS = {"RSA": ("RS256", None), "EC": ("ES256", "P-256"), "OKP": ("EdDSA", "Ed25519")}
-# The values of ``alg`` that mean each algorithm. RFC 9864 renames EdDSA with Ed25519.
+# For each algorithm: the values of ``alg`` that name it. RFC 9864 renames EdDSA to Ed25519.
 NAMES = {"RS256": ("RS256",), "ES256": ("ES256",), "EdDSA": ("EdDSA", "Ed25519")}
 ALGORITHMS = [name for names in NAMES.values() for name in names]
 
 
 def checked(jwks: Any) -> Keys:
-    """Return the JWK set ``jwks`` with the public members only, and a ``kid`` for each key.
+    """Return the JWK set ``jwks`` with only the public members, and a ``kid`` for each key.
 
     Raises:
-        ValidationError: ``jwks`` is no JWK set, or one of its keys is private, weak or of another
-            kind than ES256, RS256 and EdDSA use.
+        ValidationError: ``jwks`` is not a JWK set, or one of its keys is private, weak, or not
+            for ES256, RS256 or EdDSA.
     """
     found = jwks.get("keys") if isinstance(jwks, dict) else None
     if not isinstance(found, list) or not 1 <= len(found) <= MOST_KEYS:
@@ -46,11 +48,11 @@ def checked(jwks: Any) -> Keys:
 
 
 def usable(jwks: Any) -> Keys:
-    """Return those keys of the fetched JWK set ``jwks`` that :func:`checked` would accept.
+    """Return the keys of the fetched JWK set ``jwks`` that :func:`checked` would accept.
 
     Raises:
         ValidationError: there is none.
-        TypeError, LookupError: ``jwks`` is no JWK set.
+        TypeError, LookupError: ``jwks`` is not a JWK set.
     """
     found: dict[str, keys.Jwk] = {}
     for jwk in jwks["keys"][:MOST_FETCHED]:
@@ -63,7 +65,7 @@ def usable(jwks: Any) -> Keys:
 
 
 def is_signed_by(jwks: Keys, jwt: Parts) -> bool:
-    """Return whether one of the keys has signed ``jwt``, with the algorithm of that key.
+    """Return whether one of the keys, with its own algorithm, has signed ``jwt``.
 
     Raises:
         LookupError, TypeError, AttributeError: the header is malformed.
@@ -77,7 +79,7 @@ def is_signed_by(jwks: Keys, jwt: Parts) -> bool:
 
 
 def _checked(jwk: Any) -> keys.Jwk:
-    """Return the public key ``jwk`` in the form in which it is stored.
+    """Return the public key ``jwk`` in its stored form.
 
     Raises:
         ValidationError: see :func:`checked`.
@@ -98,7 +100,7 @@ def _checked(jwk: Any) -> keys.Jwk:
 
 
 def _parsed(jwk: Any) -> keys.PublicKey:
-    """Return the key that ``jwk`` encodes; raise any error that :func:`_checked` expects."""
+    """Parse the key ``jwk``. Errors are those that :func:`_checked` expects."""
     algorithm, curve = KINDS[jwk["kty"]]
     members = {name: jwk[name] for name in keys.MEMBERS[jwk["kty"]]}
     kid = jwk.get("kid", "x")

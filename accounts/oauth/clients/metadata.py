@@ -1,6 +1,6 @@
 """Reads the metadata with which an app describes itself (RFC 7591 section 2).
 
-The metadata is not trusted: apps make mistakes in it, and attackers ask for too many rights.
+The metadata is not trusted: apps make mistakes, and attackers request too many rights.
 """
 
 from collections.abc import Collection
@@ -18,21 +18,21 @@ from accounts.tokens import keyring
 
 CODE, REFRESH = "authorization_code", "refresh_token"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
-# The fields of an app that are members of the metadata: the name of each, and its value if it is
-# missing.
+# For each field of an app that comes from the metadata: the name of the member, and the value if it
+# is missing.
 _FIELDS: dict[str, tuple[str, Any]] = {
     "name": ("client_name", ""),
     "logout_uris": ("post_logout_redirect_uris", []),
     "backchannel_logout_uri": ("backchannel_logout_uri", ""),
     "requires_par": ("require_pushed_authorization_requests", False),
     "requires_dpop": ("dpop_bound_access_tokens", False),
-    # No standard has a member for this.
+    # No standard defines such a member.
     "requires_pkce": ("require_pkce", True),
     "homepage": ("client_uri", ""),
     "privacy_url": ("policy_uri", ""),
     "terms_url": ("tos_uri", ""),
 }
-# The same for the fields that are not always read.
+# The same for fields that are not always read.
 _NAMES = {name: member for name, (member, _missing) in _FIELDS.items()} | {
     name: name for name in ("redirect_uris", "jwks", "jwks_uri")
 }
@@ -43,14 +43,15 @@ def read(
     may_grant: Collection[str],
     source: Client.Source = Client.Source.REGISTRATION,
 ) -> Client:
-    """Return an unsaved app with the properties that ``metadata`` gives.
+    """Return an unsaved app with the properties that ``metadata`` describes.
 
     The app is not verified, not first-party, and has no audiences. Pictures (``logo_uri``) and
     unknown members are ignored, and so are scopes, grant types and response types that the app
-    cannot have (RFC 7591 section 3.2.1 allows that).
+    cannot have (RFC 7591 section 3.2.1 allows this).
 
-    ``metadata``: the parsed JSON, which can be anything.
-    ``may_grant``: the scopes that the app may have. It gets all if ``metadata`` names none.
+    ``metadata``: the parsed JSON, which can be any value.
+    ``may_grant``: the scopes that the app may have. If ``metadata`` names no scopes, it gets all of
+        these.
 
     Raises:
         OAuthError: ``invalid_redirect_uri`` or ``invalid_client_metadata`` (RFC 7591 section
@@ -78,7 +79,7 @@ def read(
 def written(client: Client, metadata: dict[str, Any]) -> dict[str, Any]:
     """Return the metadata of ``client``, without empty members (RFC 7591 section 3.2.1).
 
-    ``metadata``: the metadata from which :func:`read` has made ``client``.
+    ``metadata``: the metadata from which :func:`read` has created ``client``.
     """
     has_code, may_refresh = bool(client.redirect_uris), OFFLINE in client.scope.split()
     grant_types = {CODE: has_code, DEVICE: client.is_device, REFRESH: may_refresh}
@@ -115,7 +116,7 @@ def _redirect_uris(metadata: dict[str, Any], grant_types: list[str]) -> list[str
 
 
 def _scope(metadata: dict[str, Any], grant_types: list[str], may_grant: Collection[str]) -> str:
-    """Return the scopes of ``may_grant`` that the app names; ``openid`` if none is left."""
+    """Return the scopes of ``may_grant`` that the app names; ``openid`` if there are none."""
     named = _member(metadata, "scope", "").split() or may_grant
     may_refresh = REFRESH in grant_types
     kept = [s for s in may_grant if s in named and (may_refresh or s != OFFLINE)]
@@ -123,7 +124,7 @@ def _scope(metadata: dict[str, Any], grant_types: list[str], may_grant: Collecti
 
 
 def _sector(metadata: dict[str, Any], uris: list[str]) -> str:
-    """Return the sector of an app that wants pairwise subjects, which is the host of its URIs.
+    """Return the sector of an app with pairwise subjects, which is the host of its redirect URIs.
 
     Raises:
         OAuthError: the redirect URIs have several hosts or none; or the metadata has a
@@ -139,7 +140,7 @@ def _sector(metadata: dict[str, Any], uris: list[str]) -> str:
 
 
 def _algorithm(metadata: dict[str, Any]) -> str:
-    """Return the algorithm of ID tokens that the app names if it can have it, else ""."""
+    """Return the algorithm of ID tokens that the app names if it is supported, else ""."""
     named = _member(metadata, "id_token_signed_response_alg", "")
     return named if named == ES256 and named in keyring.algorithms() else ""
 
@@ -160,11 +161,11 @@ def _keys(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _member[T](metadata: dict[str, Any], name: str, missing: T) -> T:
-    """Return the member ``name``, a list without repeated texts; ``missing`` if it is missing.
+    """Return the member ``name``, a list without duplicates; ``missing`` if there is none.
 
     Raises:
-        OAuthError: the member has another type than ``missing``, or one of its texts is too long or
-            has unprintable characters.
+        OAuthError: the member has another type than ``missing``, or one of its texts is too
+            long or has unprintable characters.
     """
     value = metadata.get(name, missing)
     texts = value if isinstance(value, list) else [str(value)]
@@ -175,14 +176,14 @@ def _member[T](metadata: dict[str, Any], name: str, missing: T) -> T:
 
 
 def _checked(client: Client) -> Client:
-    """Return ``client`` after the checks that the apps of an operator must also pass.
+    """Check ``client`` as an app of an operator is checked, and return it.
 
     Raises:
         OAuthError: one of its fields is not allowed.
     """
     try:
-        # First, because ``clean_fields`` encodes the keys, which raises RecursionError if they nest
-        # deeply.
+        # ``clean`` is called first, because ``clean_fields`` encodes the keys, which raises
+        # RecursionError if they are deeply nested.
         client.clean()
         client.clean_fields()
     except ValidationError as error:

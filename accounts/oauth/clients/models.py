@@ -23,7 +23,7 @@ from accounts.tokens import keyring
 
 LONGEST_NAME = 60
 LONGEST_ID = 255
-# The algorithm of ID tokens that an app can have instead of ``ID_TOKEN_ALGORITHM``.
+# The algorithm that an app can choose for its ID tokens instead of ``ID_TOKEN_ALGORITHM``.
 ES256 = "ES256"
 NEVER = datetime.fromtimestamp(0, UTC)
 
@@ -88,14 +88,14 @@ class Client(models.Model):
     """
 
     class Source(models.TextChoices):
-        """Who has described an app."""
+        """Who or what has described an app."""
 
         OPERATOR = "operator", gettext_lazy("An operator")
         DOCUMENT = "metadata document", gettext_lazy("Its metadata document")
         REGISTRATION = "registration", gettext_lazy("Itself, with a token")
 
     class Factor(models.TextChoices):
-        """What people must use to sign in to an app, even if the site does not require it."""
+        """The second factor that an app requires, even if the site requires none."""
 
         NONE = "", gettext_lazy("What the site requires")
         ANY = "second_factor", gettext_lazy("A second factor")
@@ -184,9 +184,9 @@ class Client(models.Model):
     registered_with = _text(gettext_lazy("registered with"), 32, editable=False)
     expires_at = models.DateTimeField(gettext_lazy("expires"), null=True, editable=False)
 
-    # The secret of an app that was just created; never stored.
+    # The secret of an app that was just created. It is not stored.
     new_secret = ""
-    # The content of a logo to store, or an empty value to delete the logo; None changes nothing.
+    # The content of a logo to store; empty to delete the logo, None to leave it unchanged.
     new_logo: bytes | None = None
 
     class Meta:
@@ -199,7 +199,7 @@ class Client(models.Model):
 
     @property
     def required_factor(self) -> Factor:
-        """What people must use: the strongest factor if a newer node has stored an unknown one."""
+        """The factor that the app requires; the strongest one if the stored value is unknown."""
         return self.Factor(self.factor) if self.factor in self.Factor else self.Factor.PASSKEY
 
     @property
@@ -222,9 +222,9 @@ class Client(models.Model):
 
     @property
     def is_forward(self) -> bool:
-        """Whether proxies may ask about the app: an operator has registered its host for that.
+        """Whether an operator has registered the host of the app for forward authentication.
 
-        Only operators make an app first-party, so no app that describes itself can take a host.
+        Only operators can make an app first-party, so no self-described app can claim a host.
         """
         return self.is_first_party and uris.forward_callback(self.pk) in self.redirect_uris
 
@@ -235,12 +235,12 @@ class Client(models.Model):
 
     @property
     def has_expired(self) -> bool:
-        """Whether the app registered itself and nobody signed in to it in time."""
+        """Whether the app has registered itself and expired before anybody signed in to it."""
         return self.expires_at is not None and self.expires_at <= clock.now()
 
     @property
     def must_use_dpop(self) -> bool:
-        """Whether tokens must be bound to a key: the app requires it, or ``STRICT`` does."""
+        """Whether tokens must be bound to a key, because the app or ``STRICT`` requires it."""
         changes = any(scope.endswith("write") for scope in self.scope.split())
         return self.requires_dpop or (changes and settings.AUTHSITE.is_strict)
 
@@ -270,12 +270,12 @@ class Client(models.Model):
 
     @property
     def keeps_subjects(self) -> bool:
-        """Whether the app will still know people by the same identifiers after it is saved."""
+        """Return whether people's identifiers for the app stay the same if it is saved now."""
         stored = Client.objects.filter(pk=self.pk).exclude(sector=self.sector)
         return not stored.filter(connections__isnull=False).exists()
 
     def may_use(self, audience: str) -> bool:
-        """Return whether the app can get access tokens for the service ``audience`` now."""
+        """Return whether the app can currently get access tokens for the service ``audience``."""
         given = self.audiences
         # Access tokens for other services have the id of the account, which an app with pairwise
         # identifiers must not know.
@@ -287,7 +287,7 @@ class Client(models.Model):
         if not (self.redirect_uris or self.is_device or self.resource):
             _refuse("redirect_uris", _("Add at least one redirect URI."))
         is_operators = self.source == self.Source.OPERATOR
-        # A code that goes to ``localhost`` is useless without its PKCE verifier.
+        # Without its PKCE verifier, a code that is sent to ``localhost`` is useless.
         may_be_localhost = self.is_development or (self.is_public and not is_operators)
         for field in ("redirect_uris", "logout_uris"):
             with _problems_of(field):
@@ -305,7 +305,7 @@ class Client(models.Model):
             uris.check_called(self.jwks_uri, may_be_private=self.jwks_uri_is_private)
 
     def _check_keys(self) -> None:
-        """Check the keys, and drop everything but their public members."""
+        """Check the keys, and remove all members except the public ones."""
         if self.is_public and (self.jwks_uri or self.jwks is not None):
             field = "jwks_uri" if self.jwks is None else "jwks"
             _refuse(field, _("A public app can’t keep a key secret, so enter no keys."))
@@ -320,7 +320,7 @@ class Client(models.Model):
         """Check that a self-described app has none of the rights that only an operator can give."""
         if self.source == self.Source.OPERATOR:
             return
-        # A device gets its tokens without a redirect URI, so these prove nothing about it.
+        # A device gets its tokens without a redirect URI, so redirect URIs do not prove its host.
         is_its_host = self.sector == uris.sector_of(self.redirect_uris) and not self.is_device
         rights = {
             "is_first_party": self.is_first_party,
@@ -365,12 +365,12 @@ class Client(models.Model):
             _refuse("is_first_party", sentence)
 
     def _check_offered(self) -> None:
-        """Check that this site has the scopes and services that the app may request."""
+        """Check that the scopes and services of the app exist on this site."""
         services = scopes.audiences()
         for field, wanted, offered in (
             ("scope", self.scope.split(), scopes.known()),
             ("audiences", self.audiences, services),
-            # The first one is this site.
+            # The first service is this site.
             ("resource", [self.resource] if self.resource else [], services[1:]),
         ):
             if unknown := set(wanted) - set(offered):
@@ -383,7 +383,7 @@ def _refuse(field: str, problem: str | ValidationError) -> None:
 
 @contextmanager
 def _problems_of(field: str) -> Iterator[None]:
-    """Attribute a ``ValidationError`` to ``field``."""
+    """Return a context manager that attributes a ``ValidationError`` to ``field``."""
     try:
         yield
     except ValidationError as error:
@@ -391,7 +391,7 @@ def _problems_of(field: str) -> Iterator[None]:
 
 
 class ClientLogo(models.Model):
-    """The logo of an app, a PNG file. It is not a column of the app, which is read often."""
+    """The logo of an app, a PNG file. It has its own table, because the app is read often."""
 
     client = models.OneToOneField(
         Client, on_delete=models.CASCADE, primary_key=True, related_name="+"
@@ -400,10 +400,10 @@ class ClientLogo(models.Model):
 
 
 class FetchedKeys(models.Model):
-    """The keys that an app publishes at its ``jwks_uri``, as they were fetched last.
+    """The keys that an app publishes at its ``jwks_uri``, as last fetched.
 
     ``tried_at``: when a request last began to fetch them.
-    ``fetched_at``: when that last succeeded.
+    ``fetched_at``: when they were last fetched successfully.
     """
 
     client = models.ForeignKey(
@@ -423,9 +423,9 @@ class FetchedKeys(models.Model):
 class ClientSecret(models.Model):
     """A secret of an app. Only its digest is stored.
 
-    While an app changes to a new secret, the former one is valid, too.
+    While the app changes to a new secret, its former one is valid, too.
 
-    ``made_by``: the id of the member of staff who made the secret and saw it; null otherwise.
+    ``made_by``: the id of the member of staff who created and saw the secret; null if none did.
     """
 
     id = models.CharField(primary_key=True, max_length=ID_LENGTH)
@@ -444,7 +444,7 @@ class RegistrationToken(models.Model):
 
     The token is valid until it is used up, it expires or its row is deleted.
 
-    ``clients_left``: how many apps it may still register.
+    ``clients_left``: how many more apps it may register.
     ``scope``: the scopes that these apps may have, separated by spaces.
     ``audiences``: the services for which these apps get access tokens.
     """

@@ -1,4 +1,4 @@
-"""Registration tokens: with one, a number of apps may register themselves (RFC 7591).
+"""Registration tokens, each of which lets a number of apps register themselves (RFC 7591).
 
 RFC 7591 section 1.2 calls them initial access tokens. Operators create them by the command
 ``registration_token``. Only a digest of the text of a token is stored.
@@ -56,7 +56,7 @@ def make(
     All superusers are notified.
 
     Raises:
-        ValidationError: the token is for too many apps or for too long.
+        ValidationError: the number of apps is too large, or the lifetime too long.
     """
     if not 1 <= count <= MOST_CLIENTS:
         raise ValidationError(f"A token is for 1 to {MOST_CLIENTS} apps.")
@@ -76,7 +76,7 @@ def make(
 
 
 def find_token(text: str) -> RegistrationToken | None:
-    """Return the token with this text if it may still register an app, else None."""
+    """Return the token with this text if it can register another app, else None."""
     if not REGISTRATION.is_key(text):
         return None
     token = RegistrationToken.objects.filter(
@@ -90,7 +90,7 @@ def find_token(text: str) -> RegistrationToken | None:
 def _register(client: Client, token: RegistrationToken, actor: Actor) -> str:
     """Save the new app ``client``; return its secret, or an empty text if it has none.
 
-    The app expires after :data:`UNUSED_LIFE` if nobody has signed in to it by then.
+    The app expires after :data:`UNUSED_LIFE` if nobody signs in to it before.
 
     Raises:
         InvalidToken: the token was used up or revoked meanwhile, or has expired.
@@ -101,15 +101,15 @@ def _register(client: Client, token: RegistrationToken, actor: Actor) -> str:
     client.source = Client.Source.REGISTRATION
     client.registered_with = str(token)
     client.expires_at = clock.now() + UNUSED_LIFE
-    # The operator may have removed an audience from the settings since the token was made.
-    # An app with pairwise identifiers can have none.
+    # The audience may have been removed from the settings after the token was created. An app with
+    # pairwise identifiers can have no audience.
     granted = [] if client.sector else token.audiences
     client.audiences = [name for name in scopes.audiences() if name in granted]
     return services.create(client, actor)
 
 
 def keep(client: Client) -> bool:
-    """Note that somebody signs in to ``client``; return False if it has expired or is deleted.
+    """Record that somebody signs in to ``client``; return False if it has expired or is deleted.
 
     Call this in the transaction of the sign-in. The app then never expires.
     """
@@ -121,7 +121,7 @@ def keep(client: Client) -> bool:
 
 @transaction.atomic
 def revoke(token: RegistrationToken, actor: Actor) -> bool:
-    """Delete ``token``; return False if somebody else did that before. Its apps stay."""
+    """Delete ``token`` but not its apps; return False if it was already deleted."""
     if not RegistrationToken.objects.filter(pk=token.pk).delete()[0]:
         return False
     services.tell(events.REGISTRATION_TOKEN_REVOKED, str(token), actor)
@@ -129,14 +129,14 @@ def revoke(token: RegistrationToken, actor: Actor) -> bool:
 
 
 def prune() -> int:
-    """Delete the tokens that are used up or have expired; return how many were deleted."""
+    """Delete used-up and expired tokens; return how many were deleted."""
     return delete_in_batches(RegistrationToken.objects.exclude(_live(clock.now())))
 
 
 def prune_clients() -> int:
-    """Delete the apps that have expired; return how many were deleted.
+    """Delete expired apps; return how many were deleted.
 
-    Their IDs are random, so none is used twice.
+    Client IDs are random, so none is reused.
     """
     # Requests that began before an app expired may still store rows about it.
     rows = Client.objects.filter(expires_at__lte=clock.now() - timedelta(hours=1))
@@ -155,7 +155,7 @@ JSON = "application/json"
 
 @answers("POST")
 def register(request: HttpRequest) -> HttpResponse:
-    """Register an app; answer with its client ID, its secret, and its metadata as stored."""
+    """Register an app; return its client ID, its secret, and its metadata as stored."""
     here = client_of(request)
     scheme, text = header_of(request)
     if scheme != "bearer":
@@ -178,10 +178,10 @@ def register(request: HttpRequest) -> HttpResponse:
 
 
 def _metadata_in(request: HttpRequest) -> Any:
-    """Return the JSON in the body of ``request``.
+    """Return the parsed JSON body of ``request``.
 
     Raises:
-        OAuthError: the body is no JSON.
+        OAuthError: the body is not JSON.
     """
     try:
         if request.content_type == JSON:

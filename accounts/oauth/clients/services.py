@@ -3,7 +3,7 @@
 All superusers are notified of each change, because whoever controls an app receives the data of the
 people who sign in to it.
 
-Only operators provide logos. A logo that an app chooses itself could be the logo of another app.
+Only operators provide logos. An app that chooses its own logo could use the logo of another app.
 """
 
 import hmac
@@ -40,13 +40,13 @@ HAS_SECRET = Q(is_public=False, jwks__isnull=True, jwks_uri="", disabled_at__isn
 _ID = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 HAS_KEYS = Q(jwks__isnull=False) | ~Q(jwks_uri="")
 _BY_ID = PreparedQuery(lambda: Client.objects.filter(pk=P("id")))
-# A secret by its id, and an app by its id, if the app is enabled and authenticates by secrets.
+# One query for a secret by its id, and one for an enabled app with secrets by its id.
 _WITH_SECRET = PreparedQueries(
     PreparedQuery(lambda: ClientSecret.objects.filter(pk=P("secret"))),
     PreparedQuery(lambda: Client.objects.filter(HAS_SECRET, pk=P("id"))),
 )
 
-# How long the former secret of an app stays valid, so that its developer has time to replace it.
+# How long the former secret of an app stays valid, so that its developer can replace it.
 OVERLAP = timedelta(days=7)
 
 
@@ -58,7 +58,7 @@ class NoSecret(PublicError):
 
 
 class SecretReplaced(PublicError):
-    """The current secret is not the one that the caller saw."""
+    """The current secret is not the secret that the caller saw."""
 
     code = "already_done"
     status = 409
@@ -69,11 +69,11 @@ class SecretReplaced(PublicError):
 def create(client: Client, actor: Actor, new: NewKey | None = None) -> str:
     """Save the new app ``client``; return its secret, or an empty text if it has none.
 
-    ``new``: its secret; by default, a random one.
+    ``new``: the secret of the app; by default, a random one.
 
     Raises:
-        ValidationError: a field of ``client`` is invalid, as :meth:`Client.clean` decides.
-        NoSecret: ``new`` is given to an app that has no secret.
+        ValidationError: a field of ``client`` is invalid: see :meth:`Client.clean`.
+        NoSecret: ``new`` is given, but the app has no secret.
     """
     client.full_clean()
     client.save(force_insert=True)
@@ -82,7 +82,7 @@ def create(client: Client, actor: Actor, new: NewKey | None = None) -> str:
         tell(events.APP_SELF_REGISTERED, f"{client.label}, {client.registered_with}", actor)
     else:
         tell(events.APP_REGISTERED, client.label, actor)
-    # The first app needs a key for ID tokens. It must be published before it signs.
+    # The first app needs a key for ID tokens, which must be published before it signs.
     transaction.on_commit(id_tokens.be_ready, robust=True)
     if new and not client.has_secret:
         raise NoSecret
@@ -90,10 +90,10 @@ def create(client: Client, actor: Actor, new: NewKey | None = None) -> str:
 
 
 def find_operator_app(client_id: str) -> Client | None:
-    """Return the app with this client ID, which an operator has registered, or None.
+    """Return the app with this client ID if an operator has registered it, else None.
 
     Raises:
-        ValidationError: ``client_id`` is malformed, or the ID of an app that has described itself.
+        ValidationError: ``client_id`` is malformed, or the ID of a self-described app.
     """
     if not _ID.fullmatch(client_id):
         raise ValidationError(
@@ -106,10 +106,10 @@ def find_operator_app(client_id: str) -> Client | None:
 
 
 def update(client: Client, fields: Mapping[str, Any], actor: Actor) -> None:
-    """Change the ``fields`` of ``client`` that differ.
+    """Change the ``fields`` of ``client`` whose values are different.
 
     Raises:
-        ValidationError: a field is not allowed, or cannot change.
+        ValidationError: a field has an invalid value, or cannot be changed.
     """
     if client.is_public != fields["is_public"]:
         raise ValidationError("An app stays public, or stays an app that is not public.")
@@ -121,12 +121,12 @@ def update(client: Client, fields: Mapping[str, Any], actor: Actor) -> None:
 
 @transaction.atomic
 def change(client: Client, fields: Collection[str], actor: Actor) -> None:
-    """Save only the ``fields`` of ``client``, so that a concurrent disabling is not undone.
+    """Save only the ``fields`` of ``client``, so that a simultaneous disabling is not undone.
 
-    If the app now has a key, its secrets are deleted for good, even if the key is removed later.
+    If the app now has a key, its secrets are deleted permanently, even if the key is removed later.
 
     Raises:
-        ValidationError: a field of ``client`` is invalid, as :meth:`Client.clean` decides.
+        ValidationError: a field of ``client`` is invalid: see :meth:`Client.clean`.
     """
     if not fields:
         return
@@ -147,20 +147,20 @@ def rotate_secret(
     current: str = "",
     new: NewKey | None = None,
 ) -> str:
-    """Return a new secret of ``client``. The current secret ends after :data:`OVERLAP`.
+    """Create and return a new secret of ``client``. The current one expires after :data:`OVERLAP`.
 
-    A secret that was replaced earlier ends at once, so that at most two are valid.
+    A secret that was already replaced expires at once, so that at most two are valid.
 
-    ``now``: if True, all former secrets end at once, because they may have leaked.
-    ``current``: the id of the secret that the caller has seen as the current one; empty if unknown.
+    ``now``: if True, all former secrets expire at once, because they may have leaked.
+    ``current``: the id of the current secret as the caller saw it; empty if unknown.
     ``new``: the new secret; by default, a random one.
 
     Raises:
         NoSecret: the app has no secret.
-        SecretReplaced: another secret than ``current`` is the current one. A form that is sent
-            twice would otherwise end the secret that the app uses.
+        SecretReplaced: ``current`` is not the current secret. A form that is sent twice would
+            otherwise revoke the secret that the app uses.
     """
-    # Of two secrets made at the same moment, the later one must end the earlier one.
+    # If two secrets are created at the same moment, the later one must replace the earlier one.
     client = Client.objects.select_for_update(no_key=True).get(pk=client.pk)
     if not client.has_secret:
         raise NoSecret
@@ -189,9 +189,9 @@ def former_secret_ends_at(client: Client) -> datetime | None:
 
 
 def set_enabled(client: Client, actor: Actor, *, enabled: bool) -> bool:
-    """Enable or disable ``client``; return False if that changes nothing.
+    """Enable or disable ``client``; return False if this changes nothing.
 
-    The secrets of a disabled app are not accepted, and all its tokens end.
+    A disabled app cannot authenticate by its secrets, and all its tokens end.
     """
     rows = Client.objects.filter(pk=client.pk, disabled_at__isnull=not enabled)
     with transaction.atomic():
@@ -199,8 +199,8 @@ def set_enabled(client: Client, actor: Actor, *, enabled: bool) -> bool:
             return False
         tell(events.APP_ENABLED if enabled else events.APP_DISABLED, client.label, actor)
     if not enabled:
-        # From the commit on, the app gets no new tokens, so none is missed here. The transaction
-        # above stays short.
+        # From the commit on, the app gets no new tokens, so none is missed here. This is outside of
+        # the transaction to keep the transaction short.
         _end_tokens(Client.objects.filter(pk=client.pk))
     return True
 
@@ -222,30 +222,30 @@ def find_client(client_id: str) -> Client | None:
 
 
 def find_enabled(client_id: str, kind: Q) -> Client | None:
-    """Return the app with this id if it is enabled and meets the condition ``kind``, else None."""
+    """Return the app with this id if it is enabled and meets the condition ``kind``; else None."""
     if uris.is_withdrawn(client_id):
         return None
     return Client.objects.filter(kind, pk=client_id, disabled_at=None).first()
 
 
 def check_development(_config: Config) -> Iterator[Finding]:
-    """Find apps in development, for the doctor."""
+    """Return the apps that are in development, as findings of the doctor."""
     rows = Client.objects.filter(is_development=True, disabled_at=None).order_by("name")
     if names := list(rows.values_list("name", flat=True)):
         yield found("apps_in_development", len(names), some(names))
 
 
 def prune() -> int:
-    """Delete secrets that have expired; return how many were deleted.
+    """Delete expired secrets; return how many were deleted.
 
-    Also end the tokens of disabled apps, in case a process died before it had ended them.
+    Also end the tokens of disabled apps, in case a process was killed before it did so.
     """
     _end_tokens(Client.objects.exclude(disabled_at=None))
     return delete_in_batches(ClientSecret.objects.filter(expires_at__lte=clock.now()))
 
 
 def tell(event: Event, detail: str, actor: Actor) -> None:
-    """Record ``event`` in the histories of ``actor``, if that is a user, and of every superuser."""
+    """Record ``event`` in the histories of every superuser, and of ``actor`` if that is a user."""
     record_for_superusers(event, actor, detail, also=(actor.id,))
 
 
@@ -264,14 +264,14 @@ def _add_secret(client: Client, actor: Actor, new: NewKey | None) -> str:
 
 LARGEST = 32_768
 LEAST_PIXELS, MOST_PIXELS = 32, 512
-# A PNG file begins with its signature and the chunk IHDR, which has the width and the height (PNG
-# specification, sections 5.2 and 11.2.1).
+# A PNG file begins with its signature and the chunk IHDR, which contains the width and the height
+# (PNG specification, sections 5.2 and 11.2.1).
 START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 VERSION_DIGITS = 16
 
 
 def version_of(content: bytes) -> str:
-    """Return the version of the logo ``content``, which is a hash.
+    """Return the version of the logo ``content``, which is its hash.
 
     Raises:
         ValidationError: ``content`` is not a square PNG file of an allowed size.
@@ -295,7 +295,7 @@ def save(client: Client) -> None:
 
 
 def find_logo(client_id: str, version: str) -> bytes | None:
-    """Return the PNG file of an app's logo, or None unless the logo has this ``version`` now."""
+    """Return the logo of an app as a PNG file, or None if it has no logo of this ``version``."""
     # PostgreSQL refuses the character NUL.
     if not (client_id + version).isprintable():
         return None

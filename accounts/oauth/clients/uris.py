@@ -31,16 +31,16 @@ _WEB = re.compile(rf"https://{_HOST}(?::\d{{1,5}})?{_REST}", re.ASCII)
 _LOOPBACK = re.compile(
     rf"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::\d{{1,5}})?({_REST})", re.ASCII
 )
-# A scheme that belongs to an app is a domain name in reverse (RFC 8252 section 7.1), which has a
-# dot. Schemes that a browser runs or displays, such as javascript, data or file, have no dot.
+# The scheme of an app is a reversed domain name (RFC 8252 section 7.1), which contains a dot.
+# Schemes that a browser runs or displays, such as javascript, data or file, contain no dot.
 _APP = re.compile(rf"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:/(?:{_CHARACTER}|/)*{_QUERY}", re.ASCII)
 
 
 def may_register(uri: str, *, is_public: bool, may_be_localhost: bool = False) -> bool:
-    """Return whether an app may register ``uri``.
+    """Return whether an app may register the redirect URI ``uri``.
 
-    ``is_public``: whether the app has no secret. Only such an app runs on a person's device, and
-        may use a loopback address or a scheme of its own.
+    ``is_public``: whether the app has no secret. Only such an app can run on a person's device, and
+        can use a loopback address or its own scheme.
     ``may_be_localhost``: whether the host may be ``localhost``, which may resolve to another host
         (RFC 8252 section 8.3). An app with a secret may then use any loopback address.
     """
@@ -52,7 +52,7 @@ def may_register(uri: str, *, is_public: bool, may_be_localhost: bool = False) -
 
 
 def check(uri: str, *, is_public: bool, may_be_localhost: bool = False) -> None:
-    """Raise an error unless an app may register ``uri``, as :func:`may_register` decides.
+    """Require that an app may register ``uri``, by the rules of :func:`may_register`.
 
     Raises:
         ValidationError: the app may not register ``uri``.
@@ -75,7 +75,7 @@ def check(uri: str, *, is_public: bool, may_be_localhost: bool = False) -> None:
 
 
 def check_all(uris: Collection[str], *, is_public: bool, may_be_localhost: bool) -> None:
-    """Check that an app may register ``uris``. The options are those of :func:`check`.
+    """Require that an app may register all of ``uris``. The options are those of :func:`check`.
 
     Raises:
         ValidationError: there are too many URIs, or the app may not register one of them.
@@ -87,13 +87,13 @@ def check_all(uris: Collection[str], *, is_public: bool, may_be_localhost: bool)
 
 
 def check_called(uri: str, *, may_be_private: bool) -> None:
-    """Check that this site may send requests for an app to ``uri``, which may be empty.
+    """Require that this site may send requests for an app to ``uri``, which may be empty.
 
     ``may_be_private``: whether requests to private IP addresses are allowed.
 
     Raises:
-        ValidationError: an app may not register ``uri``; or ``uri`` names a private IP address or
-            this machine, and ``may_be_private`` is False.
+        ValidationError: an app may not register ``uri``; or ``uri`` names a private IP address
+            or this machine, and ``may_be_private`` is False.
     """
     if uri:
         check(uri, is_public=False)
@@ -119,17 +119,17 @@ def is_claimed(uri: str) -> bool:
 
 
 def host_of(uri: str) -> str:
-    """Return the host that receives what is sent to ``uri``; "" for a program on the device.
+    """Return the host of ``uri`` in ASCII; an empty string if the app is a program on the device.
 
-    International names stay in their ASCII form, which has no lookalikes.
+    The ASCII form of international names has no lookalikes.
     """
     return urlsplit(uri).netloc if is_claimed(uri) else ""
 
 
 def sector_of(uris: Collection[str]) -> str:
-    """Return the one host of all ``uris``, without the port (OpenID Connect Core section 8.1).
+    """Return the common host of all ``uris``, without the port (OpenID Connect Core section 8.1).
 
-    Return an empty string if they have several, or a URI is that of a program on the device.
+    Return an empty string if they have several hosts, or if one belongs to a program on the device.
     """
     hosts = {urlsplit(uri).hostname or "" if is_claimed(uri) else "" for uri in uris}
     return hosts.pop() if len(hosts) == 1 else ""
@@ -141,14 +141,14 @@ def is_host(text: str) -> bool:
 
 
 def forward_callback(host: str) -> str:
-    """Return the redirect URI of the app at ``host`` that proxies protect (``oauth.forward``)."""
+    """Return the redirect URI of the app at ``host``, which uses forward authentication."""
     return f"https://{host}/auth/forward/callback"
 
 
 def names_private_host(uri: str) -> bool:
     """Return whether ``uri`` names a private IP address, or this machine.
 
-    Other names are not looked up: their IP addresses can change.
+    Other host names are not looked up, because their IP addresses can change.
     """
     host = urlsplit(uri).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
@@ -160,7 +160,7 @@ def names_private_host(uri: str) -> bool:
 
 
 def _without_port(uri: str) -> tuple[str, ...] | None:
-    """Return a loopback address without its port, and None for any other URI."""
+    """Return a loopback URI without its port; None for any other URI."""
     found = _LOOPBACK.fullmatch(uri)
     return found.groups() if found and _has_valid_host(uri) else None
 
@@ -180,14 +180,14 @@ _DOT_SEGMENT = re.compile(r"/\.\.?(?:/|$)")
 
 
 def is_url(client_id: str) -> bool:
-    """Return whether ``client_id`` is a URL. The IDs of registered apps are none."""
+    """Return whether ``client_id`` is a URL. The client IDs of registered apps are not URLs."""
     return client_id.startswith("https://")
 
 
 def is_allowed(client_id: str) -> bool:
-    """Return whether ``client_id`` is a URL at a host that the operator names.
+    """Return whether ``client_id`` is a URL at a host that the operator has allowed.
 
-    Host and port must be written exactly as in ``CLIENT_METADATA_HOSTS``, which has no capital
+    Host and port must be written exactly as in ``CLIENT_METADATA_HOSTS``, which contains no capital
     letters and no port 443.
     """
     found = _URL.fullmatch(client_id)
@@ -197,17 +197,17 @@ def is_allowed(client_id: str) -> bool:
 
 
 def is_withdrawn(client_id: str) -> bool:
-    """Return whether ``client_id`` is a URL that is not allowed, or is not allowed any more.
+    """Return whether ``client_id`` is a URL that is not, or no longer, allowed.
 
-    The app of such a URL can do nothing, even if this site has read its document before.
+    An app with such a client ID can do nothing, even if this site has read its document before.
     """
     return is_url(client_id) and not is_allowed(client_id)
 
 
 def document_host(client_id: str) -> str:
-    """Return the host of the URL ``client_id``, with its port; "" if it is the ID of another app.
+    """Return the host of the URL ``client_id``, with its port; "" if ``client_id`` is not a URL.
 
-    International names stay in their ASCII form, which has no lookalikes.
+    The ASCII form of international names has no lookalikes.
     """
     return urlsplit(client_id).netloc if is_url(client_id) else ""
 
