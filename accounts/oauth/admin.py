@@ -44,7 +44,7 @@ class RegistrationTokenAdmin(ListAdmin):
 
     @admin.display(description=gettext_lazy("audiences"))
     def services(self, token: RegistrationToken) -> str:
-        """Return the services for which the apps that register with ``token`` get access tokens."""
+        """Return the services to which apps registered with ``token`` get access tokens."""
         return ", ".join(token.audiences) or "-"
 
     @admin.display(description=gettext_lazy("Actions"))
@@ -93,7 +93,7 @@ class ClientAdmin(SecretAdmin):
 
     @admin.display(description=gettext_lazy("app"), ordering="name")
     def app(self, client: Client) -> SafeString:
-        """Return the name and the client ID."""
+        """Return the name and the client ID of the app."""
         return format_html('<bdi>{}</bdi> <span dir="ltr">{}</span>', client.name, client.pk)
 
     @admin.display(description=gettext_lazy("state"))
@@ -109,14 +109,14 @@ class ClientAdmin(SecretAdmin):
         return chips((tone, label) for holds, tone, label in states if holds)
 
     def rotate(self, row: Client, actor: Actor, posted: QueryDict) -> str:
-        """Return a new secret."""
+        """Replace the secret of the app, and return the new one."""
         current = posted.get("current", "")
         return clients.rotate_secret(row, actor, now="now" in posted, current=current)
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Ask what kind of app it is; then show its form, or register the app (POST)."""
+        """Ask for the kind of the app, show the form of this kind, or register the app (POST)."""
         title, kind = _("Register an app"), _kind_of(request)
         if kind or request.method == "POST":
             return super().add_view(request, form_url, {"title": title, "kind": kind})
@@ -125,20 +125,20 @@ class ClientAdmin(SecretAdmin):
         return self.page(request, "oauth/client/kinds", title, kinds=KINDS)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the fields that the kind of app sets."""
+        """Return the values of the fields that the kind of the app sets."""
         kind = _kind_of(request)
         return dict(kind.initial) if kind else {}
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        """Return the class of the form, which knows the kind of app that is registered."""
+        """Return the form class for the kind of the app."""
         form: Any = super().get_form(request, obj, change, **kwargs)
         form.kind = _kind_of(request) or form.kind
         return form
 
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
-        """Return the fields that every app of its kind needs, and the others, folded by topic."""
+        """Return the fields that every app of its kind needs, and the others by topic."""
         kind = _kind_of(request) or ClientForm.kind
         found: list[Any] = [(None, {"fields": kind.fields})]
         for topic, given in FIELDSETS:
@@ -156,12 +156,12 @@ class ClientAdmin(SecretAdmin):
     def response_add(
         self, request: HttpRequest, obj: Client, post_url_continue: Any = None
     ) -> HttpResponse:
-        """Show the client ID of the new app, and its secret."""
+        """Show the client ID and the secret of the new app."""
         kind = _kind_of(request) or ClientForm.kind
         return self.show(request, obj, obj.new_secret, kind=kind)
 
     def context_of(self, row: Client | None) -> dict[str, Any]:
-        """Return the services, and until when the former secret is valid."""
+        """Return the services of the app, and when its former secret expires."""
         context: dict[str, Any] = {"services": audiences()[1:]}
         if row and row.has_secret:
             context["current"] = clients.current_secret(row)
@@ -169,7 +169,7 @@ class ClientAdmin(SecretAdmin):
         return context
 
     def show(self, request: HttpRequest, row: Client, secret: str, **context: Any) -> HttpResponse:
-        """Show what the app must be told. ``kind``: that of an app that was just registered."""
+        """Show what the app's developer needs. ``kind``: only if the app is new."""
         kind = context.setdefault("kind", None)
         context |= {"title": row.name, "issuer": settings.AUTHSITE.origin}
         context |= {"snippet": snippet(row, secret, kind), "trial": trial(row) if kind else ""}
@@ -177,7 +177,7 @@ class ClientAdmin(SecretAdmin):
 
 
 def secrets_known_to(user: User) -> Iterator[Known]:
-    """Return the valid secrets of apps that ``user`` has made, for the page about a departure."""
+    """Return the valid secrets of apps that ``user`` created, for the page of known secrets."""
     valid = Q(expires_at=None) | Q(expires_at__gt=clock.now())
     rows = ClientSecret.objects.filter(valid, made_by=user.pk).select_related("client")
     for row in rows.order_by("-made_at"):
@@ -186,7 +186,7 @@ def secrets_known_to(user: User) -> Iterator[Known]:
 
 
 def _actor_of(request: HttpRequest, form: Any) -> Actor:
-    """Return the member of staff who sends ``form``, with the reason in it."""
+    """Return the member of staff who sends ``form`` as an actor, with the reason of the form."""
     return staff_of(request, form.cleaned_data["reason"])
 
 

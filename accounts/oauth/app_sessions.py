@@ -1,8 +1,9 @@
 """Creates and ends the sessions of connected apps: one for each sign-in to an app.
 
-Such a session belongs to the browser session from which the user signed in to the app, its parent.
-It ends with its parent, and the app is told. If the app may stay connected (``offline_access``),
-only its refresh token remains: its access tokens end, and new ones have another ``sid``.
+The parent of such a session is the browser session from which the user signed in to the app. The
+session ends with its parent, and the app is notified. If the app may stay connected
+(``offline_access``), its refresh token remains valid: only its access tokens end, and new ones have
+another ``sid``.
 """
 
 import uuid
@@ -25,11 +26,11 @@ from accounts.tokens import families
 from accounts.users.models import User
 from accounts.users.services import OwnedQuery
 
-# The most live sessions of one user with one app.
+# The maximum number of live sessions of one user with one app.
 MOST = 20
 
-# PostgreSQL locks the rows in the order after OF. Whatever ends all sessions of a user locks the
-# user first, too, so the two cannot deadlock.
+# PostgreSQL locks the rows in the order after OF. All code that ends every session of a user locks
+# the user first, too, so the two cannot deadlock.
 _LOCK_PARENT = f"""
 SELECT 1 FROM {LoginSession._meta.db_table} s JOIN {User._meta.db_table} u ON u.id = s.user_id
 WHERE s.id = %s FOR NO KEY UPDATE OF u, s
@@ -41,7 +42,7 @@ def _excess() -> QuerySet[LoginSession]:
         is_live(P("now")), user=P("user"), app_session__client=P("client")
     )
     # Sessions with ``offline_access`` end last. Otherwise, a page of another site could make the
-    # browser sign in again and again, until the app on the person's phone is signed out.
+    # browser sign in again and again, until the app on the user's phone is signed out.
     ends_with_parent = Case(When(refresh_digest="", then=1), default=0)
     return rows.exclude(pk=P("session")).order_by(ends_with_parent, "-used_at")[MOST - 1 :]
 
@@ -63,11 +64,11 @@ _END_EXCESS = PreparedUpdate(
 def new(
     parent: LoginSession, client_id: str, scope: str, audience: str, *, is_offline: bool
 ) -> AppSession:
-    """Return an unsaved session in which the app ``client_id`` acts for the user of ``parent``.
+    """Return an unsaved session of the app ``client_id`` for the user of ``parent``.
 
     ``parent``: the browser session from which the user signed in to the app.
-    ``is_offline``: whether the app gets a refresh token, and the session goes on after ``parent``
-        has ended.
+    ``is_offline``: whether the app gets a refresh token, and the session continues after ``parent``
+        ends.
     """
     config, now = settings.AUTHSITE, clock.now()
     ends_at, idle_at = parent.ends_at, parent.ends_at
@@ -89,7 +90,7 @@ def new(
 
 
 def insert(new: AppSession) -> None:
-    """Store ``new``, an unsaved session that :func:`new` has returned, in the database."""
+    """Insert ``new``, an unsaved session that :func:`new` returned, into the database."""
     sessions.insert.run(new.session)
     _INSERT.run(new)
 
@@ -97,7 +98,7 @@ def insert(new: AppSession) -> None:
 def with_token(token: str) -> AppSession | None:
     """Return the live session to which the refresh token ``token`` belongs, or None.
 
-    ``token`` may be an older refresh token of the session, which a newer one has replaced.
+    ``token`` may be an older refresh token of the session, which was replaced by a newer one.
     """
     family = families.family_of(token)
     if family is None:
@@ -110,19 +111,19 @@ def lock_parent(parent_id: uuid.UUID) -> None:
     """Lock the user of a browser session, and then the session, until the transaction ends.
 
     Call this before inserting a session of an app. Then check that the browser session is live and
-    the user was not changed.
+    that the user was not changed.
     """
-    # In SQLite, the transaction has locked the whole database.
+    # On SQLite, the transaction has locked the whole database.
     if connection.features.has_select_for_update:
         with connection.cursor() as cursor:
             cursor.execute(_LOCK_PARENT, [parent_id])
 
 
 def make_room(new: AppSession, app: str, actor: Actor) -> None:
-    """If the user has more than :data:`MOST` sessions with the app of ``new``, end the excess.
+    """End the excess sessions of the user with the app if there are more than :data:`MOST`.
 
-    Sessions without ``offline_access`` end first, the least recently used ones before others. The
-    session ``new`` is never ended.
+    Sessions without ``offline_access`` end first, in the order of their last use. The session
+    ``new`` is never ended.
 
     ``app``: the name of the app, for the history of the user.
     """
@@ -145,10 +146,9 @@ def end(rows: QuerySet[LoginSession], reason: Event) -> None:
 
 
 def end_children(parents: QuerySet[LoginSession], reason: str) -> None:
-    """End the sessions of apps that belong to ``parents``, or sign those with a refresh token out.
+    """End the sessions of apps whose parents have ended; sign out those with a refresh token.
 
     ``parents``: browser sessions that have ended.
-
     ``reason``: the name of the event that ended ``parents``, or an empty string.
     """
     children = {"app_session__parent__in": parents.order_by().values("pk")}
@@ -160,7 +160,7 @@ def end_children(parents: QuerySet[LoginSession], reason: str) -> None:
 
 @transaction.atomic(savepoint=False)
 def _end(rows: QuerySet[LoginSession], some: QuerySet[LoginSession], reason: str) -> int:
-    """End the portion ``some`` of the sessions ``rows``; return how many there were."""
+    """End the sessions ``some``, a portion of ``rows``; return their number."""
     now = clock.now()
     if count := some.update(ended_at=now, ended_by=reason):
         logout.post(rows.filter(ended_at=now))

@@ -1,9 +1,9 @@
-"""The pages of connected apps, of devices (RFC 8628), and of a logout that an app asks for.
+"""The pages of connected apps, of devices (RFC 8628), and of a logout that an app requests.
 
-The URL of a request for a logout (OpenID Connect RP-Initiated Logout 1.0) has an ID token of the
-person. Browsers and proxies store URLs, so the site reads the token at once, and redirects the
-browser to a URL with a random id instead. A signed cookie holds the id and what the page there
-needs of the request.
+The URL of a logout request (OpenID Connect RP-Initiated Logout 1.0) contains an ID token of the
+user. Browsers and proxies store URLs, so the site reads the token at once, and redirects the
+browser to a URL with a random id instead. A signed cookie contains the id and the necessary parts
+of the request.
 """
 
 import uuid
@@ -50,13 +50,13 @@ STALE = timedelta(days=90)
 
 @dataclass(frozen=True)
 class Row:
-    """A connected app as the pages show it. ``app`` is one of ``connections.of``."""
+    """A connected app as the pages show it. ``app``: a result of ``connections.of``."""
 
     app: Any
 
     @property
     def words(self) -> str:
-        """A text that lists what the app may see and do, and the services that it uses."""
+        """A text with what the app may see and do, and the services that it uses."""
         agreed = sorted(self.app.agreed, key=lambda row: row.audience)
         scope = {name for row in agreed for name in row.scope.split()}
         others = [row for row in agreed if row.audience not in {"", settings.AUTHSITE.origin}]
@@ -64,7 +64,7 @@ class Row:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the app was last used longer than :data:`STALE` ago."""
+        """Whether the app has not been used for longer than :data:`STALE`."""
         return bool(self.app.used_at < clock.now() - STALE)
 
 
@@ -85,9 +85,9 @@ def apps(request: HttpRequest) -> HttpResponse:
 
 @form_page
 def disconnect(request: HttpRequest, client_id: str) -> HttpResponse:
-    """Show what the user loses by disconnecting an app (GET), or disconnect the app (POST).
+    """Show the effects of disconnecting an app (GET), or disconnect it (POST).
 
-    The answer is 404 if the user has not connected the app.
+    The status is 404 if the user has not connected the app.
     """
     user = session_of(request).user
     app = connections.find_connection(user, client_id)
@@ -95,7 +95,7 @@ def disconnect(request: HttpRequest, client_id: str) -> HttpResponse:
         raise Http404
     if request.method != "POST":
         return render(request, "accounts/oauth/disconnect.html", {"row": Row(app)})
-    # Nothing is left to do if the user has just disconnected the app in another tab.
+    # The result is ignored, because the user may have just disconnected the app in another tab.
     connections.disconnect(user, app.pk, actor_of(request))
     messages.success(request, _("%(app)s was disconnected.") % {"app": app.label})
     return redirect("apps")
@@ -103,7 +103,7 @@ def disconnect(request: HttpRequest, client_id: str) -> HttpResponse:
 
 @require_safe
 def logo(_request: HttpRequest, client_id: str, version: str) -> HttpResponse:
-    """Return the logo of an app, or status 404 if ``version`` is not that of the present logo."""
+    """Return the logo of an app; 404 if ``version`` is not the current version of the logo."""
     content = clients.find_logo(client_id, version)
     if content is None:
         raise Http404
@@ -147,10 +147,10 @@ def authorize_device(request: HttpRequest, sent: dict[str, str]) -> HttpResponse
 @form_page
 @recent_authentication_required
 def device(request: HttpRequest) -> HttpResponse:
-    """Ask for the code that a device shows. A right code leads to the page that asks for consent.
+    """Ask for the code that a device shows; redirect to the consent page if the code is right.
 
-    A link with the code fills in only the first half. Whoever follows a link that somebody else has
-    sent sees no device that shows the other half (RFC 8628 section 5.4).
+    A link with the code fills in only the first half. A person who follows a link from somebody
+    else sees no device that shows the other half (RFC 8628 section 5.4).
     """
     if request.method != "POST":
         first_half = devices.shown(request.GET.get("user_code", ""))[:5].removeprefix("-")
@@ -173,12 +173,12 @@ def _device_page(request: HttpRequest, form: UserCodeForm, first_half: str = "")
     return render(request, "accounts/oauth/device.html", context)
 
 
-# How long a person has to answer.
+# The time in which the person must answer.
 LIFE = timedelta(minutes=10)
 # Browsers keep cookies of at most 4096 bytes.
 LONGEST_STATE = 1024
 SALT = "oauth.logout"
-# The parameter with the id of the stored request.
+# The query parameter with the id of the stored request.
 ID = "continue"
 
 type Request = dict[str, str]
@@ -187,10 +187,10 @@ type Request = dict[str, str]
 @csrf_exempt  # The forms of apps may send the request. The page that signs out is protected.
 @views.page
 def logout(request: HttpRequest) -> HttpResponse:
-    """Store the request of an app in a cookie, and redirect to this URL with its id only.
+    """Store the logout request of an app in a cookie, and redirect to this URL with its id.
 
-    There, carry the stored request out: sign the user out, or ask the user first. A link to this
-    URL without parameters is another request, so the stored one does not count for it.
+    Carry out the stored request if the URL has its id: sign the user out, or ask first. A link to
+    this URL without parameters is a new request, which does not use a stored one.
     """
     data = request.POST if request.method == "POST" else request.GET
     if data.keys() <= {ID} or "csrfmiddlewaretoken" in data:
@@ -205,8 +205,8 @@ def _read(given: dict[str, str]) -> Request:
     """Return the client, its session and the URI to return to, if ``id_token_hint`` is valid.
 
     Return an empty dictionary otherwise, and if the client is disabled or its host was removed from
-    the settings. The URI is left out unless the client has registered it. Then the session is left
-    out, too: a request that is partly wrong signs nobody out without asking.
+    the settings. The URI is left out if the client has not registered it. Then the session is left
+    out, too, because a partly invalid request must not sign anybody out without asking.
     """
     hint = id_tokens.hint_of(given.get("id_token_hint", ""), given.get("client_id", ""))
     rows = Client.objects.filter(disabled_at=None)
@@ -224,10 +224,10 @@ def _read(given: dict[str, str]) -> Request:
 
 @csrf_protect
 def _page(request: HttpRequest) -> HttpResponse:
-    """Sign the person out, or ask first.
+    """Sign the user out, or ask first.
 
-    An app signs out without asking only the browser session from which the person signed in to it.
-    Otherwise, whoever has any ID token could sign its owner out anywhere.
+    Without asking, an app can end only the browser session from which the user signed in to it.
+    Otherwise, anyone with an ID token could sign its owner out everywhere.
     """
     asked = _stored(request)
     session = request_auth_of(request).presented
@@ -251,19 +251,19 @@ def _stored(request: HttpRequest) -> Request:
 
 
 def _is_from(asked: Request, session: LoginSession) -> bool:
-    """Return whether the person signed in to the app from the browser session ``session``."""
+    """Return whether the user signed in to the app from the browser session ``session``."""
     if not asked.get("sid"):
         return False
     rows = AppSession.objects.filter(client=asked["client"], parent=session)
-    # After a person has disconnected the app, it must not sign the person out without asking.
+    # An app that the user has disconnected must not sign the user out without asking.
     rows = rows.exclude(session__ended_by=events.APP_DISCONNECTED.name)
     return rows.filter(session=uuid.UUID(asked["sid"])).exists()
 
 
 def _lead_on(request: HttpRequest, asked: Request) -> HttpResponse:
-    """Return to the URI of the app if it is registered; otherwise show that sign-out is done.
+    """Redirect to the URI of the app if it is registered; otherwise show that sign-out is done.
 
-    For an app that nobody has verified, the page has a link to the URI. After a redirect, a link to
+    For an app that is not verified, the page has a link to the URI. After a redirect, a link to
     this site could lead anywhere (RFC 9700 section 4.11.2).
     """
     client = Client.objects.filter(pk=asked["client"]).first() if "uri" in asked else None

@@ -24,7 +24,7 @@ class OAuthConfig(AppConfig):
     )
 
     def ready(self) -> None:
-        """Register what the rest of the site needs to know of apps."""
+        """Register the functions by which the rest of the site deals with apps."""
         from accounts.administration import roles
         from accounts.common import leases
         from accounts.oauth import id_tokens, logout

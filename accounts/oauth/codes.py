@@ -29,7 +29,7 @@ from accounts.sessions.models import LoginSession, is_live
 from accounts.users.models import User
 
 _INSERT = PreparedInsert(AuthorizationCode)
-# What a code has from its request.
+# The fields that a code copies from its request.
 _ASKED = ("redirect_uri", "code_challenge", "dpop_jkt", "nonce", "scope", "audience")
 
 
@@ -42,7 +42,7 @@ def _of_client() -> QuerySet[AuthorizationCode]:
     )
 
 
-# A code with its user and its browser session.
+# A query for a code, its user and its browser session.
 _FOUND = PreparedQueries(
     PreparedQuery(_of_client),
     PreparedQuery(lambda: User.objects.filter(pk__in=_of_client().values("user"))),
@@ -63,8 +63,8 @@ _MARK_USED = PreparedUpdate(
 def issue(asked: AuthorizationRequest, session: LoginSession) -> str:
     """Return a new authorization code for the client of ``asked`` and the user of ``session``.
 
-    If ``asked`` is the request of a device, return an empty string: from now on, the device can
-    redeem its device code.
+    If ``asked`` is the request of a device, return an empty string: the device can now redeem its
+    device code.
 
     Call this in the transaction that deletes ``asked``.
     """
@@ -91,13 +91,13 @@ def get(
     """Return the row of ``code`` if it was issued to ``client``, even if it was already used.
 
     ``redirect_uri``: empty for a device code.
-    ``code_challenge``: the challenge for the verifier; empty without a verifier. A code without a
-        challenge is not returned for a verifier: the request of the app had a challenge, so
-        somebody else has removed it (RFC 9700 section 4.8.2).
+    ``code_challenge``: the challenge for the verifier; empty without a verifier. If the code has no
+        challenge but a verifier is sent, the code is refused: somebody has removed the challenge
+        from the request of the app (RFC 9700 section 4.8.2).
 
     Raises:
-        OAuthError: ``invalid_grant``: the code is unknown, or the client, the redirect URI or the
-            challenge is not the one of the code.
+        OAuthError: ``invalid_grant``: the code is unknown, or was issued for another client,
+            redirect URI or challenge.
     """
     held, user, session = _FOUND.firsts(
         digest=secrets.plain_digest(code),
@@ -148,13 +148,13 @@ def code_challenge_of(verifier: str) -> str:
 
 @transaction.atomic
 def _begin_session(held: AuthorizationCode, info: ClientInfo, key: str) -> str | None:
-    """Spend the code ``held``, insert the session of the app, and return the refresh token.
+    """Use up the code ``held``, insert the session of the app, and return the refresh token.
 
-    Return an empty string if the scope has no ``offline_access``, and None if the code is spent or
-    expired, the browser session has ended, or the account has changed.
+    Return an empty string if the scope has no ``offline_access``, and None if the code was used or
+    has expired, the browser session has ended, or the account has changed.
     """
-    # Whatever ends sessions takes one of these locks. If it comes first, the UPDATE below does not
-    # match; if it comes later, it ends the new session, too.
+    # Code that ends sessions takes one of these locks. If it runs first, the UPDATE below matches
+    # no row; if it runs later, it ends the new session, too.
     app_sessions.lock_parent(held.session_id)
     is_offline = OFFLINE in held.scope.split()
     new = app_sessions.new(
@@ -162,12 +162,12 @@ def _begin_session(held: AuthorizationCode, info: ClientInfo, key: str) -> str |
     )
     given = new.session
     given.dpop_thumbprint = key
-    if held.is_of_device:  # which calls the site itself; for other apps, a server may call
+    if held.is_of_device:  # for other apps, a server may call
         given.agent, given.ip = info.user_agent, info.ip
         given.browser, given.system = info.device.browser, info.device.system
     values = {"client": held.client_id, "redirect_uri": held.redirect_uri}
     values |= {"digest": held.digest, "code_challenge": held.code_challenge}
-    # If a code is redeemed several times at once, this UPDATE decides which request wins.
+    # If a code is redeemed several times at once, this UPDATE decides which request succeeds.
     if not _MARK_USED.run(**values, now=clock.now(), given=given.pk):
         return None
     given.pairwise_subject = connections.make_pairwise(held.client, held.user)
@@ -178,7 +178,7 @@ def _begin_session(held: AuthorizationCode, info: ClientInfo, key: str) -> str |
 
 
 def _revoke_given(held: AuthorizationCode, actor: Actor) -> None:
-    """Revoke the session that the app got for the code ``held``, if it got one."""
+    """Revoke the session that the app got for the code ``held``, if there is one."""
     given = LoginSession.objects.select_related("user").filter(
         pk__in=AuthorizationCode.objects.filter(pk=held.pk).values("given")
     )

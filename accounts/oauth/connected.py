@@ -1,4 +1,4 @@
-"""What the rest of the site learns of apps, and what happens to apps when an account changes."""
+"""The functions of apps for the rest of the site, and the effects of account changes on apps."""
 
 import uuid
 from collections import defaultdict
@@ -34,7 +34,7 @@ from accounts.users.models import User
 
 
 class ConnectedApps(Apps):
-    """The apps that people have connected with their accounts."""
+    """The interface by which the rest of the site reads and disconnects connected apps."""
 
     @override
     def of_sessions(self, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, App]:
@@ -91,7 +91,7 @@ class ConnectedApps(Apps):
             "logout notices": logout.give_up(),
             "authorization requests": _delete_expired(AuthorizationRequest, UnreadRequest),
             "codes of devices": _delete_expired(DeviceAuthorization, kept=KEEP_EXPIRED),
-            # Requests for an app keep it, so expired ones go first.
+            # Requests refer to an app, so expired ones are deleted before apps.
             "unused apps": registration.prune_clients() + documents.prune(),
         }
 
@@ -101,7 +101,7 @@ class ConnectedApps(Apps):
 
 
 def _delete_expired(*models: type[Model], kept: timedelta = timedelta(0)) -> int:
-    """Delete the rows that expired longer than ``kept`` ago; return how many were deleted."""
+    """Delete rows that expired more than ``kept`` ago; return how many were deleted."""
     past = {"expires_at__lte": clock.now() - kept}
     return sum(delete_in_batches(model._default_manager.filter(**past)) for model in models)
 
@@ -110,10 +110,10 @@ def _delete_expired(*models: type[Model], kept: timedelta = timedelta(0)) -> int
 def disconnect_apps(*, user: User, event: str, **_signal: Any) -> None:
     """Delete the connections of ``user`` to apps, in the transaction of the change ``event``.
 
-    Do nothing if ``event`` does not end the access of others (``events.ACCESS_ENDED``).
+    Do nothing if ``event`` is not in ``events.ACCESS_ENDED``.
 
-    Otherwise an app that a thief has connected would need no consent after the lock. The sessions
-    of apps end with all others (``accounts.consequences``).
+    Without this, an app that a thief has connected would need no consent after the lock.
+    ``accounts.consequences`` ends the sessions of apps together with all others.
     """
     if event in events.ACCESS_ENDED:
         connections.forget_all(user)
@@ -123,6 +123,6 @@ def disconnect_apps(*, user: User, event: str, **_signal: Any) -> None:
 def end_sessions_of_apps(
     *, rows: QuerySet[LoginSession], at: datetime, reason: str, **_signal: Any
 ) -> None:
-    """Tell the apps whose sessions have just ended, and end the sessions that end with ``rows``."""
+    """Notify the apps of the ended sessions ``rows``, and end the sessions that depend on them."""
     logout.post(rows.filter(ended_at=at).order_by())
     app_sessions.end_children(rows, reason)

@@ -1,11 +1,11 @@
-"""The connected apps of a person: what each may do, when it was last used, and disconnecting it.
+"""The connected apps of a user: what each may do, when it was last used, and disconnecting it.
 
-An app is connected from the person's first consent until somebody disconnects it. A first-party app
-needs no consent, and is connected at the first sign-in to it. The tokens of an app belong to its
-sessions (``oauth.app_sessions``).
+An app is connected from the user's first consent until it is disconnected. A first-party app needs
+no consent, and is connected at the first sign-in to it. The tokens of an app belong to its sessions
+(``oauth.app_sessions``).
 
-An app without a sector knows a person by the id of the account. The apps of a sector know the
-person by a random identifier, which apps of other sectors never get.
+An app without a sector knows a user by the id of the account. The apps of a sector know the user by
+a random identifier, which apps of other sectors never get.
 """
 
 import uuid
@@ -41,19 +41,19 @@ def subject_of(client: Client, user: User) -> uuid.UUID | None:
 
 
 def make_pairwise(client: Client, user: User) -> uuid.UUID | None:
-    """Return the pairwise identifier of ``user`` for ``client``; make it if there is none yet.
+    """Return the pairwise identifier of ``user`` for ``client``; create it if there is none yet.
 
     Return None if ``client`` has no sector. Call this in a transaction that has locked a row of
     ``user``, so that the account is not deleted meanwhile.
     """
     if not client.sector:
         return None
-    # If another app of the sector inserts the row at the same time, that row counts.
+    # If another app of the sector inserts the row at the same time, its row is used.
     row, _is_new = PairwiseSubject.objects.get_or_create(user=user, sector=client.sector)
     return row.subject
 
 
-# The use of an app is recorded at most this often, so that not every refresh writes to the row.
+# The use of an app is recorded at most this often, to limit writes to the row.
 NOTE_EVERY = timedelta(minutes=1)
 
 
@@ -66,14 +66,14 @@ _NOTE = PreparedUpdate(lambda: _one().filter(used_at__lte=P("before")), used_at=
 
 
 def covers(asked: AuthorizationRequest, user: User) -> bool:
-    """Return whether ``user`` has agreed to everything that ``asked`` requests."""
+    """Return whether ``user`` has already agreed to everything that ``asked`` requests."""
     return _covers(_FOUND.first(**_key(asked, user)), asked)
 
 
 def renew(asked: AuthorizationRequest, user: User) -> bool:
-    """Return whether ``user`` has agreed to everything that ``asked`` requests.
+    """Return whether ``user`` has agreed to what ``asked`` requests, and lock the agreement.
 
-    If so, record the use of the app, and lock the row of the agreement until the transaction ends.
+    If so, record the use of the app. The lock lasts until the transaction ends.
 
     Call this instead of :func:`agree` in the transaction that grants ``asked`` without asking for
     consent. Otherwise a disconnection at the same moment would be undone.
@@ -88,18 +88,18 @@ def renew(asked: AuthorizationRequest, user: User) -> bool:
 
 @transaction.atomic
 def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
-    """Add the scopes that the app requests to those that ``user`` has granted to it before.
+    """Add the scopes that ``asked`` requests to those that ``user`` has granted to the app.
 
-    Scopes that the app may no longer request are dropped.
+    Scopes that the app may no longer request are removed.
 
-    Call this after consent, or if the app is first-party. The person is notified of a new app
-    and of each device.
+    Call this after consent, or if the app is first-party. The user is notified of a new app and of
+    each device.
 
     Raises:
-        AccountChanged: the account was locked or changed after ``user`` was read from the database,
-            perhaps because the person who agrees is not its owner.
+        AccountChanged: the account was locked or changed after ``user`` was read from the
+            database, perhaps because the person who agrees is not its owner.
     """
-    # A lockdown takes the same lock. If it comes later, it forgets this agreement, too.
+    # A lockdown takes the same lock. If it comes later, it deletes this agreement, too.
     users.lock_row(user)
     is_new = not Connection.objects.filter(user=user, client=asked.client_id).exists()
     row, is_added = Connection.objects.select_for_update().get_or_create(
@@ -132,8 +132,8 @@ def note_use(*, user: uuid.UUID, client: str, audience: str) -> None:
 def of(user: User) -> QuerySet[Any]:
     """Return the apps that ``user`` has connected, most recently used first.
 
-    The apps are of the class :class:`Client`. They have the attributes ``since``, ``used_at``, and
-    ``agreed``: a list of connections, one for each service that the app has tokens for.
+    Each result is a :class:`Client` with the attributes ``since``, ``used_at``, and ``agreed``, a
+    list of connections, one for each service for which the app has tokens.
     """
     mine = Connection.objects.filter(user=user)
     apps = Client.objects.filter(connections__in=mine).annotate(
@@ -150,9 +150,9 @@ def rows_of(user: User) -> QuerySet[Connection]:
 
 
 def find_connection(user: User, client_id: str) -> Any:
-    """Return the app with this client ID, with the attributes that :func:`of` describes.
+    """Return the connected app with this client ID; None if ``user`` has not connected it.
 
-    Return None if ``user`` has not connected the app.
+    The app has the attributes that :func:`of` describes.
     """
     # PostgreSQL would refuse a NUL character with an error.
     return of(user).filter(pk=client_id).first() if client_id.isprintable() else None
@@ -160,7 +160,7 @@ def find_connection(user: User, client_id: str) -> Any:
 
 @transaction.atomic
 def disconnect(user: User, client_id: str, actor: Actor) -> bool:
-    """Disconnect an app: end its sessions and codes, and forget what ``user`` has agreed to.
+    """Disconnect an app: end its sessions and codes, and delete the agreement of ``user``.
 
     Return False if the app was not connected.
     """
@@ -168,11 +168,11 @@ def disconnect(user: User, client_id: str, actor: Actor) -> bool:
     users.lock_row_as_is(user)
     client = find_connection(user, client_id)
     mine = {"user": user, "client": client}
-    # Of two requests at the same moment, the second one finds the app, but no row to delete.
+    # Of two simultaneous requests, the second finds the app, but no row to delete.
     if client is None or not Connection.objects.filter(**mine).delete()[0]:
         return False
-    # The codes come before the sessions. A redemption at the same moment either finds no code, or
-    # has inserted its session by now.
+    # Delete the codes before the sessions: a simultaneous redemption either finds no code, or has
+    # already inserted its session.
     AuthorizationCode.objects.filter(**mine).delete()
     rows = LoginSession.objects.filter(user=user, app_session__client=client)
     app_sessions.end(rows, events.APP_DISCONNECTED)

@@ -1,10 +1,10 @@
-"""Decides what an authorization request still needs, and which granted scopes an app may still use.
+"""Decides what an authorization request still requires, and which granted scopes an app may use.
 
-The decision reads only the request as it was stored, the session and the account. Therefore nothing
-that a browser sends later, and no page that a person skips, can weaken it.
+The decision depends only on the stored request, the session and the account. Therefore nothing that
+a browser sends later, and no page that a person skips, can weaken it.
 
-Staff may change an app after people have signed in to it. A code or refresh token therefore gives
-only what the app may request at that moment.
+Staff may change an app after people have signed in to it. Therefore a code or refresh token gives
+only what the app may request when it is used.
 """
 
 from collections.abc import Collection
@@ -29,24 +29,24 @@ from accounts.users.models import User
 
 
 class Step(Enum):
-    """What happens next with an authorization request."""
+    """The next step of an authorization request."""
 
     # The app is disabled, or the operator does not name the host of its document any more.
     DISABLED = auto()
     SIGN_IN = auto()
-    # The person must authenticate again, because the authentication in the session is too old or
+    # The person must authenticate again, because the authentication of the session is too old or
     # lacks the factor that ``factor_for`` returns.
     REAUTHENTICATE = auto()
-    # The person holds no factor of that kind and must add one.
+    # The person has no factor of the required kind and must add one.
     ENROL = auto()
-    # The factor that the person has shown is new, so it does not count yet.
+    # The factor that the person has used is too new to count.
     NEW_FACTOR = auto()
-    # The person is not in the group that the app is for.
+    # The person is not in the group that the app requires.
     FORBIDDEN = auto()
     SELECT_ACCOUNT = auto()
-    # The app asks for somebody other than the person who is signed in.
+    # The app requests another account than the one that is signed in.
     OTHER_ACCOUNT = auto()
-    # The person must authenticate again before the page that asks for consent.
+    # The person must authenticate again before the consent page.
     CONFIRM = auto()
     CONSENT = auto()
     GRANTED = auto()
@@ -70,10 +70,10 @@ ERRORS = {
 def decide(
     asked: AuthorizationRequest, session: LoginSession | None, *, is_opening: bool = True
 ) -> Step:
-    """Return the next step of the request ``asked``: ``GRANTED`` if it requires nothing more.
+    """Return the next step of the request ``asked``; ``GRANTED`` if nothing more is required.
 
     ``session``: the session of the browser; None if nobody is signed in there.
-    ``is_opening``: whether the page that asks for consent would be opened now, not answered.
+    ``is_opening``: True before the consent page is shown, False when it is answered.
     """
     if asked.client.disabled_at or uris.is_withdrawn(asked.client_id):
         return Step.DISABLED
@@ -96,7 +96,7 @@ def decide(
         return Step.SELECT_ACCOUNT
     if not _must_consent(asked, session.user):
         return Step.GRANTED
-    # A thief of an old cookie must not turn it into tokens of thirty days.
+    # A thief of an old cookie must not be able to get tokens for thirty days.
     may_agree = not is_sensitive(asked.scope.split()) or policy.is_recent(
         session, is_opening=is_opening
     )
@@ -106,9 +106,10 @@ def decide(
 def factor_for(asked: AuthorizationRequest, user: User) -> Client.Factor:
     """Return the kind of second factor that ``user`` must have shown in the session.
 
-    This is the factor that the app requires. If it requires none, any factor is required if the
-    request demands two steps, or if the user has one and the first of ``acr_values`` asks for two
-    steps. With ``acr_values`` alone, an app can only ask (OpenID Connect Core section 3.1.2.1).
+    The factor that the app requires takes precedence. If it requires none, any second factor is
+    required if the request demands two steps, or if the user has one and the first of
+    ``acr_values`` asks for two steps. An app cannot demand two steps by ``acr_values`` (OpenID
+    Connect Core section 3.1.2.1).
     """
     required, values = asked.client.required_factor, asked.acr_values.split()
     if required:
@@ -122,7 +123,7 @@ def factor_for(asked: AuthorizationRequest, user: User) -> Client.Factor:
 def has_shown(session: LoginSession, factor: Client.Factor) -> bool:
     """Return whether the user of ``session`` has shown a second factor of the kind ``factor``.
 
-    A factor that is new does not count (:func:`policy.stepped_up_at`).
+    A new factor does not count (:func:`policy.stepped_up_at`).
     """
     is_new = factor is not Client.Factor.NONE and session.has_new_factor
     return _has_shown_any(session, factor) and not is_new
@@ -135,7 +136,7 @@ def _has_shown_any(session: LoginSession, factor: Client.Factor) -> bool:
 
 
 def is_member(client: Client, user: User) -> bool:
-    """Return whether ``user`` is in the required group of ``client``, or it requires none."""
+    """Return whether ``user`` is in the required group of ``client``; True if it requires none."""
     group = client.required_group_id
     return group is None or user.groups.filter(pk=group).exists()
 
@@ -154,9 +155,9 @@ def _is_recent(asked: AuthorizationRequest, session: LoginSession) -> bool:
 
 
 def _holds(user: User, factor: Client.Factor) -> bool:
-    """Return whether ``user`` has a factor of the kind ``factor`` now.
+    """Return whether ``user`` currently has a factor of the kind ``factor``.
 
-    The factor that was shown in the session may have been removed since.
+    The factor that was shown in the session may have been removed meanwhile.
     """
     if factor is Client.Factor.PASSKEY:
         return twofactor.has_passkey(user)
@@ -166,19 +167,19 @@ def _holds(user: User, factor: Client.Factor) -> bool:
 def _must_choose(asked: AuthorizationRequest, session: LoginSession) -> bool:
     """Return whether the person must choose an account.
 
-    A person who has signed in since the request began has chosen the account.
+    Signing in after the request began counts as choosing the account.
     """
     has_chosen = asked.chosen == session.pk or session.begun_at >= asked.made_at
     return "select_account" in asked.prompts.split() and not has_chosen
 
 
 def _must_consent(asked: AuthorizationRequest, user: User) -> bool:
-    """Return whether ``user`` must agree to what the app gets.
+    """Return whether ``user`` must agree to the access that the app gets.
 
-    Any program on the device can receive what is sent to an unclaimed redirect URI, so an earlier
-    agreement, perhaps with another program, does not count (RFC 8252 section 8.6). It does not
-    count for an app with a metadata document either, because its redirect URIs may have changed,
-    and not for an app in development, whose developers change what it does.
+    An earlier agreement does not count in three cases. Any program on the device can receive what
+    is sent to an unclaimed redirect URI, so the agreement may have been with another program (RFC
+    8252 section 8.6). The redirect URIs of an app with a metadata document may have changed. The
+    developers of an app in development change what it does.
     """
     changes = asked.client.is_development or asked.client.source == Client.Source.DOCUMENT
     if changes or not uris.is_claimed(asked.redirect_uri):
@@ -194,13 +195,13 @@ OFFLINE = "offline_access"
 def remaining(
     client: Client, session: LoginSession, scope: Collection[str], audience: str
 ) -> frozenset[str]:
-    """Return those of the granted ``scope`` that ``client`` may use now in tokens for ``audience``.
+    """Return the scopes of ``scope`` that ``client`` may currently use in tokens for ``audience``.
 
-    ``session``: the session of the user, which says with which proofs the user has authenticated.
+    ``session``: the session of the user, with the methods of authentication.
 
     Raises:
-        OAuthError: ``invalid_grant``: the client may use none, or the user has not shown the factor
-            or is not in the group that the client requires now.
+        OAuthError: ``invalid_grant``: the client may use none, or the user has not shown the
+            factor or is not in the group that the client requires now.
     """
     may_use = client.may_use(audience)
     defined = {*SCOPES, *of_service(audience)}
@@ -216,7 +217,7 @@ def remaining(
 
 
 def check_audience(sent: dict[str, str], audience: str) -> None:
-    """Check that ``resource``, if it is sent, is the granted service ``audience`` (RFC 8707).
+    """Require that ``resource``, if it is sent, is the granted service ``audience`` (RFC 8707).
 
     Raises:
         OAuthError: ``invalid_target``: it is another service.

@@ -1,8 +1,8 @@
 """Device authorization (RFC 8628), and granting the requests of devices and browsers once.
 
 A device shows a code, which a person types in a browser. The browser then continues an ordinary
-authorization request, which names the device where others have a redirect URI. Meanwhile, the
-device polls the token endpoint with its device code.
+authorization request, which names the device instead of a redirect URI. Meanwhile, the device polls
+the token endpoint with its device code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,12 +28,12 @@ from accounts.users.models import User
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 LIFE = timedelta(minutes=10)
-# How long the row of an expired code is kept, so that the device gets ``expired_token``.
+# The row of an expired code is kept for this time, so that the device gets ``expired_token``.
 KEEP_EXPIRED = timedelta(hours=1)
-# The seconds by which the interval grows each time a device polls too early (RFC 8628 section
+# The number of seconds by which the interval grows if a device polls too early (RFC 8628 section
 # 3.5), and the longest interval.
 SLOWER, LONGEST_INTERVAL = 5, 60
-# Keeps these digests apart from others that ``secrets.digest`` makes.
+# Separates these digests from other digests of ``secrets.digest``.
 _PURPOSE = "device"
 
 
@@ -44,10 +44,11 @@ def begin(
 
     ``given``: the parameters of the request.
     ``info``: the client info of the device.
-    ``budgets``: the budgets that count the request.
+    ``budgets``: the rate limits that count the request.
 
     Raises:
-        OAuthError: ``client`` may not sign in devices, or not request the scope or resource.
+        OAuthError: ``client`` may not sign in devices, or may not request the scope or
+            resource.
         RateLimited: too many requests were stored.
     """
     check_allowed(client)
@@ -68,7 +69,7 @@ def begin(
 
 
 def shown(user_code: str) -> str:
-    """Return ``user_code`` as people see it: two halves in capitals."""
+    """Return ``user_code`` as the device shows it: two halves in capital letters."""
     letters = "".join(c for c in user_code[:64].upper() if c in secrets.USER_CODE_ALPHABET)
     return f"{letters[:4]}-{letters[4:]}"
 
@@ -78,17 +79,17 @@ def find_request(typed: str, user: User, info: ClientInfo) -> AuthorizationReque
 
     Return None if no device shows it. The request can be granted only after recent authentication.
 
-    ``user``: the person who types the code.
-    ``info``: the client info of the person's browser.
+    ``user``: the user who types the code.
+    ``info``: the client info of the user's browser.
 
     Raises:
-        RateLimited: the person or the network has typed too many wrong codes.
+        RateLimited: the user or the network has typed too many wrong codes.
     """
     budgets = [USER_CODE_PERSON.of(user.pk), *around(USER_CODE_NETWORK, info)]
     hit(*budgets)
     digests = secrets.digests(shown(typed).replace("-", ""), _PURPOSE)
     rows = _unanswered().filter(user_code__in=digests).select_related("client")[:2]
-    # If chance has given two devices the same code, nobody knows which one the person sees.
+    # If two devices have the same code by chance, it is unknown which one the person sees.
     if len(rows) != 1:
         return None
     give_back(*budgets)
@@ -105,9 +106,9 @@ def find_request(typed: str, user: User, info: ClientInfo) -> AuthorizationReque
 
 
 def decide(asked: AuthorizationRequest, *, allows: bool) -> bool:
-    """Record whether the person allows the request of the device. Return whether that was recorded.
+    """Record whether the person allows the request of the device; return whether this succeeded.
 
-    It is not if the request has expired or was answered before. If two people type the same code,
+    It fails if the request has expired or was already answered. If two people type the same code,
     only one of them can answer.
     """
     rows = _unanswered().filter(pk=asked.device_id)
@@ -115,7 +116,7 @@ def decide(asked: AuthorizationRequest, *, allows: bool) -> bool:
 
 
 def check_decision(device_code: str, client: Client) -> None:
-    """Check that a person has allowed the request of the device (RFC 8628 section 3.5).
+    """Require that a person has allowed the request of the device (RFC 8628 section 3.5).
 
     Raises:
         OAuthError: the person has not answered or has refused, or the code is not valid.
@@ -134,10 +135,10 @@ def check_decision(device_code: str, client: Client) -> None:
 
 
 def check_allowed(client: Client) -> None:
-    """Check that ``client`` may sign people in on devices.
+    """Require that ``client`` may sign people in on devices.
 
     Raises:
-        OAuthError: ``unauthorized_client``: it is not registered for that.
+        OAuthError: ``unauthorized_client``: the client is not registered for this.
     """
     if not client.is_device:
         raise OAuthError("unauthorized_client", "The client is not registered for devices.")
@@ -148,7 +149,7 @@ def _unanswered() -> QuerySet[DeviceAuthorization]:
 
 
 def _wait(device: DeviceAuthorization) -> NoReturn:
-    """Tell the device to poll again later.
+    """Raise the error that makes the device poll again later.
 
     Raises:
         OAuthError: ``authorization_pending``, or ``slow_down`` if the device polls too early.
@@ -167,7 +168,7 @@ class AlreadyAnswered(Exception):
 
 
 class ConsentMissing(Exception):
-    """The user has disconnected the app, so the earlier consent is no longer there."""
+    """The user has disconnected the app, so the earlier consent no longer exists."""
 
 
 def grant(
@@ -175,13 +176,13 @@ def grant(
 ) -> str:
     """Grant the request ``asked``: return a new authorization code for the user of ``session``.
 
-    If ``asked`` is the request of a device, return "": the device redeems its device code instead.
+    If ``asked`` is the request of a device, return "", because the device redeems its device code.
 
-    ``agrees``: whether the person has just agreed to what the app gets.
+    ``agrees``: whether the person has just agreed to the access that the app gets.
 
     Raises:
-        AlreadyAnswered: the request was answered before; or the app registered itself, and nobody
-            had signed in to it in time.
+        AlreadyAnswered: the request was already answered, or the app has expired before anybody
+            signed in to it.
         ConsentMissing: ``agrees`` is False, and the user has disconnected the app.
         AccountChanged: the account was locked or changed after it was read from the database.
     """
@@ -190,8 +191,9 @@ def grant(
     except ConsentMissing:
         if agrees or not asked.client.is_first_party:
             raise
-    # In a new transaction: :func:`connections.agree` locks the user before the connection. After
-    # :func:`connections.renew`, which locks the connection, it could deadlock with a disconnection.
+    # This is a new transaction, because :func:`connections.agree` locks the user before the
+    # connection. After :func:`connections.renew`, which locks the connection, it could deadlock
+    # with a disconnection.
     return _grant(asked, session, actor, agrees=True)
 
 
@@ -199,7 +201,7 @@ def grant(
 def _grant(
     asked: AuthorizationRequest, session: LoginSession, actor: Actor, *, agrees: bool
 ) -> str:
-    # Only one of two tabs deletes the row.
+    # If two tabs answer at the same time, only one of them deletes the row.
     if not asked._state.adding and not close(asked):
         raise AlreadyAnswered
     if asked.device_id and not decide(asked, allows=True):
@@ -215,17 +217,18 @@ def _grant(
 
 @transaction.atomic
 def refuse(asked: AuthorizationRequest) -> None:
-    """Delete a stored request that the person refuses.
+    """Delete a stored request that the person has refused.
 
-    If a device asks, also record the refusal, so that the device gets ``access_denied``.
+    If the request is from a device, also record the refusal, so that the device gets
+    ``access_denied``.
 
     Raises:
-        AlreadyAnswered: the request was answered before, for example in another tab.
+        AlreadyAnswered: the request was already answered, for example in another tab.
     """
     if not close(asked) or (asked.device_id and not decide(asked, allows=False)):
         raise AlreadyAnswered
 
 
 def close(asked: AuthorizationRequest) -> bool:
-    """Delete the stored request ``asked``; return False if it was answered and deleted before."""
+    """Delete the stored request ``asked``; return False if it was already answered and deleted."""
     return bool(AuthorizationRequest.objects.filter(pk=asked.pk).delete()[0])

@@ -1,16 +1,17 @@
-"""Forward authentication: a proxy asks this site whether a request to an app may pass.
+"""Forward authentication: a proxy asks this site whether to pass a request to an app.
 
-It protects apps that know no protocol, behind nginx, Caddy or Traefik. The proxy asks :func:`check`
-about each request, and passes ``/auth/forward/callback`` on the host of the app to this site.
+This protects apps that do not support OpenID Connect, behind nginx, Caddy or Traefik. The proxy
+asks :func:`check` about each request, and passes ``/auth/forward/callback`` on the host of the app
+to this site.
 
-Such a host is a first-party app of the OpenID Provider. Its client ID is the host, and
-:func:`callback` signs people in to it as any app does. So its group, its second factor and its
-scopes are those of an app, its sessions end with the session of the browser, and no cookie of this
-site is sent to another host.
+Each such host is a first-party app of the OpenID Provider. Its client ID is the host, and
+:func:`callback` signs people in to it in the same way as any app. Therefore it can have a required
+group, a second factor and scopes, its sessions end with the session of the browser, and no cookie
+of this site is sent to another host.
 
-The cookie of the host contains the PKCE verifier while a person signs in, and then the id of the
-session with a tag. A code is therefore useless in any browser but the one that has begun
-(login CSRF, RFC 9700 section 4.7).
+During a sign-in, the cookie of the host contains the PKCE verifier, and afterwards the id of the
+session with a tag. Therefore a code is useless in any browser except the one that has begun the
+sign-in (login CSRF, RFC 9700 section 4.7).
 """
 
 import hmac
@@ -46,25 +47,28 @@ from accounts.tokens.signatures import LONGEST_WITH_GROUPS
 from accounts.users.services import OwnedQuery
 
 COOKIE = settings.FORWARD_COOKIE_NAME
-# The headers of an answer that are about the person or the request.
+# The headers of a response that describe the user or the request.
 HEADERS = (
     *("Remote-Id", "Remote-User", "Remote-Email", "Remote-Groups", "Remote-Token"),
     "Cookie",
 )
-# ``ClientMiddleware`` keeps the IP address of the peer under this key of ``META``.
+# The key in ``META`` under which ``ClientMiddleware`` stores the IP address of the peer.
 PEER = "authsite.peer"
-# In characters. The sign-in begins and ends with the path, and proxies accept headers of 8 KiB.
+# In characters. The path is sent at the beginning and at the end of the sign-in, and proxies accept
+# headers of 8 KiB.
 LONGEST_PATH = 2048
 # A page of an app makes dozens of requests at once. Only the first one waits for the database.
 REPEAT_SECONDS = 0.5
-# Answers to unchanged rows have the same ID token for this time. Each is valid for at least 30 s.
+# Responses for unchanged rows contain the same ID token for this time. Each token is valid for at
+# least 30 s.
 TOKEN_SECONDS = 10
-# How many decisions are kept. Each takes about 4 KB.
+# The number of cached decisions. Each takes about 4 KB.
 MOST_DECISIONS = 2048
 
 _SCOPES = ("openid", *id_tokens.BY_SCOPE)
 _VERIFIER = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-# A comma separates groups, and a percent sign begins an encoded character.
+# Without the comma, which separates groups, and the percent sign, which begins an encoded
+# character.
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in "%,")
 _PURPOSE = "forward"
 # The length of the id of a session in hexadecimal digits.
@@ -85,12 +89,14 @@ def headers_for(
 ) -> dict[str, str] | None:
     """Return the headers to add to a request to an app, or None if the request must not pass.
 
-    ``Cookie`` is the request's own header without the cookie of this module, which the app must
-    not see. A header without a value is empty: Caddy would replace a missing header by its name.
+    ``Cookie`` is the request's own header without the cookie of this module, which the app must not
+    see. Headers without a value are present and empty, because Caddy would replace a missing header
+    with its name.
 
     ``meta``: the WSGI environment, or Django's ``META``, of the request of a proxy.
-    ``info``: the client whose request the proxy asks about.
-    ``may_repeat``: whether a decision of this process within ``REPEAT_SECONDS`` counts.
+    ``info``: the client of the request about which the proxy asks.
+    ``may_repeat``: whether a decision that this process made in the last ``REPEAT_SECONDS`` may be
+        reused.
 
     Raises:
         CannotSign: the signing key cannot be decrypted.
@@ -100,7 +106,7 @@ def headers_for(
     if not host or session_id is None:
         return None
     if may_repeat:
-        # Unlike the time of day, a monotonic clock never returns to an earlier decision.
+        # The monotonic clock never goes back, so an earlier decision is never reused later.
         headers = _repeated(host, session_id, info, int(monotonic() / REPEAT_SECONDS))
     else:
         headers = _current(host, session_id, info)
@@ -120,8 +126,8 @@ def _current(host: str, session_id: UUID, info: ClientInfo) -> dict[str, str] | 
     return _decided(rows, of_host, host, info, int(now.timestamp()) // TOKEN_SECONDS)
 
 
-# The key has all columns of the session, the user, the groups and the app, so a change of them
-# takes effect at once. Most of a decision is the signature of the ID token.
+# The cache key contains all columns of the session, the user, the groups and the app, so every
+# change takes effect at once. The signature of the ID token takes most of the time of a decision.
 @lru_cache(MOST_DECISIONS)
 def _decided(
     rows: tuple[Row, ...], _of_host: tuple[Row, ...], host: str, info: ClientInfo, _time: int
@@ -129,8 +135,8 @@ def _decided(
     session, client = _HELD.instance(rows), _find(host)
     if client is None or not accepts(session, info):
         return None
-    # The scopes of the app count, not those of the session: a person could ask for fewer, and hide
-    # a group.
+    # The scopes of the app are used, not those of the session, because a person could request fewer
+    # scopes to hide a group.
     try:
         scope = decisions.remaining(client, session, _SCOPES, settings.AUTHSITE.origin)
     except OAuthError:
@@ -141,9 +147,9 @@ def _decided(
 
 
 def host_of(meta: Mapping[str, Any]) -> str:
-    """Return the host that a trusted proxy asks about, or an empty string.
+    """Return the host about which a trusted proxy asks, or an empty string.
 
-    Only a host in lower case without a port counts, so that each app has one name.
+    The host must be in lower case without a port, so that each app has only one name.
     """
     peer = parse_ip(meta.get(PEER, meta.get("REMOTE_ADDR", "")))
     host: str = meta.get("HTTP_X_FORWARDED_HOST", "")
@@ -153,11 +159,11 @@ def host_of(meta: Mapping[str, Any]) -> str:
 
 @answers("GET")
 def check(request: HttpRequest) -> HttpResponse:
-    """Answer a proxy: 200 if the request that it asks about may pass, otherwise 401 or 403.
+    """Answer a proxy: 200 if the request may pass, otherwise 401 or 403.
 
-    A 401 has a ``Location`` at which to sign in if the browser opens a page. The answer to a sent
-    form has none, because a redirect would lose the form. Neither has the answer to a request for
-    an image or a script, or by a script.
+    A 401 has a ``Location`` at which to sign in if the browser opens a page. There is none for a
+    sent form, because a redirect would lose the form, and none for images, scripts, and requests by
+    scripts.
     """
     headers = headers_for(request.META, client_of(request))
     if headers is not None:
@@ -180,8 +186,9 @@ def check(request: HttpRequest) -> HttpResponse:
 def callback(request: HttpRequest) -> HttpResponse:
     """Begin a sign-in on the host of the app, or complete it with the code.
 
-    A code that does not belong to this browser begins another sign-in: the person may have opened
-    several pages at once. Without a cookie, it begins none: the redirects would never end.
+    If a code does not belong to this browser, another sign-in begins, because the person may have
+    opened several pages at once. Without a cookie, none begins, because the redirects would never
+    end.
     """
     client = _find(host_of(request.META))
     if client is None:
@@ -224,7 +231,7 @@ def _redeem(client: Client, code: str, verifier: str, info: ClientInfo) -> Login
 
 
 def _begin(client: Client, path: str, cookie: str) -> HttpResponse:
-    """Redirect to the authorization endpoint. Several pages of a browser share a verifier."""
+    """Redirect to the authorization endpoint. Pages of the same browser share a verifier."""
     verifier = cookie if _VERIFIER.fullmatch(cookie) else secrets.token()
     asked = {
         "client_id": client.pk,
@@ -239,12 +246,12 @@ def _begin(client: Client, path: str, cookie: str) -> HttpResponse:
 
 
 def _about(session: LoginSession, client: Client, scope: frozenset[str]) -> dict[str, str]:
-    """Return the headers about the user of ``session``, as far as ``scope`` grants them."""
+    """Return the headers about the user of ``session`` that ``scope`` grants."""
     claims = id_tokens.claims_of(session.user, scope)
     headers = {"Remote-Id": str(session.subject)}
     if "preferred_username" in claims:
         headers["Remote-User"] = _encoded(claims["preferred_username"])
-    # An address that only Support has confirmed may be another person's.
+    # An address that only Support has confirmed may belong to another person.
     if claims.get("email_verified"):
         headers["Remote-Email"] = _encoded(claims["email"])
     groups = ",".join(map(_encoded, claims.get("groups", ())))
@@ -266,7 +273,8 @@ def _path(text: str) -> str:
 def _cookies(meta: Mapping[str, Any]) -> tuple[str, str]:
     """Return the value of the cookie, and the header ``Cookie`` without it.
 
-    The value is empty if there are several such cookies: only an attacker can have set one of them.
+    The value is empty if there are several such cookies, because an attacker must have set one of
+    them.
     """
     pairs = [pair.strip() for pair in meta.get("HTTP_COOKIE", "").split(";")]
     own = [pair for pair in pairs if pair.partition("=")[0].rstrip() == COOKIE]
@@ -280,7 +288,7 @@ def cookie_for(session_id: UUID) -> str:
 
 
 def _session_of(cookie: str) -> UUID | None:
-    """Return the id of the session in ``cookie``, or None if this site has not made the cookie."""
+    """Return the session id in ``cookie``; None if the cookie is not from this site."""
     text, tag = cookie[:_ID], cookie[_ID:].encode()
     tags = secrets.digests(text, _PURPOSE) if tag else []
     is_genuine = any(hmac.compare_digest(tag, good.encode()) for good in tags)
@@ -300,7 +308,7 @@ def _unknown() -> HttpResponse:
 def _page(
     client: Client, sentence: str, url: str = "", *, leads_on: bool = False, status: int = 401
 ) -> HttpResponse:
-    """Return a page of the app's host, which has no style sheet, with a link to ``url``."""
+    """Return a page without style sheet for the app's host, with a link to ``url``."""
     context = {"client": client, "sentence": sentence, "leads_on": leads_on}
     context["url"] = url or f"https://{client.pk}/"
     return HttpResponse(render_to_string("accounts/oauth/forward.html", context), status=status)

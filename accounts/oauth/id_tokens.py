@@ -30,9 +30,9 @@ BY_SCOPE = {
 
 
 def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
-    """Return the claims about ``user`` that ``scope`` grants, except those without a value.
+    """Return the claims about ``user`` that ``scope`` grants, without empty ones.
 
-    ``sub`` is missing, because it depends on the app. A scope that is unknown here grants no claim.
+    ``sub`` is missing, because it depends on the app. An unknown scope grants no claim.
     """
     claims: dict[str, Any] = {}
     if "profile" in scope:
@@ -54,10 +54,10 @@ TYPE = "JWT"
 
 
 def algorithm(client: Client | None = None) -> str:
-    """Return the algorithm that signs the ID tokens for ``client``, or usually signs ID tokens.
+    """Return the algorithm that signs the ID tokens for ``client``; the usual one without a client.
 
-    If this site uses the algorithm of ``client`` no more, it has no key for it, and the usual one
-    signs.
+    If this site no longer uses the algorithm of ``client``, it has no key for it, and the usual
+    algorithm is used.
     """
     own = client.id_token_algorithm if client else ""
     is_used = own and own in keyring.algorithms()
@@ -80,7 +80,7 @@ def be_ready(client: Client | None = None) -> None:
 
 
 def issue(session: LoginSession, client: Client, scope: Collection[str], nonce: str = "") -> str:
-    """Return an ID token about the user of ``session``, which is a session of the app ``client``.
+    """Return an ID token about the user of ``session``, a session of the app ``client``.
 
     ``nonce``: the nonce of the authorization request; empty if it had none, and at a refresh
         (OpenID Connect Core section 12.2).
@@ -108,13 +108,13 @@ def issue(session: LoginSession, client: Client, scope: Collection[str], nonce: 
 
 
 def hint_of(text: str, client_id: str) -> dict[str, Any] | None:
-    """Return the claims of an ``id_token_hint``, or None if it is not one for this client.
+    """Return the claims of an ``id_token_hint``; None if it was not issued for this client.
 
-    ``client_id``: the client for which the token must be, or an empty string for any client.
+    ``client_id``: the client for which the token was issued, or an empty string for any client.
 
-    An expired token counts (OpenID Connect RP-Initiated Logout 1.0 section 4), because apps store
-    it for as long as their session lasts. Its key may be retired. Never log a hint: it contains
-    personal data.
+    Expired tokens are accepted (OpenID Connect RP-Initiated Logout 1.0 section 4), because apps
+    store them for as long as their session lasts. The key may be retired. Never log a hint: it
+    contains personal data.
     """
     try:
         _key, claims = signatures.verified(text, TYPE, keyring.find_hint_key)
