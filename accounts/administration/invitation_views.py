@@ -3,6 +3,8 @@
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
+from math import ceil
 from typing import Any, cast
 
 from django import forms
@@ -18,10 +20,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.activity.services import Actor
+from accounts.common import clock
+from accounts.common.localization import days_in_words
 from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
 from accounts.sessions.current import actor_of, session_of
-from accounts.signin.adminsite import ListAdmin, ReasonForm, RowsField, links
+from accounts.signin.adminsite import ListAdmin, ReasonForm, RowsField, chips, links
 from accounts.users.forms import EmailField
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give
@@ -85,7 +89,7 @@ class InvitationAdmin(ListAdmin):
 
     title = gettext_lazy("Invitations")
     pages = ("changelist", "add", "delete")
-    list_display = ("email", "rights", "invited_by", "created_at", "expires_at", "link")
+    list_display = ("email", "rights", "invited_by", "created_at", "expires", "link")
     list_display_links = None
     list_select_related = ("invited_by",)
     search_fields = ("email_key",)
@@ -108,6 +112,12 @@ class InvitationAdmin(ListAdmin):
         """Return the names of the groups, and whether the person becomes staff."""
         names = [group.name for group in invitation.groups.all()]
         return ", ".join([_("Staff"), *names] if invitation.is_staff else names) or None
+
+    @admin.display(description=gettext_lazy("Expires in"), ordering="expires_at")
+    def expires(self, invitation: Invitation) -> SafeString:
+        """Return the days until the link stops working, rounded up."""
+        days = ceil((invitation.expires_at - clock.now()) / timedelta(days=1))
+        return chips([("warn" if days < 2 else "", days_in_words(days))])
 
     @admin.display(description=gettext_lazy("Actions"))
     def link(self, invitation: Invitation) -> SafeString:

@@ -36,7 +36,9 @@ CHANGED_MEANWHILE = gettext_lazy(
 class _ByArea(ModelChoiceIterator):
     def __iter__(self) -> Iterator[Any]:
         for area, rights in groupby(self.queryset, key=_area_of):
-            yield area, [self.choice(right) for right in rights]
+            # The right to see something comes first in each area.
+            ordered = sorted(rights, key=lambda right: not right.codename.startswith("view_"))
+            yield area, [self.choice(right) for right in ordered]
 
 
 class RightsField(RowsField):
