@@ -1,6 +1,6 @@
 """The admin pages of apps and of registration tokens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -24,7 +24,7 @@ from accounts.oauth.clients.forms import FIELDSETS, KINDS, ClientForm, Kind, sni
 from accounts.oauth.clients.models import Client, ClientSecret, RegistrationToken
 from accounts.oauth.scopes import audiences
 from accounts.sessions.current import staff_of
-from accounts.signin.adminsite import ListAdmin, ReasonForm, SecretAdmin, chips, links
+from accounts.signin.adminsite import ListAdmin, ReasonForm, SecretAdmin, links
 from accounts.users.models import User
 
 LIST = "admin:oauth_registrationtoken_changelist"
@@ -96,17 +96,14 @@ class ClientAdmin(SecretAdmin):
         """Return the name and the client ID of the app."""
         return format_html('<bdi>{}</bdi> <span dir="ltr">{}</span>', client.name, client.pk)
 
-    @admin.display(description=gettext_lazy("state"))
-    def state(self, client: Client) -> SafeString:
-        """Return a chip for each state of the app."""
-        states = (
-            (client.disabled_at, "bad", _("Disabled")),
-            (not client.is_verified, "warn", _("Not verified")),
-            (client.is_development, "warn", _("In development")),
-            (client.is_first_party, "", _("First-party")),
-            (client.is_public, "", _("Public")),
+    def states(self, row: Client) -> Iterable[tuple[object, str, str]]:
+        """Return what matters to people who sign in to the app."""
+        return (
+            (not row.is_verified, "warn", _("Not verified")),
+            (row.is_development, "warn", _("In development")),
+            (row.is_first_party, "", _("First-party")),
+            (row.is_public, "", _("Public")),
         )
-        return chips((tone, label) for holds, tone, label in states if holds)
 
     def rotate(self, row: Client, actor: Actor, posted: QueryDict) -> str:
         """Replace the secret of the app, and return the new one."""

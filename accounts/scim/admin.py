@@ -5,9 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse, QueryDict
-from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
+from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext_lazy
 
 from accounts.activity.services import Actor
@@ -18,7 +16,7 @@ from accounts.common.pages import absolute
 from accounts.scim import services
 from accounts.scim.models import Directory
 from accounts.sessions.current import staff_of
-from accounts.signin.adminsite import SecretAdmin, SecretForm, chips
+from accounts.signin.adminsite import SecretAdmin, SecretForm
 from accounts.users.models import User
 
 # The inputs of browsers for a date and a time.
@@ -59,29 +57,18 @@ class DirectoryAdmin(SecretAdmin):
     )
     set_enabled = staticmethod(services.set_enabled)
 
-    @admin.display(description=gettext_lazy("state"))
-    def state(self, directory: Directory) -> SafeString:
-        """Return a chip for a disabled directory."""
-        return chips([("bad", _("Disabled"))] if directory.disabled_at else [])
-
     def rotate(self, row: Directory, actor: Actor, posted: QueryDict) -> str:
         """Return a new token."""
         return services.rotate(row, actor, now="now" in posted)
-
-    def show(
-        self, request: HttpRequest, row: Directory, secret: str, **context: object
-    ) -> HttpResponse:
-        """Show a new token, and the URL of the site for directories."""
-        url = absolute("scim-config").rpartition("/")[0]
-        return super().show(request, row, secret, url=url)
 
     def save_model(self, request: HttpRequest, obj: Directory, form: Any, change: bool) -> None:
         """Save the directory."""
         obj.new_secret = services.save(obj, staff_of(request, form.cleaned_data["reason"]))
 
     def context_of(self, row: Directory | None) -> dict[str, Any]:
-        """Return how many people the directory manages."""
-        return {"people": row.people.count()} if row else {}
+        """Return how many people the directory manages, and the URL of the site for directories."""
+        url = absolute("scim-config").rpartition("/")[0]
+        return {"people": row.people.count(), "url": url} if row else {}
 
 
 def tokens_known_to(user: User) -> Iterator[Known]:

@@ -149,8 +149,8 @@ def _page_of(user: User) -> str:
 
 
 def chips(rows: Iterable[tuple[str, str | Promise]]) -> SafeString:
-    """Return a word for each state, with its tone: ``warn``, ``bad`` or empty."""
-    found = format_html_join(" ", '<span class="chip {}">{}</span>', rows)
+    """Return a word for each state, with its tone: ``ok``, ``warn``, ``bad`` or empty."""
+    found = format_html_join(" ", '<span class="chip tag {}">{}</span>', rows)
     return format_html("<span>{}</span>", found)
 
 
@@ -326,6 +326,19 @@ class SecretAdmin(ListAdmin):
         ]
         return [*acts, *super().get_urls()]
 
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, row: Any) -> SafeString:
+        """Return a chip for each state of ``row``."""
+        is_on = ("bad", _("Disabled")) if row.disabled_at else ("ok", _("On"))
+        return chips([is_on, *((tone, label) for holds, tone, label in self.states(row) if holds)])
+
+    def states(self, row: Any) -> Iterable[tuple[object, str, str]]:
+        """Return the states that only some rows have: whether ``row`` is in it, its tone and name.
+
+        A row is also on or disabled.
+        """
+        return ()
+
     def acts(self) -> dict[str, Callable[..., HttpResponse]]:
         """Return the views that do something with a row, by their names in URLs."""
         acts = {self.secret: self._make_secret, "enabled": self._set_enabled}
@@ -337,7 +350,7 @@ class SecretAdmin(ListAdmin):
 
     def show(self, request: HttpRequest, row: Any, secret: str, **context: object) -> HttpResponse:
         """Show a new secret."""
-        context |= {str(self.opts.model_name): row, "secret": secret}
+        context |= {str(self.opts.model_name): row, "secret": secret, **self.context_of(row)}
         return self.page(request, f"{self.label.replace('_', '/')}/secret", str(row), **context)
 
     def response_add(
@@ -357,8 +370,9 @@ class SecretAdmin(ListAdmin):
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Show the form, and what :meth:`context_of` returns."""
-        context |= self.context_of(context["original"])
+        """Show the form, the state of the row, and what :meth:`context_of` returns."""
+        row = context["original"]
+        context |= {"state": self.state(row) if row else "", **self.context_of(row)}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def find(self, request: HttpRequest, id: object) -> Any:

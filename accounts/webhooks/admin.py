@@ -1,12 +1,13 @@
 """The admin pages of webhooks: the list, the form, the secret and the last deliveries."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
+from django.db.models import Min, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404
 from django.utils.html import format_html
@@ -19,9 +20,10 @@ from accounts.activity.services import Actor
 from accounts.administration import acts, known
 from accounts.administration.known import Known, secret_of
 from accounts.common.errors import PublicError
+from accounts.common.localization import recent_date
 from accounts.common.text import row_id
 from accounts.sessions.current import staff_of
-from accounts.signin.adminsite import RowsField, SecretAdmin, SecretForm, chips
+from accounts.signin.adminsite import RowsField, SecretAdmin, SecretForm
 from accounts.users.models import User
 from accounts.webhooks import services
 from accounts.webhooks.models import Delivery, Endpoint
@@ -67,9 +69,10 @@ class EndpointAdmin(SecretAdmin):
     title = gettext_lazy("Webhooks")
     form = EndpointForm
     fields = (*services.FIELDS, "reason")
-    list_display = ("name", "state")
+    list_display = ("name", "state", "last_delivery")
     search_fields = ("description", "url")
     ordering = ("description",)
+    empty_value_display = gettext_lazy("Never")
     change_form_template = "admin/webhooks/endpoint/change.html"
     done = (
         gettext_lazy("You’ve disabled the webhook."),
@@ -84,14 +87,31 @@ class EndpointAdmin(SecretAdmin):
             '<bdi>{}</bdi> <span dir="ltr">{}</span>', endpoint.description, endpoint.url
         )
 
-    @admin.display(description=gettext_lazy("state"))
-    def state(self, endpoint: Endpoint) -> SafeString:
-        """Return a chip for a disabled endpoint, and one for its format."""
-        states = (
-            (endpoint.disabled_at, "bad", _("Disabled")),
-            (endpoint.is_of_tokens, "", _("Security Event Tokens")),
+    @admin.display(description=gettext_lazy("last delivery"))
+    def last_delivery(self, endpoint: Any) -> str | None:
+        """Return when the last event was written for the endpoint."""
+        return endpoint.last_at and recent_date(endpoint.last_at)
+
+    def states(self, row: Any) -> Iterable[tuple[object, str, str]]:
+        """Return since when the receiver accepts not everything, and the format."""
+        since = row.failing_since and recent_date(row.failing_since)
+        return (
+            (since, "warn", _("Failing since: %(day)s") % {"day": since}),
+            (row.is_of_tokens, "", _("Security Event Tokens")),
         )
-        return chips((tone, label) for holds, tone, label in states if holds)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Endpoint]:
+        """Return the endpoints, with the time of the last event and of the first that failed."""
+        rows = Delivery.objects.filter(endpoint=OuterRef("pk"))
+        failing = rows.filter(sent_at=None, attempts__gt=0).order_by().values("endpoint")
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                failing_since=Subquery(failing.annotate(at=Min("created_at")).values("at")),
+                last_at=Subquery(rows.order_by("-pk").values("created_at")[:1]),
+            )
+        )
 
     def acts(self) -> dict[str, Callable[..., HttpResponse]]:
         """Return the views that do something with an endpoint, by their names in URLs."""

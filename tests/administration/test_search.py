@@ -184,7 +184,7 @@ def test_the_list_shows_states_in_words_and_costs_the_same_for_more_people():
         costs.append(len(queries))
 
     assert costs[0] == costs[1]
-    assert page.count('<span class="chip warn">Locked</span>') == 10
+    assert page.count('<span class="chip tag warn">Locked</span>') == 10
     assert "10 results" in page
 
 
