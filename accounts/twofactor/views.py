@@ -108,7 +108,8 @@ class FactorView(View):
             messages.error(self.request, str(error))
         else:
             renew_key(self.request)
-            messages.success(self.request, _("Removed. You’ve been signed out everywhere else."))
+            sentence = _("“%(name)s” was removed. You’ve been signed out everywhere else.")
+            messages.success(self.request, sentence % {"name": self.factor.name})
         return redirect("second_factors")
 
 
