@@ -120,7 +120,7 @@ def test_end_sessions_revokes_the_listed_sessions_and_mails_the_owner(client):
     listed = {row["id"] for row in answer("list_sessions", "alice")["sessions"]}
     assert listed == {str(row.pk) for row in LoginSession.objects.filter(user__username="alice")}
 
-    assert printed_by("end_sessions", "alice") == "2 sessions of alice were revoked.\n"
+    assert printed_by("end_sessions", "alice") == "username: alice\nsessions: 2\n"
 
     assert [is_signed_in(browser) for browser in (client, elsewhere, bob)] == [False, False, True]
     assert mail_to("alice").subject == "You were signed out everywhere"

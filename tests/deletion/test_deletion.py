@@ -181,7 +181,7 @@ def test_the_command_deletes_an_account_for_a_person_who_cannot_sign_in(capsys):
 
     call_command("delete_user", alice.email)
 
-    assert f"after {due(alice)} deletes alice" in capsys.readouterr().out
+    assert f"deletion due: {due(alice)}" in capsys.readouterr().out
     with pytest.raises(CommandError, match="deleted already"):
         call_command("delete_user", "alice")
     call_command("delete_user", "alice", "--now", "--json")

@@ -21,8 +21,3 @@ class Command(UserCommand):
         order = Order(user, COMMAND_LINE, "", Mode.NOW)
         limits = steps.clear_limits(order) if Facts(user).used else []
         return {"username": user.username, "cleared": bool(limits), "limits": limits}
-
-    def words(self, facts: dict[str, Any]) -> str:
-        limits = ", ".join(facts["limits"])
-        done = f"The limits of {facts['username']} are reset: {limits}."
-        return done if limits else f"No limit of {facts['username']} was used."

@@ -28,6 +28,3 @@ class Command(UserCommand):
             raise CommandError(f"{user.username} will be deleted already: {user.deletion_due}.")
         due = deletion.request(user, COMMAND_LINE, clock.now() if self._is_now else None)
         return {"username": user.username, "deletion_due": due}
-
-    def words(self, facts: dict[str, Any]) -> str:
-        return "The first prune after {deletion_due} deletes {username}.".format(**facts)

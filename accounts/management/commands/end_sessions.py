@@ -13,6 +13,3 @@ class Command(UserCommand):
     def result_for(self, user: User) -> dict[str, Any]:
         count = sessions.revoke_by_operator(user, COMMAND_LINE)
         return {"username": user.username, "sessions": count}
-
-    def words(self, facts: dict[str, Any]) -> str:
-        return "{sessions} sessions of {username} were revoked.".format(**facts)

@@ -35,6 +35,3 @@ class Command(UserCommand):
                 "The account was changed at the same moment. Run it again."
             ) from None
         return {"username": user.username, "sent_to": user.email}
-
-    def words(self, facts: dict[str, Any]) -> str:
-        return "A link that opens the account of {username} goes to {sent_to}.".format(**facts)

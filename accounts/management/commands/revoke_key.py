@@ -31,9 +31,6 @@ class Command(ResultCommand):
             raise CommandError("The key was revoked at the same moment.")
         return {"username": key.user.username, "name": key.name, "id": f"{PREFIX}{key.pk}"}
 
-    def words(self, facts: dict[str, Any]) -> str:
-        return "The API key “{name}” of {username} ({id}…) is revoked.".format(**facts)
-
 
 def _key(start: str) -> APIKey:
     """Return the only API key whose id begins with ``start``.
