@@ -187,7 +187,7 @@ The site reads the settings from the environment and from the file `.env` beside
 environment takes precedence. For a setting marked (secret), you can set `NAME_FILE` to the path of
 a file with the value instead. In production, the site names the settings that are missing or
 unsafe, and refuses to start. It never starts if `.env` has a name that is not a setting, or if the
-name of an environment variable differs from a setting by one character.
+name of an environment variable is nearly that of a setting.
 
 | setting | meaning | default |
 | --- | --- | --- |

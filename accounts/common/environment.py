@@ -15,6 +15,9 @@ from accounts.common.config import faults as faults_of
 
 # Shorter names, such as PORT, resemble too many variables of other programs, such as HOST.
 SHORTEST = 6
+# How alike a variable of the environment and a setting are if one is meant: in nine characters, one
+# is wrong. SSL_CERT_FILE, a variable of other programs, is less like TLS_CERT_FILE.
+ALIKE = 0.88
 
 
 def misspelt(environ: Iterable[str], dotenv: Iterable[str], known: set[str]) -> list[str]:
@@ -22,47 +25,23 @@ def misspelt(environ: Iterable[str], dotenv: Iterable[str], known: set[str]) -> 
 
     Args:
         environ: names of variables of the environment. Other programs have variables there too, so
-            only a name that differs from a setting by one character, or by underscores or case, is
-            a fault.
+            only a name that is very similar to the name of a setting is a fault.
         dotenv: names in the file ``.env``, which only this site reads. Each must be a setting.
         known: the names of all settings.
     """
-    in_file = {name: _likeliest(name, known) for name in dotenv if name not in known}
+    in_file = {name: meant(name, known) for name in dotenv if name not in known}
     others = sorted(name for name in environ if name not in known | in_file.keys())
-    near = {name: meant for name in others if (meant := _near(name, known))}
+    long = {name for name in known if len(name) >= SHORTEST}
+    near = {name: found for name in others if (found := meant(name, long, ALIKE))}
     return [
-        f"{name} is not a setting{f': did you mean {meant}?' if meant else ''}"
-        for name, meant in (in_file | near).items()
+        f"{name} is not a setting{f': did you mean {found}?' if found else ''}"
+        for name, found in (in_file | near).items()
     ]
 
 
-def _likeliest(name: str, known: set[str]) -> str:
-    return next(iter(get_close_matches(name.upper(), known, n=1)), "")
-
-
-def _near(name: str, known: set[str]) -> str:
-    """Return the setting that ``name`` misspells by one character, underscores or case, or ""."""
-    plain = _plain(name)
-    alike = (n for n in sorted(known) if len(n) >= SHORTEST and _is_one_apart(plain, _plain(n)))
-    return next(alike, "")
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", "").upper()
-
-
-def _is_one_apart(one: str, other: str) -> bool:
-    """Return whether the Damerau-Levenshtein distance of the two words is at most 1.
-
-    The words then differ by one missing, extra or wrong character, or by two swapped ones.
-    """
-    shorter, longer = sorted((one, other), key=len)
-    pairs = zip(shorter, longer, strict=False)
-    start = next((i for i, (a, b) in enumerate(pairs) if a != b), len(shorter))
-    here, there = shorter[start:], longer[start:]
-    is_swapped = here[:2] == there[1::-1] and here[2:] == there[2:]
-    is_wrong = len(here) == len(there) and here[1:] == there[1:]
-    return here == there[1:] or is_swapped or is_wrong
+def meant(name: str, known: set[str], alike: float = 0.6) -> str:
+    """Return the setting of ``known`` that ``name`` resembles most; empty if none is so similar."""
+    return next(iter(get_close_matches(name.upper(), known, n=1, cutoff=alike)), "")
 
 
 class ConfigError(Exception):

@@ -10,7 +10,6 @@ import shutil
 import smtplib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from stat import S_IROTH
 from typing import Any
@@ -149,7 +148,7 @@ def _settings(config: Config) -> Iterator[Finding]:
         yield found("static_missing")
     known = environment.names()
     for name in sorted({name for name, text in os.environ.items() if text} - known):
-        for meant in get_close_matches(name.upper(), known, n=1, cutoff=ALIKE):
+        if meant := environment.meant(name, known, ALIKE):
             yield found("setting_unknown", name, meant)
     files = [path for name, path in os.environ.items() if name.endswith("_FILE") and path]
     for file in (Path(path) for path in [str(settings.BASE_DIR / ".env"), *sorted(files)]):
