@@ -17,7 +17,6 @@ from xdist.scheduler import LoadFileScheduling
 
 from accounts.common import clock as site_clock
 from accounts.common import http_client
-from accounts.oauth.clients import authentication
 from accounts.passwords import hashers
 from accounts.passwords.hashers import Argon2id
 from accounts.throttle import services as throttle
@@ -84,13 +83,14 @@ def _nothing_is_left_for_the_next_test():
 
     Fetches hold slots that the next test needs.
     """
-    slots = [(module._slots, module.MOST_AT_ONCE) for module in (http_client, authentication)]
+    free = http_client._slots
     keyring.forget()
     yield
     keyring.forget()
     throttle._unwritten.clear()
-    for free, most in slots:
-        assert within(LATER_SECONDS, lambda f=free, m=most: f._value == m), "a fetch does not end"
+    http_client._silent_until.clear()
+    is_free = within(LATER_SECONDS, lambda: free._value == http_client.MOST_AT_ONCE)
+    assert is_free, "a fetch does not end"
 
 
 @pytest.fixture(autouse=True)

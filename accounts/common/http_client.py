@@ -101,22 +101,29 @@ class Conversation:
 _conversation: ContextVar[Conversation] = ContextVar("conversation")
 
 
-def talk[T](provider: str, call: Callable[[], T], *, longest_response: int = LONGEST_RESPONSE) -> T:
+def talk[T](
+    provider: str,
+    call: Callable[[], T],
+    *,
+    seconds: float | None = None,
+    longest_response: int = LONGEST_RESPONSE,
+) -> T:
     """Run ``call`` in a thread; return its result or raise its exception.
 
     ``call`` must make its requests with :func:`session`, and must not use the database.
 
     ``provider``: identifies the server to which ``call`` sends requests.
+    ``seconds``: the time until the deadline; by default ``SECONDS``.
     ``longest_response``: the maximum length of a response in bytes.
 
     Raises:
-        Unreachable: ``call`` took longer than ``SECONDS``, or the provider timed out less than
-            ``PAUSE`` seconds ago.
+        Unreachable: ``call`` took longer, or the provider timed out at most ``PAUSE`` seconds ago.
         Busy: too many conversations are running or waiting.
     """
     if time.monotonic() < _silent_until.get(provider, 0):
         raise Unreachable
-    conversation = Conversation(time.monotonic() + SECONDS, longest_response=longest_response)
+    deadline = time.monotonic() + (seconds or SECONDS)
+    conversation = Conversation(deadline, longest_response=longest_response)
     own = _slots_of.setdefault(provider, BoundedSemaphore(MOST_WITH_ONE))
     if not _take(own):
         raise Busy(1)
@@ -131,13 +138,10 @@ def talk[T](provider: str, call: Callable[[], T], *, longest_response: int = LON
     future.add_done_callback(lambda _future: _slots.release())
     try:
         return future.result(conversation.left)
-    except TimeoutError:
+    except (TimeoutError, requests.Timeout):
         conversation.cut()
         _silent_until[provider] = time.monotonic() + PAUSE
         raise Unreachable from None
-    except requests.Timeout:
-        _silent_until[provider] = time.monotonic() + PAUSE
-        raise
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from accounts.common import http_client
 from accounts.common.errors import Busy
 from accounts.oauth.clients import authentication
 from accounts.oauth.clients import services as clients
-from accounts.oauth.clients.authentication import MOST_AT_ONCE, PATIENCE, PAUSE
+from accounts.oauth.clients.authentication import PATIENCE, PAUSE
 from accounts.oauth.clients.models import FetchedKeys
 from tests.support.client_keys import (
     ASSERTION_TYPE,
@@ -279,12 +279,14 @@ def test_an_answer_that_is_slow_endless_or_odd_gives_no_keys_and_no_server_error
 def test_a_slow_name_server_holds_no_request(publisher, receiver, monkeypatch):
     monkeypatch.setattr(authentication, "PATIENCE", PATIENCE / 6)
     monkeypatch.setattr(http_client, "_addresses", lambda *_: time.sleep(2) or [])
+    monkeypatch.setattr(http_client, "WAIT", 0.1)
     # One thread, which goes on although the request has ended. The next request must not queue.
     slot = BoundedSemaphore(1)
-    monkeypatch.setattr(authentication, "_slots", slot)
+    monkeypatch.setattr(http_client, "_slots", slot)
     began = time.monotonic()
 
     assert status(publisher) == 401
+    http_client._silent_until.clear()
     assert status(publishing_app(receiver, "Wiki", "/other")) == 429
 
     assert time.monotonic() - began < 1.5 * slack()
@@ -315,12 +317,13 @@ def test_a_flood_of_assertions_fetches_once_in_a_minute_and_stops_neither_app(
 
 
 def test_servers_that_hang_hold_few_requests_and_no_app_whose_keys_are_known(
-    publisher, receiver, clock
+    publisher, receiver, clock, monkeypatch
 ):
+    monkeypatch.setattr(http_client, "WAIT", 0.1)
     assert status(publisher) == 200
     clock.advance(minutes=11)
-    for _slot in range(MOST_AT_ONCE):
-        assert authentication._slots.acquire(blocking=False)
+    for _slot in range(http_client.MOST_AT_ONCE):
+        assert http_client._slots.acquire(blocking=False)
     try:
         assert status(publisher) == 200
         other = publishing_app(receiver, "Wiki", "/other")
@@ -328,7 +331,7 @@ def test_servers_that_hang_hold_few_requests_and_no_app_whose_keys_are_known(
         assert (answer.status, answer.error) == (429, "temporarily_unavailable")
         assert answer.headers["Retry-After"] == "1"
     finally:
-        authentication._slots.release(MOST_AT_ONCE)
+        http_client._slots.release(http_client.MOST_AT_ONCE)
     assert (status(other), status(publisher), len(receiver.got)) == (200, 200, 3)
 
 

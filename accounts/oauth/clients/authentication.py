@@ -21,12 +21,11 @@ secret has 160 random bits: the limits only bound the work of a flood, and show 
 import base64
 import json
 import logging
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from threading import BoundedSemaphore
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_plus, urlsplit
 
 from django.conf import settings
 from django.db.models import Q
@@ -54,15 +53,9 @@ FRESH, USABLE = timedelta(minutes=10), timedelta(days=1)
 PAUSE = timedelta(minutes=1)
 # The maximum time for which a request waits for the server of an app.
 PATIENCE = timedelta(seconds=3)
-# The maximum number of requests of a process that wait for the servers of apps. This is a quarter
-# of the requests that run at once (``authsite.serving.capacity``), so that other requests run even
-# if these servers hang.
-MOST_AT_ONCE = 4
 # In bytes. Certificates (``x5c``) make key sets long.
 LONGEST_RESPONSE = 100_000
-
-_slots = BoundedSemaphore(MOST_AT_ONCE)
-_threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="keys of apps")
+ACCEPT = {"Accept": "application/jwk-set+json, application/json"}
 
 
 def has_signed(client: Client, jwt: Parts) -> bool:
@@ -111,21 +104,9 @@ def _renew(held: FetchedKeys) -> Keys | None:
         if held.tried_at > held.fetched_at and _is_recent(held.tried_at, PATIENCE):
             raise Busy(1)
         return None
-    if not _slots.acquire(blocking=False):
+    if not _claim(held):
         raise Busy(1)
-    future = None
-    try:
-        if not _claim(held):
-            raise Busy(1)
-        uri, takes_private = held.uri, held.client.jwks_uri_is_private
-        future = _threads.submit(_get, uri, takes_private=takes_private)
-    finally:
-        if future is None:
-            _slots.release()
-    # The slot is released when the thread ends, not when the request stops waiting: the thread may
-    # still wait for a name server, and the next request would queue behind it and fail.
-    future.add_done_callback(lambda _future: _slots.release())
-    found = _result(held.client, future)
+    found = _fetch(held)
     if found:
         FetchedKeys.objects.filter(pk=held.pk).update(jwks=found, fetched_at=clock.now())
     return found
@@ -140,28 +121,31 @@ def _claim(held: FetchedKeys) -> bool:
     return bool(rows.exclude(**recent).update(tried_at=now))
 
 
-def _result(client: Client, future: "Future[Keys]") -> Keys | None:
-    """Return the keys that ``client`` publishes; log the error and return None if that fails.
+def _fetch(held: FetchedKeys) -> Keys | None:
+    """Return the keys that the app publishes; log the error and return None if that fails.
 
-    ``future``: the result of fetching them in a thread, because only that bounds the wait for a
-        slow name server.
+    Raises:
+        Busy: too many requests of this process wait for other servers.
     """
-    try:
-        return future.result(PATIENCE.total_seconds())
-    except Exception as error:  # any answer of the server may cause an error
-        future.cancel()
-        log.warning("The keys of app %s were not fetched: %r", client.pk, type(error).__name__)
-        return None
-
-
-def _get(uri: str, *, takes_private: bool) -> Keys:
     from accounts.common import http_client  # noqa: PLC0415 its library takes 10 MB
 
+    def get() -> Keys:
+        with http_client.taking_private() if held.client.jwks_uri_is_private else nullcontext():
+            answer = http_client.session().get(held.uri, headers=ACCEPT)
+        answer.raise_for_status()
+        return keys.usable(answer.json())
+
+    server = f"keys {urlsplit(held.uri).netloc}"
     seconds = PATIENCE.total_seconds()
-    with http_client.limited(seconds, LONGEST_RESPONSE, takes_private=takes_private) as session:
-        answer = session.get(uri, headers={"Accept": "application/jwk-set+json, application/json"})
-    answer.raise_for_status()
-    return keys.usable(answer.json())
+    try:
+        return http_client.talk(server, get, seconds=seconds, longest_response=LONGEST_RESPONSE)
+    except Busy:
+        # Nothing was fetched, so the next request may try.
+        FetchedKeys.objects.filter(pk=held.pk).update(tried_at=held.tried_at)
+        raise
+    except Exception as error:  # whatever a server answers
+        log.warning("The keys of app %s were not fetched: %r", held.client.pk, type(error).__name__)
+        return None
 
 
 def _is_recent(then: datetime, age: timedelta) -> bool:
