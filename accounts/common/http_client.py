@@ -113,8 +113,7 @@ def talk[T](
     ``call`` must make its requests with :func:`session`, and must not use the database.
 
     ``provider``: identifies the server to which ``call`` sends requests.
-    ``seconds``: the time until the deadline; by default ``SECONDS``.
-    ``longest_response``: the maximum length of a response in bytes.
+    ``seconds``: the time until the deadline. ``longest_response``: the most bytes of a response.
 
     Raises:
         Unreachable: ``call`` took longer, or the provider timed out at most ``PAUSE`` seconds ago.

@@ -4,15 +4,27 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common import clock
-from accounts.common.enumerations import OpenEnum
 from accounts.common.localization import listed
+
+
+class OpenEnum(StrEnum):
+    """An enumeration that keeps values which this version does not know.
+
+    Calling the class with such a value returns it as a member that is equal to no listed member.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self:
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = str(value)
+        return member
 
 
 class Method(OpenEnum):

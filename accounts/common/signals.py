@@ -1,6 +1,10 @@
-"""Signals that packages of lower layers send to packages of higher layers."""
+"""How packages of lower layers reach packages of higher layers, which they must not import."""
 
+from typing import Any
+
+from django.apps import apps
 from django.dispatch import Signal
+from django.utils.module_loading import import_string
 
 # Sent when a credential is added, changed or removed, in the transaction of the change. Arguments:
 # ``user``; ``event``, the name of an event in ``accounts.activity.events``; ``actor``, the person
@@ -21,3 +25,12 @@ sessions_ended = Signal()
 # Sent when a person has shown a second factor. Arguments: ``user``; ``proof``, with the id of the
 # factor as its ``key``; ``actor``, the person and client that showed the factor.
 factor_proved = Signal()
+
+
+def registered(attribute: str) -> list[Any]:
+    """Return the objects whose dotted paths the configurations of apps list in ``attribute``.
+
+    They are imported here instead of in ``AppConfig.ready``, because most commands need none.
+    """
+    paths = (path for config in apps.get_app_configs() for path in getattr(config, attribute, ()))
+    return [import_string(path) for path in paths]

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity.events import EVENTS
 from accounts.common import proofs
 from accounts.common.localization import in_full, listed
-from accounts.common.registered import registered
+from accounts.common.signals import registered
 from accounts.recovery import checklist
 from accounts.tokens import scopes
 from accounts.twofactor.models import NAMES

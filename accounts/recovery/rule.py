@@ -28,7 +28,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from functools import cached_property
 
-from accounts.common.enumerations import OpenEnum
+from accounts.common.proofs import OpenEnum
 
 # How long before the first wrong change the account must have had a thing.
 BEFORE = timedelta(days=7)

@@ -16,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from accounts.common.errors import PublicError
-from accounts.common.registered import registered
+from accounts.common.signals import registered
 from accounts.common.text import refuse_invisible
 from accounts.settingsfile.kinds import Groups, Kind, Values, in_order
 from accounts.settingsfile.models import MadeByFile

@@ -30,7 +30,7 @@ from accounts.codes.models import Code
 from accounts.common import clock, crypto, environment
 from accounts.common.config import Config
 from accounts.common.personal_data import NOT_PERSONAL, TABLES
-from accounts.common.registered import registered
+from accounts.common.signals import registered
 from accounts.mail import services as mail
 from accounts.mail.message import support_email
 from accounts.mail.models import OutgoingMail
