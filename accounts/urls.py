@@ -20,7 +20,7 @@ from accounts.signin import views as signin
 from accounts.signin.second_step_views import ReauthenticateView, SecondStepView
 from accounts.signup import views as signup
 from accounts.social import views as social
-from accounts.social.configured import ProviderConverter
+from accounts.social.services import ProviderConverter
 from accounts.tokens import api as tokens
 from accounts.twofactor import views as twofactor
 

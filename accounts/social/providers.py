@@ -38,9 +38,16 @@ from accounts.common.issuers import GOOGLE, GUID, Issuer
 from accounts.common.pages import absolute
 from accounts.social import metadata
 from accounts.social.adapter import app_of
-from accounts.social.attempts import Attempt, AttemptPurpose
+from accounts.social.attempts import (
+    Attempt,
+    AttemptPurpose,
+    Failed,
+    ProviderProfile,
+    Refused,
+    email_of,
+    text_of,
+)
 from accounts.social.metadata import Metadata
-from accounts.social.provider_profile import Failed, ProviderProfile, Refused, email_of, text_of
 
 # The second code is Apple's.
 CANCELLED = ("access_denied", "user_cancelled_authorize")

@@ -8,6 +8,7 @@ account of the user when the user confirms.
 
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -30,8 +31,7 @@ from accounts.recovery import suspension
 from accounts.sessions import services as sessions
 from accounts.signin import policy
 from accounts.signin.services import NotAccepted
-from accounts.social.attempts import Attempt
-from accounts.social.provider_profile import ProviderProfile
+from accounts.social.attempts import Attempt, ProviderProfile
 from accounts.throttle.services import hit, of_sign_up
 from accounts.twofactor import services as twofactor
 from accounts.users import emails, usernames
@@ -39,6 +39,9 @@ from accounts.users import forms as users_forms
 from accounts.users import models as users_models
 from accounts.users import services as users
 from accounts.users.models import LONGEST_LABEL, EmailAddress, Identity, User
+
+if TYPE_CHECKING:
+    from accounts.social.providers import Provider
 
 # How far a provider's clock may be behind ours.
 CLOCK_SKEW = timedelta(minutes=1)
@@ -383,3 +386,37 @@ def find_pending_link(request: HttpRequest) -> PendingLink | None:
 def discard(request: HttpRequest) -> None:
     """Delete the pending link of this browser, if there is one."""
     request.session.pop(LINK_KEY, None)
+
+
+def find_provider(key: str) -> "Provider | None":
+    """Return the provider with this key, or None if the settings have no credentials for it."""
+    issuer = next((issuer for issuer in settings.AUTHSITE.issuers if issuer.key == key), None)
+    if issuer is None:
+        return None
+    from accounts.social.providers import CLASSES, OpenID  # noqa: PLC0415 the HTTP client takes 5 MB
+
+    return CLASSES.get(key, OpenID)(issuer)
+
+
+def name_of(issuer: str) -> str | None:
+    """Return the name of the configured provider with the issuer identifier ``issuer``."""
+    return {known.issuer: known.name for known in settings.AUTHSITE.issuers}.get(issuer)
+
+
+class ProviderConverter:
+    """Converts the key of a configured provider, such as ``google`` or ``oidc/acme``."""
+
+    regex = "[a-z0-9_]+|oidc/[a-z0-9-]+"
+
+    def to_python(self, value: str) -> "Provider":
+        """Return the configured provider with the key ``value``.
+
+        Raises:
+            ValueError: no such provider is configured, so the URL does not match.
+        """
+        if (provider := find_provider(value)) is None:
+            raise ValueError
+        return provider
+
+    def to_url(self, value: str) -> str:
+        return value

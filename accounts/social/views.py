@@ -36,9 +36,8 @@ from accounts.sessions.current import actor_of, renew_key, request_auth_of, sess
 from accounts.signin import flow, recent
 from accounts.signin.services import NotAccepted
 from accounts.signin.session import record_reauthentication
-from accounts.social import attempts, configured, services
-from accounts.social.attempts import Attempt, AttemptPurpose
-from accounts.social.provider_profile import Failed, ProviderProfile, Refused
+from accounts.social import attempts, services
+from accounts.social.attempts import Attempt, AttemptPurpose, Failed, ProviderProfile, Refused
 from accounts.social.services import NotSignedInAnew, NotYours
 from accounts.throttle.limits import UNGUESSABLE
 from accounts.throttle.services import around, hit
@@ -248,7 +247,7 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
     link = services.find_pending_link(request)
     if link is None:
         return redirect("connections")
-    profile, next_url, name = link.profile, link.next_url, configured.name_of(link.profile.issuer)
+    profile, next_url, name = link.profile, link.next_url, services.name_of(link.profile.issuer)
     if name is None or not link.is_for(session_of(request).user):
         services.discard(request)
         sentence = _("%(address)s doesn’t belong to this account, so nothing was connected.")
