@@ -5,7 +5,6 @@
 
 from typing import Any, cast
 
-from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.options import ActionLocation
 from django.contrib.auth.models import Group
@@ -119,10 +118,5 @@ admin.site.register(Invitation, InvitationAdmin)
 admin.site.register(DailyCount, OverviewAdmin)
 # Hide the models of allauth. Their tables are empty, because the site has its own models and reads
 # the providers from its settings.
-for label in (
-    "account.EmailAddress",
-    "socialaccount.SocialAccount",
-    "socialaccount.SocialApp",
-    "socialaccount.SocialToken",
-):
-    admin.site.unregister(apps.get_model(label))
+for model in [model for model in admin.site._registry if model.__module__.startswith("allauth.")]:
+    admin.site.unregister(model)

@@ -316,8 +316,7 @@ def _unconfirmed() -> Plot:
         (label_of(day), {gettext("Not confirmed"): number})
         for day, number in sorted(rows.annotate(Count("pk")))
     ]
-    title = gettext("Unconfirmed sign-ups, by expiry date")
-    return stacked("unconfirmed", title, columns)
+    return stacked("unconfirmed", gettext("Unconfirmed sign-ups, by expiry date"), columns)
 
 
 def _factor_coverage() -> Plot:

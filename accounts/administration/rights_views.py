@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.activity.services import Actor
-from accounts.administration import changes, roles
+from accounts.administration import changes, person, roles
 from accounts.common import secrets
 from accounts.sessions.current import actor_of
 from accounts.signin.adminsite import ListAdmin, ReasonForm, RowsField, chips
@@ -141,6 +141,16 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         return rights_field(_("Rights"))
 
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show the form, and to superusers the first members. That is a list of people."""
+        if (group := context["original"]) and is_superuser(request):
+            context["members"] = group.user_set.order_by("username_key")[: person.MOST]
+            staff, number = cast(User, request.user), len(context["members"])
+            person.record_shown(staff, actor_of(request), number)
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save the group, and notify its members if their rights have changed."""
         super().save_related(request, form, formsets, change)
@@ -166,8 +176,7 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
                 sentence = _("An app is only for people in this group. Change the app first.")
                 messages.error(request, sentence)
             return redirect("admin:auth_group_changelist")
-        title = _("Delete group")
-        return self.page(request, "auth/group/delete", title, group=group, form=form)
+        return self.page(request, "auth/group/delete", _("Delete group"), group=group, form=form)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return is_superuser(request)

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -33,6 +34,23 @@ SECURITY_EVENTS = {
     "password.changed": CAEP_CHANGE,
     "factor.changed": CAEP_CHANGE,
     "session.revoked": f"{CAEP}session-revoked",
+}
+
+
+# Why an endpoint has not answered, by what ``Delivery.answer`` says.
+FAILURES: dict[str, Promise] = {
+    "not sent": gettext_lazy(
+        "Nothing was sent: the webhook is disabled, or its secret can’t be read."
+    ),
+    "ConnectTimeout": gettext_lazy("The receiver didn’t answer in time."),
+    "ReadTimeout": gettext_lazy("The receiver didn’t answer in time."),
+    "Unreachable": gettext_lazy("The receiver didn’t answer in time."),
+    "ConnectionError": gettext_lazy("We can’t reach the receiver."),
+    "SSLError": gettext_lazy("The certificate of the receiver isn’t valid."),
+    "TooManyRedirects": gettext_lazy(
+        "The receiver redirects. Enter the URL to which it redirects."
+    ),
+    "TooLong": gettext_lazy("The answer of the receiver was too long."),
 }
 
 
@@ -150,6 +168,14 @@ class Delivery(Leased):
             ),
             models.Index(fields=("endpoint", "-id"), name="deliveries_of_an_endpoint"),
         )
+
+    @property
+    def outcome(self) -> str:
+        """The last answer in words, or why there was none."""
+        status = self.answer.removeprefix("status ")
+        if status != self.answer:
+            return _("The receiver answered: %(status)s") % {"status": status}
+        return str(FAILURES.get(self.answer, self.answer))
 
     @property
     def message_id(self) -> str:

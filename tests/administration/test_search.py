@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -170,6 +171,16 @@ def test_a_search_from_another_page_opens_the_only_person_who_matches():
     make_user("bobby")
     for query in ("bob", "nobody else"):
         assert browser.get(f"{LIST}find/", {"q": query}).url == f"{LIST}?{urlencode({'q': query})}"
+
+
+def test_the_page_of_a_group_lists_its_members_and_counts_them_as_shown():
+    bob, browser = make_user("bob"), desk("Superuser")
+    bob.groups.add(group := Group.objects.create(name="Editors"))
+
+    assert page_of(bob) in browser.get(f"/admin/auth/group/{group.pk}/change/").text
+
+    carol = User.objects.get(username="carol")
+    assert carol.activity.get(kind="people_shown").detail == "1"
     clerk = signed_in(make_user("clerk", is_staff=True))
     assert clerk.get(f"{LIST}find/", {"q": "bob"}).status_code == 403
 

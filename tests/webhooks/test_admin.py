@@ -113,7 +113,8 @@ def test_the_page_lists_the_last_answers_and_sends_again(carol, receiver):
     send_all()
     page = carol.get(page_of(endpoint)).text
     assert f"evt_{row.pk}" in page
-    assert "status 503" in page
+    assert "The receiver answered: 503" in page
+    assert "Failing since: Today" in carol.get(LIST).text
     receiver.answers.clear()
 
     first = Delivery.objects.get()
