@@ -162,8 +162,8 @@ def effects(user: User, keep: uuid.UUID | None) -> Effects:
     """
     keys = [key for key in all_of(user) if not key.is_over]
     made_in = {key.session for key in keys if key.session} - {keep}
-    live = sessions.live(user).filter(pk__in=made_in).values_list("pk", flat=True)
-    ending = set(live) if made_in else set()
+    live = sessions.live(user).filter(pk__in=made_in) if made_in else ()
+    ending = {session.pk for session in live}
     return Effects(
         [key for key in keys if key.session in ending],
         [key for key in keys if key.session not in ending],

@@ -131,15 +131,19 @@ class RowPaginator(Paginator):  # type: ignore[type-arg] # it takes none at run 
         return Page([*rows[after : self.count - before]][::-1], valid, self)
 
 
-def page_of(request: HttpRequest, rows: QuerySet[Any], size: int = PAGE_SIZE) -> Page[Any]:
+def page_of(
+    request: HttpRequest,
+    rows: QuerySet[Any],
+    size: int = PAGE_SIZE,
+    first: Callable[[], list[Any]] | None = None,
+) -> Page[Any]:
     """Return the page of ``rows`` that ``?page=`` names, or the nearest page that exists.
 
     The rows are counted only if they fill more than one page.
+
+    ``first``: returns the rows of the first page, and one more, by a prepared query.
     """
-    paginator = RowPaginator(rows, size)
     if number := request.GET.get("page"):
-        return paginator.get_page(number)
-    found = list(rows[: size + 1])
-    if len(found) <= size:
-        paginator.count = len(found)
-    return Page(found[:size], 1, paginator)
+        return RowPaginator(rows, size).get_page(number)
+    found = first() if first else [*rows[: size + 1]]
+    return Page(found[:size], 1, RowPaginator(rows if len(found) > size else found, size))

@@ -2,6 +2,9 @@
 
 import uuid
 from collections.abc import Iterable, Set
+from datetime import datetime
+from functools import partial
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import messages
@@ -9,6 +12,7 @@ from django.db import transaction
 from django.db.models import Case, Q, QuerySet, When
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -17,13 +21,14 @@ from accounts.activity import services as activity
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.apikeys import services as apikeys
-from accounts.common import proofs
-from accounts.common.pages import form_page, page_of
+from accounts.common import clock, proofs
+from accounts.common.database import P, PreparedQuery
+from accounts.common.pages import PAGE_SIZE, form_page, page_of
 from accounts.common.text import row_id as row_id_of
 from accounts.recovery.locks import Access
 from accounts.sessions import connected, current, known_browsers, services
 from accounts.sessions.current import actor_of, renew_key, session_of
-from accounts.sessions.models import LoginSession
+from accounts.sessions.models import LoginSession, is_live
 from accounts.sessions.services import IS_APP, live, revoke_all
 from accounts.signin import policy, recent
 from accounts.twofactor import trusted_browsers
@@ -33,16 +38,19 @@ from accounts.users.models import User
 IN_BROWSER = Q(kind=LoginSession.Kind.BROWSER)
 
 
-def others(here: LoginSession) -> QuerySet[LoginSession]:
-    """Return the live sessions of the user, except ``here``, that can be revoked one by one.
+def _others(user: uuid.UUID | P, here: uuid.UUID | P, now: datetime | P) -> QuerySet[LoginSession]:
+    """Return the live sessions of ``user``, except ``here``, that can be revoked one by one.
 
     Browsers come first, then API clients, then apps; in each group, the most recently used first.
     Sessions of apps without a refresh token are left out, because they end with the browser session
     that the page lists: see :func:`add_apps`.
     """
     group = Case(When(IN_BROWSER, then=2), When(IS_APP, then=0), default=1)
-    rows = live(here.user).exclude(pk=here.pk).exclude(IS_APP, refresh_digest="")
-    return rows.order_by(group.desc(), "-used_at")
+    rows = LoginSession.objects.filter(is_live(now), user=user).exclude(pk=here)
+    return rows.exclude(IS_APP, refresh_digest="").order_by(group.desc(), "-used_at")
+
+
+_FIRST_OTHERS = PreparedQuery(lambda: _others(P("user"), P("here"), P("now"))[: PAGE_SIZE + 1])
 
 
 def add_apps(browsers: Iterable[LoginSession]) -> None:
@@ -105,7 +113,9 @@ def sessions(request: HttpRequest) -> HttpResponse:
             return _forget(request, here)
         revoke = _sign_out_elsewhere if "others" in request.POST else _revoke
         return revoke(request, here)
-    page = page_of(request, others(here))
+    whose: dict[str, Any] = {"user": here.user_id, "here": here.pk, "now": clock.now()}
+    rows = cast(QuerySet[LoginSession], SimpleLazyObject(partial(_others, **whose)))
+    page = page_of(request, rows, first=partial(_FIRST_OTHERS.all, **whose))
     browsers = [session for session in page if not session.is_client]
     access = Access(here.user, here.pk)
     if access.apps:
