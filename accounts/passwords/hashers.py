@@ -109,9 +109,11 @@ class HashingThreads:
         return future.result()
 
     def _run(self) -> None:
-        # The threads that hash nothing run first. Linux has a priority for each thread.
+        # The threads that hash nothing run first. Linux has a priority for each thread, which it
+        # does not let an ordinary user raise: the process may be of low priority already.
         if sys.platform == "linux":
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
         pause: float | None = None
         while True:
             try:

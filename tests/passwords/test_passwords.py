@@ -7,6 +7,7 @@ import os
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from unittest.mock import Mock
 
@@ -57,6 +58,17 @@ def every_slot_taken(monkeypatch):
         while hashers._slots.acquire(blocking=False):
             taken.callback(hashers._slots.release)
         yield
+
+
+def test_hashing_threads_of_a_process_of_low_priority_keep_it():
+    """Linux lets nobody but root raise it: the threads would end, and every sign-in would wait."""
+
+    def niceness():
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 15)
+        return hashers.HashingThreads(1).run(lambda: os.getpriority(os.PRIO_PROCESS, 0))
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(niceness).result() == 15
 
 
 @pytest.mark.usefixtures("every_slot_taken")
