@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-SITE = str(Path.cwd() / "accounts") + os.sep
+# Constant, as a test may change the working directory.
+ROOT = Path.cwd()
+SITE = str(ROOT / "accounts") + os.sep
 MONITORING = sys.monitoring
 TOOL = MONITORING.PROFILER_ID
 
@@ -37,13 +39,13 @@ class Recorder:
 
     def _start(self, code: CodeType, _offset: int) -> object:
         if code.co_filename.startswith(SITE):
-            path = str(Path(code.co_filename).relative_to(Path.cwd()))
+            path = str(Path(code.co_filename).relative_to(ROOT))
             self.seen.add(f"{path}:{code.co_qualname.partition('.<locals>')[0]}")
         return MONITORING.DISABLE  # until the next test
 
     def _execute(self, code: CodeType, line: int) -> object:
         if code.co_filename.startswith(SITE):
-            self.lines[str(Path(code.co_filename).relative_to(Path.cwd()))].add(line)
+            self.lines[str(Path(code.co_filename).relative_to(ROOT))].add(line)
         return MONITORING.DISABLE
 
     @pytest.hookimpl(wrapper=True)
@@ -58,7 +60,7 @@ class Recorder:
             lines = {path: sorted(found) for path, found in self.lines.items()}
             self.tests[item.nodeid] = [time.process_time() - began, sorted(self.seen), lines]
         if nextitem is None or nextitem.path != item.path:
-            append(self.store, item.path.relative_to(Path.cwd()), self.tests)
+            append(self.store, item.path.relative_to(ROOT), self.tests)
             self.tests = {}
         return result
 
