@@ -323,7 +323,7 @@ def test_servers_that_hang_hold_few_requests_and_no_app_whose_keys_are_known(
     assert status(publisher) == 200
     clock.advance(minutes=11)
     for _slot in range(http_client.MOST_AT_ONCE):
-        assert http_client._slots.acquire(blocking=False)
+        assert http_client._slots.acquire(timeout=5 * slack())
     try:
         assert status(publisher) == 200
         other = publishing_app(receiver, "Wiki", "/other")
