@@ -13,7 +13,7 @@ from django.urls import path
 from django.utils.translation import gettext as _
 
 from accounts.activity.models import DailyCount
-from accounts.administration import act_views, bulk_views, rights_views, roles
+from accounts.administration import act_views, rights_views, roles
 from accounts.administration.invitation_views import InvitationAdmin
 from accounts.administration.overview_views import OverviewAdmin
 from accounts.administration.people_views import PeopleAdmin
@@ -33,7 +33,7 @@ class UserAdmin(PeopleAdmin):
     def get_urls(self) -> list[Any]:
         """Return the URLs of the admin, of its search, of the acts on a user and of bulk acts."""
         act = self.admin_site.admin_view(act_views.act)
-        bulk_act = self.admin_site.admin_view(bulk_views.page)
+        bulk_act = self.admin_site.admin_view(act_views.bulk_act)
         # ``always_open`` lets auditors send this form, so the view itself requires recent
         # authentication.
         details = self.admin_site.admin_view(
@@ -59,7 +59,7 @@ class UserAdmin(PeopleAdmin):
         """Return the bulk acts of the list. The page about a user has acts of its own."""
         if action_location is not ActionLocation.CHANGE_LIST:
             return {}
-        return bulk_views.actions_for(cast(User, request.user))
+        return act_views.actions_for(cast(User, request.user))
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Return the fields that the signed-in member of staff may change in the rights of ``obj``.
