@@ -14,10 +14,9 @@ from django.utils.translation import gettext as _
 
 from accounts.activity.models import DailyCount
 from accounts.administration import act_views, rights_views, roles
-from accounts.administration.invitation_views import InvitationAdmin
 from accounts.administration.overview_views import OverviewAdmin
 from accounts.administration.people_views import PeopleAdmin
-from accounts.administration.rights_views import is_superuser
+from accounts.administration.rights_views import InvitationAdmin, is_superuser
 from accounts.invitations.models import Invitation
 from accounts.signin.adminsite import always_open
 from accounts.signin.recent import recent_authentication_required
