@@ -11,7 +11,6 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity.services import Actor
-from accounts.common import clock
 from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.sessions import known_browsers
 from accounts.sessions.models import KnownBrowser
@@ -152,7 +151,7 @@ def uses_of(user: User, logins: list[str], clients: Iterable[ClientInfo]) -> Ite
     for client in (NO_CLIENT, *clients):
         for kind, used in _in_unknown_browser(user, logins, client).items():
             yield from _by_place(kind, used, client)
-    for browser in known_browsers.of(user).filter(until__gt=clock.now()):
+    for browser in known_browsers.of(user):
         for kind, used in _in_known_browser(user, browser).items():
             yield Use(kind, Where.BROWSER, used, str(browser))
 

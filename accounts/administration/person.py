@@ -23,7 +23,7 @@ from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
-from accounts.common.database import P, PreparedQuery
+from accounts.common.database import P, PreparedList, PreparedQuery
 from accounts.common.pages import page_of
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
@@ -107,7 +107,7 @@ class Facts:
     @cached_property
     def connections(self) -> list[Any]:
         """The connections with apps: see :meth:`connected.Apps.connections_of`."""
-        return list(connected.apps().connections_of(self.user))
+        return connected.apps().connections_of(self.user)
 
     @cached_property
     def keys(self) -> list[APIKey]:
@@ -161,12 +161,12 @@ class Facts:
     @cached_property
     def waiting(self) -> list[OutgoingMail]:
         """The emails to :attr:`addresses` in the outbox, newest first."""
-        return list(mail.waiting_for(self.addresses)[:MOST])
+        return mail.waiting_for(self.addresses)
 
     @cached_property
     def receipts(self) -> list[MailReceipt]:
         """The results of the last emails to :attr:`addresses`, newest first."""
-        return list(mail.receipts_of(self.addresses)[:MOST])
+        return mail.receipts_of(self.addresses)
 
     @cached_property
     def clients(self) -> list[ClientInfo]:
@@ -324,6 +324,10 @@ def email_for(staff: User, account: Account) -> str:
     return account.email if sees_all_emails(staff) else masked(account.email)
 
 
+_HISTORY = PreparedQuery(lambda: activity.all_of(P("user"))[: MOST + 1])
+_ACTORS = PreparedList(lambda ids: User.objects.filter(pk__in=ids).only("username"))
+
+
 def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, Any]:
     """Return the template context of the page about a user.
 
@@ -331,14 +335,15 @@ def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, An
     """
     user, emails = facts.user, facts.emails[:MOST]
     shown = [row for row in emails if not is_masked or row.email == user.email]
-    page = page_of(request, activity.all_of(user), MOST)
+    page = page_of(request, activity.all_of(user), MOST, partial(_HISTORY.all, user=user.pk))
     actors = {row.actor_id for row in (*facts.attempts, *page)} - {None}
-    names = dict(User.objects.filter(pk__in=actors).values_list("pk", "username"))
+    names = {actor.pk: actor.username for actor in _ACTORS.all(actors)}
     as_staff_see = partial(StaffEntry, is_masked=is_masked, names=names)
     label = masked if is_masked else str
     unconfirmed_or_removed = len(facts.pending) + len(facts.removed)
     return {
         "email": label(user.email),
+        "directory": users.manager_of(user),
         "emails": [(row, label(row.email)) for row in shown],
         "pending": [] if is_masked else facts.pending,
         "removed": [] if is_masked else facts.removed[:MOST],

@@ -10,12 +10,12 @@ four times as long, an exchange of a code 2.5 times, and a login 10 % longer.
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from time import monotonic
-from typing import Any, override
+from typing import Any, cast, override
 
 from django.db import (
     IntegrityError,
@@ -25,7 +25,8 @@ from django.db import (
     connection,
     models,
 )
-from django.db.models import Model, QuerySet, sql
+from django.db.models import FETCH_ONE, Model, QuerySet, sql
+from django.db.models.query import get_related_populators
 
 log = logging.getLogger(__name__)
 
@@ -200,14 +201,27 @@ class _Columns:
         self._converters = self._compiler.get_converters(columns)
         self._model = rows.model
         self.fields = [column.target for column in columns]
-        self._names = [field.attname for field in self.fields]
+        info = self._compiler.klass_info or {"select_fields": columns}
+        self._names = [field.attname for field in self.fields[: len(info["select_fields"])]]
+        self._related = get_related_populators(
+            info, self._compiler.select, connection.alias, FETCH_ONE
+        )
+        self.annotations: dict[str, int] = self._compiler.annotation_col_map or {}
 
-    def converted(self, rows: Iterable[Row]) -> list[Sequence[Any]]:
-        """Convert the values as the ORM does: SQLite stores dates and UUIDs as text."""
-        return list(self._compiler.apply_converters(rows, self._converters))
+    def instances(self, rows: Iterable[Row]) -> list[Any]:
+        """Return ``rows`` as model instances, with those that ``select_related`` has added.
+
+        The values are converted as the ORM does: SQLite stores dates and UUIDs as text.
+        """
+        alias, names, found = connection.alias, self._names, []
+        for row in self._compiler.apply_converters(rows, self._converters):
+            found.append(self._model.from_db(alias, names, row[: len(names)]))
+            for related in self._related:
+                related.populate(row, found[-1])
+        return found
 
     def instance(self, row: Row) -> Any:
-        return self._model.from_db(connection.alias, self._names, *self.converted([row]))
+        return self.instances([row])[0]
 
 
 class PreparedQuery[M: models.Model]:
@@ -227,7 +241,7 @@ class PreparedQuery[M: models.Model]:
 
     def all(self, **values: Any) -> list[M]:
         """Return all rows as model instances."""
-        return [self._columns.instance(row) for row in self.rows(**values)]
+        return self._columns.instances(self.rows(**values))
 
     def imitate(self) -> None:
         """Take the time by which :meth:`first` is slower for a row than for no row (CWE-208)."""
@@ -236,13 +250,18 @@ class PreparedQuery[M: models.Model]:
     def rows(self, **values: Any) -> tuple[Row, ...]:
         """Run the query with the parameters ``values``, and return all rows.
 
-        The values of the rows are not converted to Python types: see :meth:`converted`.
+        The values of the rows are not converted to Python types: see :meth:`instance`.
         """
         return tuple(self._all.run(values).fetchall())
 
-    def converted(self, rows: Iterable[Row]) -> list[Sequence[Any]]:
-        """Return ``rows`` with their values as the ORM returns them."""
-        return self._columns.converted(rows)
+    def instance(self, row: Row) -> M:
+        """Return a row that :meth:`rows` has returned as a model instance."""
+        return cast(M, self._columns.instance(row))
+
+    def annotation(self, name: str, rows: Iterable[Row]) -> list[Any]:
+        """Return the value of an annotation in each of ``rows``, unconverted."""
+        place = self._columns.annotations[name]
+        return [row[place] for row in rows]
 
     def count(self, most: int, **values: Any) -> int:
         """Return the number of rows, or ``most`` if there are more."""
@@ -276,6 +295,26 @@ class PreparedQuery[M: models.Model]:
     @property
     def _sql_of_first(self) -> Sql:
         return _compiled(self._build()[:1].query)
+
+
+class PreparedList[M: models.Model]:
+    """A prepared SELECT with a list of values; the database gets a statement for each length.
+
+    ``build``: returns the query set for a list with a :class:`P` for each value.
+    """
+
+    def __init__(self, build: Callable[[Any], models.QuerySet[M, Any]]) -> None:
+        self._build = build
+        self._of_length = lru_cache(maxsize=64)(self._prepare)
+
+    def all(self, values: Collection[Any]) -> list[M]:
+        """Return the rows as model instances; none for an empty list."""
+        named = {f"value{place}": value for place, value in enumerate(values)}
+        return self._of_length(len(values)).all(**named) if values else []
+
+    def _prepare(self, length: int) -> PreparedQuery[M]:
+        places = [P(f"value{place}") for place in range(length)]
+        return PreparedQuery(lambda: self._build(places))
 
 
 class PreparedQueries:

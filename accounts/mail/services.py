@@ -28,7 +28,7 @@ from django.db.models.functions import TruncDate
 
 from accounts.common import clock, crypto, metrics, secrets
 from accounts.common.background import Background
-from accounts.common.database import delete_in_batches
+from accounts.common.database import PreparedList, delete_in_batches
 from accounts.common.leases import LeasedQueue
 from accounts.common.localization import speaking, spoken
 from accounts.common.personal_data import RECIPIENT
@@ -315,16 +315,30 @@ def ages() -> dict[Queue, list[int]]:
     return {queue: found.get(queue, [0] * len(columns)) for queue in Queue}
 
 
-def waiting_for(addresses: Iterable[str]) -> QuerySet[OutgoingMail]:
+# How many emails a page about a person shows at most.
+MOST_SHOWN = 20
+_WAITING = PreparedList(
+    lambda digests: (
+        OutgoingMail.objects.filter(recipient__in=digests)
+        .defer("sealed")
+        .order_by("-created_at")[:MOST_SHOWN]
+    )
+)
+_RECEIPTS = PreparedList(
+    lambda digests: MailReceipt.objects.filter(recipient__in=digests).order_by("-done_at")[
+        :MOST_SHOWN
+    ]
+)
+
+
+def waiting_for(addresses: Iterable[str]) -> list[OutgoingMail]:
     """Return the emails to ``addresses`` that are still in the outbox, newest first."""
-    rows = OutgoingMail.objects.filter(recipient__in=_digests(addresses))
-    return rows.defer("sealed").order_by("-created_at")
+    return _WAITING.all(_digests(addresses))
 
 
-def receipts_of(addresses: Iterable[str]) -> QuerySet[MailReceipt]:
+def receipts_of(addresses: Iterable[str]) -> list[MailReceipt]:
     """Return the receipts of the emails to ``addresses`` in the last 30 days, newest first."""
-    rows = MailReceipt.objects.filter(recipient__in=_digests(addresses))
-    return rows.order_by("-done_at")
+    return _RECEIPTS.all(_digests(addresses))
 
 
 def undelivered_notices() -> QuerySet[MailReceipt]:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, override
 
@@ -12,7 +12,7 @@ from django.dispatch import receiver
 from accounts.activity import events
 from accounts.activity.services import Actor
 from accounts.common import clock
-from accounts.common.database import delete_in_batches
+from accounts.common.database import PreparedList, delete_in_batches
 from accounts.common.signals import credentials_changed, sessions_ended
 from accounts.oauth import app_sessions, connections, logout
 from accounts.oauth.clients import authentication, documents, registration
@@ -32,13 +32,21 @@ from accounts.sessions.connected import App, Apps
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
+_OF_SESSIONS = PreparedList(
+    lambda ids: (
+        AppSession.objects.filter(session__pk__in=ids)
+        .select_related("client")
+        .only("client__name", "client__is_verified")
+    )
+)
+
 
 class ConnectedApps(Apps):
     """The interface by which the rest of the site reads and disconnects connected apps."""
 
     @override
-    def of_sessions(self, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, App]:
-        rows = AppSession.objects.filter(session__in=list(ids)).select_related("client")
+    def of_sessions(self, ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, App]:
+        rows = _OF_SESSIONS.all(ids)
         return {row.session_id: App(row.client_id, row.client.label) for row in rows}
 
     @override
@@ -63,7 +71,7 @@ class ConnectedApps(Apps):
         return [name for _id, name in apps.values_list("client", "client__name").distinct()]
 
     @override
-    def connections_of(self, user: User) -> QuerySet[Connection]:
+    def connections_of(self, user: User) -> list[Connection]:
         return connections.rows_of(user)
 
     @override

@@ -143,10 +143,18 @@ def of(user: User) -> QuerySet[Any]:
     return apps.order_by("-used_at", "pk").prefetch_related(agreed)
 
 
-def rows_of(user: User) -> QuerySet[Connection]:
+_ROWS = PreparedQuery(
+    lambda: (
+        Connection.objects.filter(user=P("user"))
+        .order_by("-used_at", "pk")
+        .select_related("client__required_group")
+    )
+)
+
+
+def rows_of(user: User) -> list[Connection]:
     """Return the connections of ``user``, most recently used first, for staff."""
-    rows = Connection.objects.filter(user=user).order_by("-used_at", "pk")
-    return rows.select_related("client__required_group")
+    return _ROWS.all(user=user.pk)
 
 
 def find_connection(user: User, client_id: str) -> Any:

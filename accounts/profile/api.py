@@ -127,7 +127,9 @@ def _query() -> OwnedQuery[LoginSession] | None:
     columns = set(sources().values()) - {"group_names"}
     if not columns <= {field.attname for field in User._meta.concrete_fields}:
         return None
-    return OwnedQuery(families.live_of_subject, only=("id",), only_of_user=columns)
+    return OwnedQuery(
+        families.live_of_subject, only=("user", *(f"user__{name}" for name in columns))
+    )
 
 
 def own_profile(text: str) -> tuple[bytes, str] | None:

@@ -114,7 +114,7 @@ class Access:
 
         An app has one row for each service that it may use.
         """
-        return list(connected.apps().connections_of(self._user))
+        return connected.apps().connections_of(self._user)
 
     @cached_property
     def keys(self) -> apikeys.Effects:

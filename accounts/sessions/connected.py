@@ -4,7 +4,7 @@ Only ``accounts.oauth`` knows apps. If it is installed, it registers an object o
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ class Apps:
     connected, and nothing is to be done.
     """
 
-    def of_sessions(self, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, App]:
+    def of_sessions(self, ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, App]:
         """Return the apps of the sessions with these ids, by the id of the session."""
         return {}
 
@@ -51,14 +51,14 @@ class Apps:
         """Return the names of the apps that the ``sessions`` belong to, each app once."""
         return []
 
-    def connections_of(self, user: User) -> QuerySet[Any]:
+    def connections_of(self, user: User) -> list[Any]:
         """Return what ``user`` has allowed connected apps to do, most recently used first.
 
         Each row has a ``client`` (with ``name``, ``label``, ``is_verified``, ``disabled_at`` and
         ``required_group``), an ``audience`` and a ``scope``. An app has a row for each service that
         it may use.
         """
-        return User.objects.none()
+        return []
 
     def restricted(self) -> QuerySet[Any]:
         """Return the apps to which not everybody can sign in.

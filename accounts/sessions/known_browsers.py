@@ -37,9 +37,12 @@ MOST_LISTED = 50
 RECORD_AGAIN = timedelta(hours=1)
 
 
-def of(user: User) -> QuerySet[KnownBrowser]:
-    """Return the stored browsers in which ``user`` has signed in, also those whose time is over."""
-    return KnownBrowser.objects.filter(user=user)
+_OF = PreparedQuery(lambda: KnownBrowser.objects.filter(user=P("user"), until__gt=P("now")))
+
+
+def of(user: User) -> list[KnownBrowser]:
+    """Return the browsers in which ``user`` has signed in, also those that a lock made unknown."""
+    return _OF.all(user=user.pk, now=clock.now())
 
 
 def known(user: User) -> QuerySet[KnownBrowser]:
@@ -155,7 +158,7 @@ def keep(user: User) -> None:
     Call this after :func:`accounts.users.services.void_proofs_and_links`.
     """
     # A browser whose version is older was made unknown by an earlier change.
-    rows = of(user).filter(version=F("user__credential_version") - 1)
+    rows = user.known_browsers.filter(version=F("user__credential_version") - 1)
     rows.update(version=F("version") + 1)
 
 

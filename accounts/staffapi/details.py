@@ -119,7 +119,7 @@ class DetailsView(views.APIView):
         is_whole, facts = sees_all_emails(cast(User, request.user)), Facts(user)
         addresses = facts.addresses if is_whole else [user.email]
         codes = facts.held.recovery_codes
-        mails = [*mail.waiting_for(addresses)[:MOST], *mail.receipts_of(addresses)[:MOST]]
+        mails = [*mail.waiting_for(addresses), *mail.receipts_of(addresses)]
         shown = {
             "sessions": facts.sessions,
             "authenticators": facts.held.authenticators,

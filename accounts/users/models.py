@@ -11,7 +11,7 @@ from django.contrib.auth.hashers import (
     is_password_usable,
     make_password,
 )
-from django.contrib.auth.models import PermissionsMixin
+from django.contrib.auth.models import Group, PermissionsMixin
 from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
@@ -89,6 +89,11 @@ class UserManager(BaseUserManager["User"]):
 
 def _of_few(name: str, condition: models.Q) -> models.Index:
     return models.Index(fields=("username_key",), name=name, condition=condition)
+
+
+_GROUPS: PreparedQuery[Any] = PreparedQuery(
+    lambda: Group.objects.filter(user=P("user")).values_list("name")
+)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -206,7 +211,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     @cached_property
     def group_names(self) -> list[str]:
         """The names of the user's groups, in alphabetical order."""
-        return sorted(self.groups.values_list("name", flat=True))
+        return sorted(name for (name,) in _GROUPS.rows(user=self.pk))
 
     def save_email(self, email: str) -> None:
         """Save ``email``, a confirmed address of the user or "", as the primary email address."""

@@ -4,12 +4,11 @@ import uuid
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q, QuerySet
 from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
@@ -62,21 +61,14 @@ class OwnedQuery[M: models.Model]:
     are never found.
 
     ``build``: returns the query set.
-    ``only`` and ``only_of_user``: the fields to select of each model, by default all. An instance
-        reads other fields from the database when they are used, as after ``QuerySet.only()``.
+    ``only``: the fields to select, as for ``QuerySet.only()``; all if it is empty.
     ``related``: the name of a one-to-one relation to a row that is loaded, too.
     """
 
     def __init__(
-        self,
-        build: Callable[[], QuerySet[M]],
-        *,
-        only: Collection[str] = (),
-        only_of_user: Collection[str] = (),
-        related: str = "",
+        self, build: Callable[[], QuerySet[M]], *, only: Collection[str] = (), related: str = ""
     ) -> None:
-        self._build, self._only, self._only_of_user = build, only, only_of_user
-        self._related = related
+        self._build, self._only, self._related = build, only, related
         self._query: PreparedQuery[M] = PreparedQuery(self._rows)
 
     def first(self, **values: Any) -> M | None:
@@ -93,49 +85,17 @@ class OwnedQuery[M: models.Model]:
 
         ``rows``: what :meth:`rows` returned for this instance. They differ only in the group.
         """
-        (row,) = self._query.converted(rows[:1])
-        related_at, group_at = len(self._names), -1
-        user_at = related_at + len(self._names_of_related)
-        instance = self._model.from_db(connection.alias, self._names, row[:related_at])
-        if self._related:
-            values = row[related_at:user_at]
-            other = self._model_of_related.from_db(connection.alias, self._names_of_related, values)
-            setattr(instance, self._related, other)
-        user = User.from_db(connection.alias, self._names_of_user, row[user_at:group_at])
-        user.group_names = sorted(row[group_at] for row in rows if row[group_at] is not None)
-        setattr(instance, "user", user)  # noqa: B010 the type checker does not know the field
-        return instance
+        instance: Any = self._query.instance(rows[0])
+        groups = self._query.annotation("group", rows)
+        instance.user.group_names = sorted(name for name in groups if name is not None)
+        return cast(M, instance)
 
-    @cached_property
-    def _model(self) -> type[M]:
-        return self._build().model
-
-    @cached_property
-    def _names(self) -> list[str]:
-        return _names(self._model, self._only)
-
-    @cached_property
-    def _model_of_related(self) -> Any:
-        return self._model._meta.get_field(self._related).related_model
-
-    @cached_property
-    def _names_of_related(self) -> list[str]:
-        return _names(self._model_of_related, ()) if self._related else []
-
-    @cached_property
-    def _names_of_user(self) -> list[str]:
-        return _names(User, self._only_of_user)
-
-    def _rows(self) -> QuerySet[M, Any]:
-        of_related = (f"{self._related}__{name}" for name in self._names_of_related)
-        of_user = (f"user__{name}" for name in self._names_of_user)
-        found = self._build().filter(user__is_active=True)
-        return found.values_list(*self._names, *of_related, *of_user, "user__groups__name")
-
-
-def _names(model: type[models.Model], only: Collection[str]) -> list[str]:
-    names = [field.attname for field in model._meta.concrete_fields]
-    return [name for name in names if not only or name in only]
+    def _rows(self) -> QuerySet[Any]:
+        found: QuerySet[Any] = self._build().filter(user__is_active=True)
+        if self._only:
+            found = found.only(*self._only)
+        related = ("user", self._related) if self._related else ("user",)
+        return found.select_related(*related).annotate(group=F("user__groups__name"))
 
 
 FORMER_NAME_LIFE = timedelta(days=30)
@@ -169,10 +129,14 @@ class DecidedElsewhere(PublicError):
 DECIDED = frozenset({"display_name", "given_name", "family_name"})
 
 
+_MANAGER: PreparedQuery[Any] = PreparedQuery(
+    lambda: User.objects.filter(pk=P("user")).values_list("managed__directory__name")
+)
+
+
 def manager_of(user: User) -> str:
     """Return the name of the directory that manages ``user`` by SCIM; empty if none does."""
-    names = User.objects.filter(pk=user.pk).values_list("managed__directory__name", flat=True)
-    return names.first() or ""
+    return next((name for (name,) in _MANAGER.rows(user=user.pk) if name), "")
 
 
 def refuse_managed(user: User) -> None:

@@ -20,7 +20,7 @@ from accounts.common import clock as site_clock
 from accounts.common.brand.files import PNG, SVG, File, Link
 from accounts.mail import development_views, services
 from accounts.mail.message import Message
-from accounts.mail.models import OutgoingMail
+from accounts.mail.models import MailReceipt, OutgoingMail
 from accounts.mail.services import FileBackend, deliver_due
 from accounts.ops import health
 from authsite.settings import mailer
@@ -265,7 +265,7 @@ def test_a_receipt_says_what_became_of_an_email_without_its_address_and_code(clo
     receipts = services.receipts_of([ALICE])
     told = {row.heading: row.failure for row in receipts}
     assert told == {"": "", "Hello": "", "Late": "expired"}
-    stored = str([*OutgoingMail.objects.values(), *receipts.values()])
+    stored = str([*OutgoingMail.objects.values(), *MailReceipt.objects.values()])
     assert code not in stored
     assert "example" not in stored.lower()
     assert not services.waiting_for([ALICE])
