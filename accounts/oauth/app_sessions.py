@@ -19,6 +19,7 @@ from accounts.activity.services import Actor, record
 from accounts.common import clock, secrets
 from accounts.common.database import P, PreparedInsert, PreparedUpdate, change_in_portions
 from accounts.oauth import logout
+from accounts.oauth.clients.models import Client
 from accounts.oauth.models import AppSession
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession, is_live
@@ -119,22 +120,23 @@ def lock_parent(parent_id: uuid.UUID) -> None:
             cursor.execute(_LOCK_PARENT, [parent_id])
 
 
-def make_room(new: AppSession, app: str, actor: Actor) -> None:
+def make_room(new: AppSession, client: Client, actor: Actor) -> None:
     """End the excess sessions of the user with the app if there are more than :data:`MOST`.
 
     Sessions without ``offline_access`` end first, in the order of their last use. The session
     ``new`` is never ended.
 
-    ``app``: the name of the app, for the history of the user.
+    ``client``: the app.
     """
     session, now = new.session, clock.now()
     values = {"user": session.user_id, "client": new.client_id}
     reason = events.SESSION_ENDED_BY_LIMIT
     if not _END_EXCESS.run(**values, session=session.pk, now=now, reason=reason.name):
         return
-    record(session.user, reason, actor, detail=app)
-    mine = LoginSession.objects.filter(user=session.user_id, app_session__client=new.client_id)
-    logout.post(mine.filter(ended_at=now))
+    record(session.user, reason, actor, detail=client.name)
+    if client.backchannel_logout_uri:
+        mine = LoginSession.objects.filter(user=session.user_id, app_session__client=new.client_id)
+        logout.post(mine.filter(ended_at=now))
 
 
 def end(rows: QuerySet[LoginSession], reason: Event) -> None:

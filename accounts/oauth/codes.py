@@ -172,7 +172,7 @@ def _begin_session(held: AuthorizationCode, info: ClientInfo, key: str) -> str |
         return None
     given.pairwise_subject = connections.make_pairwise(held.client, held.user)
     app_sessions.insert(new)
-    app_sessions.make_room(new, held.client.name, Actor(info))
+    app_sessions.make_room(new, held.client, Actor(info))
     held.given = given
     return new.refresh_token
 

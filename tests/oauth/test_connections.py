@@ -215,9 +215,9 @@ def test_beyond_the_limit_of_an_app_its_least_recently_used_session_ends(alice, 
         LoginSession.objects.filter(pk=session.pk).update(used_at=clock.now())
     new = connect_app(browser, paperless)
 
-    app_sessions.make_room(others.app_session, "Wiki", Actor())
+    app_sessions.make_room(others.app_session, wiki, Actor())
     assert is_live(first)
-    app_sessions.make_room(new.app_session, "Paperless", Actor())
+    app_sessions.make_room(new.app_session, paperless, Actor())
     assert not is_live(first)
     (event,) = alice.activity.filter(kind="session_ended_by_limit")
     assert event.detail == "Paperless"

@@ -260,7 +260,7 @@ def _all_end(event):
 def end_by_limit(user, browser, app):
     for _ in range(app_sessions.MOST):
         newest = connect_app(browser, app)
-    app_sessions.make_room(newest.app_session, "Shop", Actor())
+    app_sessions.make_room(newest.app_session, app, Actor())
 
 
 ENDINGS = {
