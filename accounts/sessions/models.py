@@ -9,6 +9,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
+from django.utils.translation import gettext as _
 
 from accounts.common import clock, proofs, secrets
 from accounts.common.client_info import LONGEST_NAME, LONGEST_USER_AGENT, Device
@@ -158,7 +159,8 @@ class LoginSession(models.Model):
     @property
     def proof_words(self) -> str:
         """The authentication methods in words, for display."""
-        return proofs.in_words(self.amr, self.provider)
+        proof = proofs.in_words(self.amr, self.provider)
+        return _("signed in with %(proof)s") % {"proof": proof}
 
     @property
     def acr(self) -> proofs.Assurance:

@@ -16,7 +16,7 @@ from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.formats import number_format
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
@@ -144,8 +144,8 @@ def when(at: datetime, style: str = "") -> SafeString:
     for the date.
     """
     words = STYLES.get(style, localization.in_words)(at)
-    element = '<time datetime="{}" data-when="{}">{}</time>'
-    return format_html(element, at.isoformat(timespec="seconds"), style, words)
+    exact = at.isoformat(timespec="seconds")
+    return SafeString(f'<time datetime="{exact}" data-when="{style}">{escape(words)}</time>')
 
 
 @register.filter
