@@ -87,6 +87,7 @@ def test_making_a_key_needs_reauthentication_but_listing_and_revoking_do_not(cli
 
     assert client.get(KEYS).status_code == 200
     assert client.get(NEW).url == f"/accounts/reauthenticate/?next={NEW}"
+    assert "To change your API keys, show that it’s you." in client.get(client.get(NEW).url).text
     assert client.post(NEW, FORM).url == f"/accounts/reauthenticate/?next={NEW}"
     assert client.post(KEYS, {"end": row_of(key).pk}).url == KEYS
     assert not APIKey.objects.exists()

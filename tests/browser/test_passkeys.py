@@ -167,7 +167,7 @@ def test_renaming_and_removing_a_passkey_is_signalled_to_the_password_manager(pa
         "your password will be all it takes to sign in",
     )
     press(page, "Remove this passkey")
-    says(page, "Removed.", "Two-step verification is off")
+    says(page, "was removed.", "Two-step verification is off")
     assert told(page)["signalAllAcceptedCredentials"]["allAcceptedCredentialIds"] == []
 
     sign_out(page)
