@@ -290,7 +290,7 @@ TEMPLATES = [
                 "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "authsite.context.site",
+                "accounts.templatetags.site.variables",
             ],
         },
     }

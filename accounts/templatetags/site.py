@@ -1,11 +1,11 @@
-"""Tags and filters for templates: the brand, icons, the menu, scripts, times and places."""
+"""Tags, filters and variables of templates: the brand, the menu, scripts, times and places."""
 
 import base64
 from datetime import datetime
 from functools import cache, lru_cache
 from hashlib import sha384
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django import template
 from django.conf import settings
@@ -22,9 +22,12 @@ from django.utils.translation import get_language
 
 from accounts.common import client_info, clock, localization, logs
 from accounts.common.brand.files import brand_of
+from accounts.common.pages import theme_of
+from accounts.mail import development_views
 from accounts.profile import pictures
+from accounts.recovery import services as recovery
 from accounts.sessions import undo
-from accounts.sessions.current import known_user_id
+from accounts.sessions.current import known_user_id, request_auth_of
 from accounts.users import support_code as codes
 from accounts.users.models import User
 
@@ -178,3 +181,20 @@ def place_name(ip: str) -> str:
 def place_credit() -> dict[str, bool]:
     """Return the link to DB-IP that the licence of its location files requires."""
     return {"is_due": client_info.is_of_dbip(settings.AUTHSITE.geoip_file)}
+
+
+def variables(request: HttpRequest) -> dict[str, Any]:
+    """Return the template variables that all pages need, such as the name of the site."""
+    # A browser that must reauthenticate may have a copied session cookie, so hide the messages of
+    # the user. A request that was refused early has no user.
+    is_copy = hasattr(request, "user") and request_auth_of(request).needs_reauthentication
+    hidden: dict[str, Any] = {"messages": ()} if is_copy else {}
+    return hidden | {
+        "site_name": settings.AUTHSITE.site_name,
+        "theme": theme_of(request),
+        # A function, because only pages with provider buttons need the providers.
+        "providers": lambda: settings.AUTHSITE.issuers,
+        "dev_mail": development_views.folder() is not None,
+        # Every page shows a running account recovery, so that the owner can object to it.
+        "running_recovery": lambda: recovery.running(cast(User, request.user)),
+    }
