@@ -163,7 +163,7 @@ def test_an_app_is_listed_and_disconnected_after_a_page_that_says_what_ends(brow
     listed = browser.get(APPS)
 
     assert "no-store" in listed["Cache-Control"]
-    sees = "sees your email address; stays connected after you sign out here"
+    sees = "Sees your email address; stays connected after you sign out here"
     for told in ("<bdi>Paperless</bdi>", "paperless.example.org", sees, "Not verified"):
         assert told in listed.text
     asked = browser.get(f"{APPS}{app.pk}/").text
@@ -178,7 +178,7 @@ def test_a_first_party_app_that_nobody_asked_about_is_listed_as_staying_connecte
 
     assert "code" in result(browser.get(address(app, scope="openid offline_access")))
 
-    assert "stays connected after you sign out" in browser.get(APPS).text
+    assert "Stays connected after you sign out" in browser.get(APPS).text
 
 
 def test_the_api_lists_and_disconnects_apps(alice):
