@@ -29,7 +29,7 @@ AT_ONCE = 500
 def activity(request: HttpRequest) -> HttpResponse:
     """List what happened to the account, newest first; ``?group=`` shows one group of events."""
     group = request.GET.get("group", "")
-    page = page_of(request, services.of(cast(User, request.user), group))
+    page = page_of(request, lambda: services.of(cast(User, request.user), group))
     context = {
         "page": page,
         "days": history.by_days(page),

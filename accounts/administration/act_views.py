@@ -173,7 +173,7 @@ def bulk_act(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
         return redirect(request.path)
     outcomes = bulk.outcomes(found)
     rows = found.people.order_by("outcome", "user__username_key", "pk")
-    people = page_of(request, rows.select_related("user"))
+    people = page_of(request, lambda: rows.select_related("user"))
     states = states_of([row.user_id for row in people])
     context = {
         **admin.site.each_context(request),

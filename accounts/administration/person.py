@@ -51,6 +51,9 @@ from accounts.users.services import emails_of
 type Account = User | PendingSignup
 
 
+_TAKEN = PreparedList(lambda keys: EmailAddress.objects.filter(key__in=keys).select_related("user"))
+
+
 class Facts:
     """The state of an account that the explanation, the acts and the page read, at one moment.
 
@@ -122,8 +125,7 @@ class Facts:
             keys = [account.email_key]
         else:
             keys = [row.key for row in self.pending]
-        rows = EmailAddress.objects.filter(key__in=keys).select_related("user")
-        return {row.key: row.user for row in rows} if keys else {}
+        return {row.key: row.user for row in _TAKEN.all(keys)}
 
     @cached_property
     def recovery_row(self) -> Recovery | None:
@@ -335,7 +337,8 @@ def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, An
     """
     user, emails = facts.user, facts.emails[:MOST]
     shown = [row for row in emails if not is_masked or row.email == user.email]
-    page = page_of(request, activity.all_of(user), MOST, partial(_HISTORY.all, user=user.pk))
+    history_of = partial(_HISTORY.all, user=user.pk)
+    page = page_of(request, lambda: activity.all_of(user), MOST, history_of)
     actors = {row.actor_id for row in (*facts.attempts, *page)} - {None}
     names = {actor.pk: actor.username for actor in _ACTORS.all(actors)}
     as_staff_see = partial(StaffEntry, is_masked=is_masked, names=names)

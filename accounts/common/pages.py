@@ -133,17 +133,18 @@ class RowPaginator(Paginator):  # type: ignore[type-arg] # it takes none at run 
 
 def page_of(
     request: HttpRequest,
-    rows: QuerySet[Any],
+    rows: Callable[[], QuerySet[Any]],
     size: int = PAGE_SIZE,
     first: Callable[[], list[Any]] | None = None,
 ) -> Page[Any]:
-    """Return the page of ``rows`` that ``?page=`` names, or the nearest page that exists.
+    """Return the page of the rows that ``?page=`` names, or the nearest page that exists.
 
     The rows are counted only if they fill more than one page.
 
+    ``rows``: returns the query set.
     ``first``: returns the rows of the first page, and one more, by a prepared query.
     """
     if number := request.GET.get("page"):
-        return RowPaginator(rows, size).get_page(number)
-    found = first() if first else [*rows[: size + 1]]
-    return Page(found[:size], 1, RowPaginator(rows if len(found) > size else found, size))
+        return RowPaginator(rows(), size).get_page(number)
+    found = first() if first else [*rows()[: size + 1]]
+    return Page(found[:size], 1, RowPaginator(rows() if len(found) > size else found, size))

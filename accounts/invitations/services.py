@@ -22,6 +22,7 @@ from accounts.calls import services as calls
 from accounts.codes import services as codes
 from accounts.codes.services import LinkEnded, Purpose
 from accounts.common import clock, localization
+from accounts.common.database import P, PreparedQuery
 from accounts.common.errors import PublicError
 from accounts.common.pages import absolute
 from accounts.invitations.models import Invitation
@@ -230,11 +231,16 @@ def accept(user: User, email: str) -> bool:
     return bool(accepted)
 
 
+_ACCEPTED = PreparedQuery(
+    lambda: Activity.objects.filter(
+        kind=events.INVITATION_ACCEPTED.name, detail=P("name"), at__gte=P("since")
+    )
+)
+
+
 def is_accepted_by(user: User) -> bool:
     """Return whether ``user`` has accepted an invitation."""
-    kind = events.INVITATION_ACCEPTED.name
-    rows = Activity.objects.filter(kind=kind, detail=user.username, at__gte=user.date_joined)
-    return rows.exists()
+    return _ACCEPTED.count(1, name=user.username, since=user.date_joined) > 0
 
 
 def prune() -> int:

@@ -78,7 +78,7 @@ def _use_in_words(agreed: Connection) -> str:
 @require_safe
 def apps(request: HttpRequest) -> HttpResponse:
     """List the connected apps of the signed-in user."""
-    page = page_of(request, connections.of(session_of(request).user))
+    page = page_of(request, lambda: connections.of(session_of(request).user))
     context = {"page": page, "rows": [Row(app) for app in page]}
     return render(request, "accounts/oauth/apps.html", context)
 

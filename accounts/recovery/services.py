@@ -174,9 +174,10 @@ class Assessment:
 def is_offered(user: User) -> bool:
     """Return whether ``user`` may recover the account by waiting."""
     # Without an address that counts, nobody could be warned of the request.
-    formers = former_credentials.removed(user, FormerCredential.Kind.EMAIL)
-    can_be_told = bool(user.email) or formers.exists()
-    return Recovery.wait() > timedelta() and can_be_told and not user.is_privileged
+    can_be_told = (
+        user.email or former_credentials.removed(user, FormerCredential.Kind.EMAIL).exists()
+    )
+    return bool(Recovery.wait() > timedelta() and can_be_told and not user.is_privileged)
 
 
 def find_row(user: User) -> Recovery | None:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Set
 from datetime import datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -12,7 +12,6 @@ from django.db import transaction
 from django.db.models import Case, Q, QuerySet, When
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -114,8 +113,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
         revoke = _sign_out_elsewhere if "others" in request.POST else _revoke
         return revoke(request, here)
     whose: dict[str, Any] = {"user": here.user_id, "here": here.pk, "now": clock.now()}
-    rows = cast(QuerySet[LoginSession], SimpleLazyObject(partial(_others, **whose)))
-    page = page_of(request, rows, first=partial(_FIRST_OTHERS.all, **whose))
+    page = page_of(request, partial(_others, **whose), first=partial(_FIRST_OTHERS.all, **whose))
     browsers = [session for session in page if not session.is_client]
     access = Access(here.user, here.pk)
     if access.apps:
