@@ -40,8 +40,8 @@ def issue(session_id: uuid.UUID, subject: uuid.UUID, client: Client) -> str:
 
     ``subject``: the :attr:`LoginSession.subject` of that session.
 
-    Each token has a new ``jti``: an app may refuse a second token with the same one as a replay,
-    although it has not acted on the first.
+    Each token has a new ``jti``. An app may refuse a second token with the same ``jti`` as a
+    replay, although it has not acted on the first one.
     """
     now = clock.now()
     claims = {
@@ -59,20 +59,20 @@ def issue(session_id: uuid.UUID, subject: uuid.UUID, client: Client) -> str:
 
 log = logging.getLogger(__name__)
 
-# The seconds for one notice, name lookup included.
+# The maximum time in seconds for one notice, including the name lookup.
 SECONDS = 3.0
-# The pause before the first attempt. The request that ends the session is answered meanwhile, and
-# several notices to an app are sent together.
+# The pause before the first attempt, so that the request that ends the session is answered first,
+# and several notices to an app are sent together.
 REST = timedelta(milliseconds=500)
 NOTICES = LeasedQueue(
     LogoutNotice,
-    # Longer than a batch of the sender takes, unless a name server hangs.
+    # The lease is longer than a batch of the sender takes, unless a name server hangs.
     lease=timedelta(minutes=1),
     first_wait=timedelta(seconds=5),
     longest_wait=timedelta(hours=1),
     life=timedelta(days=1),
 )
-# In bytes. The body of the answer is not evaluated.
+# In bytes. The body of the response is ignored.
 LONGEST_RESPONSE = 10_000
 # Section 2.8: apps must answer 200, but some frameworks answer 204 instead.
 DONE = {200, 204}
@@ -81,7 +81,7 @@ DONE = {200, 204}
 def post(rows: QuerySet[LoginSession]) -> None:
     """Write a notice for each of the sessions ``rows`` whose app has a back-channel logout URI.
 
-    An app that has stayed connected after the person signed out has had its notice then.
+    An app that stayed connected after the user signed out got its notice at that time.
 
     Call this in the transaction that ends the sessions.
     """
@@ -101,7 +101,7 @@ def post(rows: QuerySet[LoginSession]) -> None:
 
 
 def is_needed() -> bool:
-    """Return whether any app has a back-channel logout URI, or any notice waits."""
+    """Return whether an app has a back-channel logout URI, or a notice is waiting."""
     told = Client.objects.exclude(backchannel_logout_uri="")
     return told.exists() or LogoutNotice.objects.exists()
 
@@ -122,8 +122,8 @@ def _tokens(notices: list[LogoutNotice]) -> list[str]:
 def _send(client: Client, token: str) -> str:
     from accounts.common import http_client  # noqa: PLC0415 its library takes 10 MB
 
-    # A member of staff may have removed the URI meanwhile, or an operator the host, which somebody
-    # else may control now.
+    # Staff may have removed the URI meanwhile, or the operator may have removed the host, which
+    # somebody else may control now.
     if not client.backchannel_logout_uri or uris.is_withdrawn(client.pk):
         return ""
     try:
@@ -137,7 +137,7 @@ def _send(client: Client, token: str) -> str:
 
 
 def sender(is_stopping: Callable[[], bool] = bool) -> Sender[LogoutNotice]:
-    """Return what sends the notices. ``is_stopping``: returns whether to send no more of them."""
+    """Return the sender of notices. ``is_stopping``: returns whether to send no more notices."""
     return Sender(NOTICES, "client", _tokens, _send, is_stopping)
 
 

@@ -1,4 +1,4 @@
-"""What is stored of a sign-in to an app."""
+"""The models of sign-ins to apps: requests, codes, sessions, connections and logout notices."""
 
 from django.conf import settings
 from django.db import models
@@ -98,10 +98,10 @@ class AuthorizationRequest(models.Model):
 
 
 class UnreadRequest(models.Model):
-    """An authorization request that is not checked yet.
+    """An authorization request that was not checked yet.
 
-    To check it, this site must read the metadata document of the app. Before that, the person must
-    sign in.
+    To check it, this site must read the metadata document of the app, and it does so only for a
+    signed-in user.
 
     ``browser``: as in :class:`AuthorizationRequest`.
     ``query``: the parameters, form-encoded.
@@ -120,8 +120,8 @@ class UnreadRequest(models.Model):
 class AuthorizationCode(models.Model):
     """An authorization code, or a device code that a person has allowed. Only its digest is stored.
 
-    A device code has no redirect URI. It is therefore useless as an authorization code, and the
-    other way round.
+    A device code has no redirect URI. Therefore it is useless as an authorization code, and an
+    authorization code is useless as a device code.
 
     ``code_challenge``: empty if the request had none.
     ``version``: the ``credential_version`` of the user when the code was issued.
@@ -153,25 +153,25 @@ class AuthorizationCode(models.Model):
 
 
 class AppSession(models.Model):
-    """The session of an app: what only the OpenID Provider knows of a :class:`LoginSession`.
+    """The session of an app: the columns that only the OpenID Provider uses.
 
-    It stays signed in after its ``parent``, the browser session from which the person signed in to
-    the app, if it has a refresh token. Otherwise it ends with it.
+    The session's ``parent`` is the browser session from which the user signed in to the app. With a
+    refresh token, the session outlives its parent. Otherwise both end together.
 
-    ``audience``: the service that its access tokens are for.
+    ``audience``: the service for which its access tokens are issued.
     """
 
     session = models.OneToOneField(
         LoginSession, on_delete=models.CASCADE, primary_key=True, related_name="app_session"
     )
-    # No app with sessions is ever deleted.
+    # An app that has sessions is never deleted.
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="app_sessions")
     parent = models.ForeignKey(
         LoginSession, on_delete=models.SET_NULL, null=True, related_name="app_sessions"
     )
     audience = models.CharField(max_length=255, blank=True)
 
-    # The refresh token of a session that was just created; never stored.
+    # The refresh token of a session that was just created. It is not stored.
     refresh_token = ""
 
     def __str__(self) -> str:
@@ -179,10 +179,10 @@ class AppSession(models.Model):
 
 
 class Connection(models.Model):
-    """The scopes that a person has granted to an app; for a first-party app, those that it got.
+    """The scopes that a user has granted to an app, or that a first-party app has received.
 
-    There is one row for each service that the app has tokens for, so that the agreement to one
-    service does not give access to another.
+    There is one row for each service for which the app has tokens, so that consent for one service
+    does not give access to another.
     """
 
     user = models.ForeignKey(
@@ -230,7 +230,7 @@ class PairwiseSubject(models.Model):
 class LogoutNotice(Leased):
     """A notice that a session of an app has ended, which the app has not accepted yet.
 
-    The row is written in the transaction that ends the session, and deleted when the app has
+    The row is inserted in the transaction that ends the session, and deleted when the app has
     accepted the logout token. The session and its user may be deleted meanwhile.
 
     ``subject``: the :attr:`LoginSession.subject` of the session.

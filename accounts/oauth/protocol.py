@@ -1,7 +1,7 @@
-"""The parameters of OAuth requests, and the answers and errors that they get.
+"""The parameters of OAuth requests, and their responses and errors.
 
-The middleware passes no cookie to endpoints for programs, so a page of another site cannot use the
-session of the browser that it is open in.
+The middleware removes cookies from requests to endpoints for programs. Therefore a page of another
+site cannot use the session of the browser that shows it.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,15 +17,15 @@ from accounts.common.errors import PublicError, RateLimited
 from accounts.tokens.dpop import InvalidDpopProof
 from accounts.tokens.errors import InvalidToken
 
-# The longest value of a parameter, in bytes of UTF-8. In the redirect to an app, ``state`` takes up
-# to three times as many, and proxies must accept a header of that length.
+# The maximum length of a parameter's value, in bytes of UTF-8. In the redirect to an app, ``state``
+# takes up to three times as many, and proxies must accept a header of that length.
 LONGEST = 8192
 
 
 class OAuthError(Exception):
     """A request is refused with an error code of OAuth (RFC 6749 sections 4.1.2.1 and 5.2).
 
-    ``error``: the code.
+    ``error``: the error code.
     ``description``: a sentence for the developer of the client, in ASCII and without quotes.
     ``status``, ``headers``: the HTTP status and headers, if the client is not redirected.
     """
@@ -72,7 +72,7 @@ BASIC = 'Basic realm="oauth", charset="UTF-8"'
 
 
 class TokenMissing(InvalidToken):
-    """The app has not tried to authenticate, so it gets no error code (RFC 6750 section 3)."""
+    """The app has sent no credentials, so the response has no error code (RFC 6750 section 3)."""
 
     www_authenticate = PublicError.www_authenticate
 
@@ -82,9 +82,10 @@ type Endpoint = Callable[[HttpRequest, dict[str, str]], HttpResponse]
 
 
 def answers(*methods: str) -> Callable[[View], View]:
-    """Decorate a view that takes only ``methods``.
+    """Decorate a view that accepts only ``methods``.
 
-    An error that the view raises becomes its answer (RFC 6749 section 5.2, RFC 6750 section 3).
+    An OAuth error that the view raises becomes the response (RFC 6749 section 5.2, RFC 6750 section
+    3).
     """
 
     def decorate(view: View) -> View:
@@ -107,9 +108,9 @@ def answers(*methods: str) -> Callable[[View], View]:
 
 
 def endpoint(view: Endpoint) -> View:
-    """Decorate a view of an endpoint that takes POST requests with a form.
+    """Decorate a view of an endpoint that accepts POST requests with a form.
 
-    The view gets the request and a dict of the parameters in the form.
+    The view is called with the request and a dict of the parameters in the form.
     """
 
     @answers("POST")
@@ -131,7 +132,7 @@ def _problem(request: HttpRequest, error: OAuthError) -> HttpResponse:
 
 
 def translated(error: PublicError) -> OAuthError:
-    """Return the error of OAuth that stands for ``error``."""
+    """Return the OAuth error that corresponds to ``error``."""
     if isinstance(error, InvalidDpopProof):
         return OAuthError(error.code, error.problem)
     if isinstance(error, RateLimited):
@@ -147,8 +148,8 @@ def form_of(request: HttpRequest) -> dict[str, str]:
     """Return the parameters in the body of ``request``.
 
     Raises:
-        OAuthError: the body is no form, a parameter is repeated, or the URL has parameters, which
-            logs would store (RFC 6749 section 2.3.1).
+        OAuthError: the body is not a form, a parameter is repeated, or the URL has parameters,
+            which logs would store (RFC 6749 section 2.3.1).
     """
     if request.content_type != FORM or request.META.get("QUERY_STRING"):
         raise OAuthError("invalid_request", f"Send the parameters in the body, as {FORM}.")
@@ -170,6 +171,6 @@ def required(sent: Mapping[str, str], name: str) -> str:
 
 
 def success(body: dict[str, Any], status: int = 200) -> HttpResponse:
-    """Return ``body`` as JSON, which no cache stores (RFC 6749 section 5.1)."""
+    """Return a response with ``body`` as JSON, which must not be cached (RFC 6749 section 5.1)."""
     headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
     return JsonResponse(body, status=status, headers=headers)

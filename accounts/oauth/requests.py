@@ -1,7 +1,7 @@
 """Reads, checks and stores authorization requests (RFC 6749, RFC 7636, RFC 8707, RFC 9126).
 
-A request is refused with an :class:`OAuthError`. Only after :func:`client_of_request`
-and :func:`check_redirect_uri` is it safe to redirect to the app.
+A request is refused with an :class:`OAuthError`. A redirect to the app is safe only after
+:func:`client_of_request` and :func:`check_redirect_uri`.
 
 Only the browser that has opened a request can continue it. A cookie with a random value identifies
 this browser. Without it, an attacker could make somebody else answer the attacker's request, or
@@ -59,18 +59,18 @@ def choose_language(response: HttpResponse, ui_locales: str) -> None:
         return
 
 
-# Requested claims by name, with what the request says of each.
+# Requested claims by name, with the requirements of the request for each.
 type Claims = dict[str, dict[str, Any]]
-# How long a person has to complete a request.
+# The time in which a request must be completed.
 LIFE = timedelta(hours=1)
 PROMPTS = {"none", "login", "consent", "select_account"}
-# Longer than a session can be, so a greater ``max_age`` means the same.
+# This is longer than any session, so a greater ``max_age`` has the same meaning.
 LONGEST_AGE = 10**9
 # OAuth 2.0 Form Post Response Mode.
 FORM_POST = "form_post"
 _DIGEST = (r"[A-Za-z0-9_-]{43}", "have 43 characters")
-# The form that parameters must have, and the words for the developer of the app. ``dpop_jkt`` is
-# the thumbprint of the key that the code will be bound to (RFC 9449 section 10).
+# The pattern of each parameter, and its description for the developer of the app. ``dpop_jkt`` is
+# the thumbprint of the key to which the code will be bound (RFC 9449 section 10).
 _FORMS = {
     "response_mode": (rf"query|{FORM_POST}", f"be query or {FORM_POST}"),
     "code_challenge_method": (r"S256", "be S256"),
@@ -78,11 +78,11 @@ _FORMS = {
     "dpop_jkt": _DIGEST,
     "max_age": (r"[0-9]{1,18}", "be a number of seconds"),
 }
-# Parameters that would change the meaning of a request, and the errors that OpenID Connect Core
-# sections 3.1.2.6 and 7.2.1 have for them.
+# Parameters that would change the meaning of a request, and their errors (OpenID Connect Core
+# sections 3.1.2.6 and 7.2.1).
 _UNSUPPORTED = {
     "request": "request_not_supported",
-    # That of a pushed request begins with URN, and is no parameter of this request.
+    # The ``request_uri`` of a pushed request begins with URN, and is handled before this check.
     "request_uri": "request_uri_not_supported",
     "registration": "registration_not_supported",
 }
@@ -142,7 +142,7 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
         max_age=min(int(given["max_age"]), LONGEST_AGE) if "max_age" in given else None,
         acr_values=acr_values,
         requires_acr=requires_acr,
-        # These two only help people, so a value that is too long is cut instead of refused.
+        # These two parameters only help people, so an overlong value is cut instead of refused.
         login_hint=given.get("login_hint", "")[:254],
         ui_locales=given.get("ui_locales", "")[:255],
         subject=_subject(client, given.get("id_token_hint", ""), claims),
@@ -151,9 +151,10 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
 
 
 def without_checks(client: Client, redirect_uri: str, data: QueryDict) -> AuthorizationRequest:
-    """Return what is needed to send an error to the app whose request has the parameters ``data``.
+    """Return an unsaved request that is sufficient to send an error to the app.
 
     ``redirect_uri``: a redirect URI that the app has registered.
+    ``data``: the parameters of the invalid request.
     """
     mode, state = single(data, "response_mode"), single(data, "state")
     return AuthorizationRequest(
@@ -165,10 +166,10 @@ def without_checks(client: Client, redirect_uri: str, data: QueryDict) -> Author
 
 
 def _takes_post(client: Client, redirect_uri: str) -> bool:
-    """Return whether a page may post to ``redirect_uri``.
+    """Return whether a page may send the response to ``redirect_uri`` by POST.
 
-    A program on a device usually takes only GET requests, and a scheme of its own takes no POST.
-    This site itself takes the answers for hosts behind proxies, by GET only.
+    A program on a device usually accepts only GET requests, and its own scheme accepts no POST.
+    This site itself receives the responses for hosts behind proxies, only by GET.
     """
     if client.is_forward:
         return False
@@ -177,11 +178,11 @@ def _takes_post(client: Client, redirect_uri: str) -> bool:
 
 
 def access_of(client: Client, given: Mapping[str, str]) -> tuple[str, str]:
-    """Return the scopes that ``client`` requests, and the service that its tokens are for.
+    """Return the scopes that ``client`` requests, and the service for which its tokens are.
 
     Raises:
         OAuthError: ``invalid_scope`` or ``invalid_target``: the client may not have them;
-            ``unauthorized_client``: it has expired.
+            ``unauthorized_client``: the client has expired.
     """
     if client.has_expired:
         raise OAuthError("unauthorized_client", "The client has expired. Register it again.")
@@ -194,10 +195,11 @@ def access_of(client: Client, given: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _check_values(given: Mapping[str, str]) -> None:
-    """Check the parameters that can have few values, or only those of one form.
+    """Require that parameters with few allowed values, or with a fixed format, are valid.
 
     Raises:
-        OAuthError: a parameter is missing or malformed, asks for another flow, or is not supported.
+        OAuthError: a parameter is missing or malformed, requests another flow, or is not
+            supported.
     """
     for name, error in _UNSUPPORTED.items():
         if name in given:
@@ -210,14 +212,14 @@ def _check_values(given: Mapping[str, str]) -> None:
 
 
 def _check_challenge(client: Client, given: Mapping[str, str], scope: str) -> None:
-    """Check that the app can detect an authorization code that an attacker gives it.
+    """Require that the app can detect an authorization code that an attacker has injected.
 
-    It does so by PKCE, or by the ``nonce`` in the ID token (RFC 9700 section 2.1.1). The default
-    method of PKCE is ``plain``, whose challenge is the verifier (RFC 7636 section 4.3).
+    The app can do so by PKCE, or by the ``nonce`` in the ID token (RFC 9700 section 2.1.1). The
+    default method of PKCE is ``plain``, whose challenge is the verifier (RFC 7636 section 4.3).
 
     Raises:
-        OAuthError: the request has no challenge by S256. ``client`` needs one, or the request has
-            no nonce, or its tokens include no ID token.
+        OAuthError: the request has no S256 challenge although ``client`` needs one, or has
+            neither a challenge nor a nonce with an ID token.
     """
     names = ("code_challenge", "code_challenge_method")
     if client.requires_pkce or any(name in given for name in names):
@@ -244,14 +246,14 @@ def check_redirect_uri(client: Client, given: str) -> str:
 
 
 def _scope(client: Client, given: str) -> str:
-    """Return the scopes, each once, without unknown ones (OpenID Connect Core section 3.1.2.1).
+    """Return the known scopes in ``given``, each once (OpenID Connect Core section 3.1.2.1).
 
     Raises:
         OAuthError: there is no known scope, or one that the app may not request.
     """
     if not given and client.source != Client.Source.OPERATOR:
-        # MCP clients name no scope if the server that they are for names none (RFC 6749 section
-        # 3.3 allows a default).
+        # MCP clients send no scope if their server does not name one. RFC 6749 section 3.3 allows a
+        # default.
         return "openid"
     defined = known()
     wanted = [name for name in dict.fromkeys(given.split(" ")) if name in defined]
@@ -263,7 +265,7 @@ def _scope(client: Client, given: str) -> str:
 
 
 def _audience(client: Client, resource: str, scope: str) -> str:
-    """Return the service that the tokens are for: ``resource`` (RFC 8707), or this site.
+    """Return the service for which the tokens are: ``resource`` (RFC 8707), or this site.
 
     Every app may have tokens for userinfo at this site, but not for the API of this site.
 
@@ -286,13 +288,13 @@ def _prompts(given: str) -> str:
 
 
 def _subject(client: Client, hint: str, claims: Claims) -> uuid.UUID | None:
-    """Return the ``sub`` of the only person who may sign in; None if anybody may.
+    """Return the ``sub`` of the only user who may sign in; None if any user may.
 
-    The ID token ``hint`` or the requested claim ``sub`` names the person.
+    The ID token ``hint`` or the requested claim ``sub`` names the user.
 
     Raises:
-        OAuthError: ``hint`` is no ID token that this site has issued to the app, or it and the
-            claim name different people.
+        OAuthError: ``hint`` is not an ID token that this site has issued to the app, or
+            ``hint`` and the claim name different users.
     """
     named = claims.get("sub", {}).get("value")
     if hint:
@@ -309,9 +311,9 @@ def _subject(client: Client, hint: str, claims: Claims) -> uuid.UUID | None:
 
 
 def _claims(text: str) -> Claims:
-    """Return the claims that the parameter ``claims`` requests, by name, with what it says of each.
+    """Return the claims that the parameter ``claims`` requests, with the requirements for each.
 
-    The ID token and userinfo have the same claims here (OpenID Connect Core section 5.5).
+    The ID token and userinfo contain the same claims (OpenID Connect Core section 5.5).
 
     Raises:
         OAuthError: the parameter is malformed.
@@ -325,9 +327,9 @@ def _claims(text: str) -> Claims:
 
 
 def _scope_for(client: Client, given: Mapping[str, str], claims: Claims) -> str:
-    """Return the requested scopes, with those that grant the requested ``claims``.
+    """Return the requested scopes, and the scopes that grant the requested ``claims``.
 
-    People consent to scopes. Claims that ``client`` cannot have are left out, also if they are
+    People consent to scopes. Claims that ``client`` cannot have are left out, even if they are
     essential (OpenID Connect Core section 5.5.1).
     """
     scope, allowed = given.get("scope", ""), client.scope.split()
@@ -342,12 +344,12 @@ def _scope_for(client: Client, given: Mapping[str, str], claims: Claims) -> str:
 
 
 def _acr(given: Mapping[str, str], claims: Claims) -> tuple[str, bool]:
-    """Return the known values of ``acr`` that the request names, and whether one is required.
+    """Return the known values of ``acr`` in the request, and whether one of them is required.
 
     Only the requested claim ``acr`` can require one (OpenID Connect Core section 5.5.1.1).
 
     Raises:
-        OAuthError: the required values are all unknown.
+        OAuthError: none of the required values is known.
     """
     asked = claims.get("acr", {})
     named = asked.get("values") or ([asked["value"]] if "value" in asked else [])
@@ -360,24 +362,24 @@ def _acr(given: Mapping[str, str], claims: Claims) -> tuple[str, bool]:
     return " ".join(known), is_required
 
 
-# How long a pushed request waits for the browser (RFC 9126 section 2.2).
+# The time in which a browser must open a pushed request (RFC 9126 section 2.2).
 PUSHED_LIFE = timedelta(seconds=90)
 URN = "urn:ietf:params:oauth:request_uri:"
-# In characters. The longest ``state`` takes up to three quarters of them.
+# In characters. The longest ``state`` takes up to three quarters of this.
 LONGEST_QUERY = 32 * 1024
 _COOKIE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-# Keeps these digests apart from others that ``secrets.digest`` makes.
+# Separates these digests from other digests of ``secrets.digest``.
 _PURPOSE = "authorize"
 
 
 def browser_of(request: HttpRequest) -> str:
-    """Return the cookie that ties requests to this browser, or an empty string without one."""
+    """Return the cookie that binds requests to this browser; an empty string if there is none."""
     value = request.COOKIES.get(settings.AUTHORIZE_COOKIE_NAME, "")
     return value if _COOKIE.fullmatch(value) else ""
 
 
 def set_browser(response: HttpResponse, browser: str) -> None:
-    """Send the cookie value ``browser``, which lasts as long as a request.
+    """Set the cookie with the value ``browser``, which lasts as long as a request.
 
     Several tabs of a browser share the value, so that each can continue its own request.
     """
@@ -387,7 +389,7 @@ def set_browser(response: HttpResponse, browser: str) -> None:
 def push(asked: AuthorizationRequest, *budgets: Budget) -> str:
     """Store ``asked``, which no browser has opened yet; return its ``request_uri``.
 
-    ``budgets``: the budgets that count the request.
+    ``budgets``: the rate limits that count the request.
 
     Raises:
         RateLimited: too many requests were stored.
@@ -399,15 +401,15 @@ def push(asked: AuthorizationRequest, *budgets: Budget) -> str:
 
 
 def budgets_of(client: Client, request: HttpRequest) -> list[Budget]:
-    """Return the budgets for a ``request`` that ``client`` sends itself, not through a browser.
+    """Return the rate limits for a ``request`` that ``client`` sends itself, not through a browser.
 
-    Anybody can send the requests of a public app, so the limit counts by the network of the sender.
+    Anybody can send the requests of a public app, so they are limited by the network of the sender.
 
     Raises:
-        OAuthError: a page in a browser sends the request. No page can read the answer, but one of
-            another site could use up the limits of a person's network.
+        OAuthError: a page in a browser has sent the request. A page of another site cannot read
+            the response, but could use up the limits of a person's network.
     """
-    # Browsers add this header (Fetch Metadata), and no script can remove it.
+    # Browsers send this header (Fetch Metadata), and no script can remove it.
     if "Sec-Fetch-Site" in request.headers:
         raise OAuthError("invalid_request", "Send the request from the app, not from a page.")
     if client.is_public:
@@ -416,13 +418,14 @@ def budgets_of(client: Client, request: HttpRequest) -> list[Budget]:
 
 
 def hit_browser(request: HttpRequest) -> bool:
-    """Count that the browser opens a request of an app; return whether its network was counted.
+    """Count a request of an app that the browser opens; return whether the network was counted.
 
-    A session and a browser in which somebody has signed in before have a budget of their own.
-    Otherwise, a stranger in the network of a person could use up the budget of the person.
+    A session, and a browser in which somebody has signed in before, have their own limits.
+    Otherwise, a stranger in a person's network could use up the limit of that person.
 
     Raises:
-        RateLimited: too many requests were opened. A stranger could otherwise fill the disk.
+        RateLimited: too many requests were opened. Without a limit, a stranger could fill the
+            disk.
     """
     client, session = client_of(request), request_auth_of(request).session
     if session:
@@ -452,7 +455,8 @@ def open_pushed(client: Client, request_uri: str, browser: str) -> Authorization
     That browser may open it again, because people reload pages (RFC 9126 section 4).
 
     Raises:
-        OAuthError: the request is unknown, too old, of another app, or open in another browser.
+        OAuthError: the request is unknown, has expired, is from another app, or is open in
+            another browser.
     """
     digest, until = secrets.digest(browser, _PURPOSE), clock.now() + LIFE
     _unopened(client, request_uri).update(browser=digest, expires_at=until)
@@ -464,7 +468,7 @@ def open_pushed(client: Client, request_uri: str, browser: str) -> Authorization
 
 
 def _unopened(client: Client, request_uri: str) -> QuerySet[AuthorizationRequest]:
-    """Return the row of the pushed request of ``client`` if no browser has opened it."""
+    """Return the pushed request of ``client``, as a query, if no browser has opened it."""
     rows = AuthorizationRequest.objects.filter(client=client, browser="")
     if not (request_uri.startswith(URN) and request_uri.isprintable()):
         return rows.none()
@@ -474,8 +478,8 @@ def _unopened(client: Client, request_uri: str) -> QuerySet[AuthorizationRequest
 def find_request(key: str, browser: str) -> AuthorizationRequest | None:
     """Return the request ``key`` if the browser with the cookie value ``browser`` opened it.
 
-    Return None if another browser opened the request, if the request is unknown or has expired, or
-    if the app no longer has the redirect URI, which somebody else may control now.
+    Return None if another browser opened the request, if it is unknown or has expired, or if the
+    app has removed the redirect URI, which somebody else may control now.
     """
     asked = _mine(AuthorizationRequest.objects.select_related("client"), key, browser)
     if asked is None or asked.device_id:
@@ -486,16 +490,17 @@ def find_request(key: str, browser: str) -> AuthorizationRequest | None:
 def choose(asked: AuthorizationRequest, session: LoginSession) -> None:
     """Record that the user has chosen to continue ``asked`` with the account of ``session``.
 
-    If the request was answered before and is deleted, do nothing.
+    If the request was already answered and deleted, do nothing.
     """
     AuthorizationRequest.objects.filter(pk=asked.pk).update(chosen=session.pk)
 
 
 def store_unread(given: dict[str, str], browser: str, request: HttpRequest) -> UnreadRequest:
-    """Store the parameters ``given`` of a request, as :func:`store` does for a checked request.
+    """Store the parameters ``given`` of a request, as :func:`store` stores a checked request.
 
     Raises:
-        OAuthError: the parameters are too long in total. A stranger could otherwise fill the disk.
+        OAuthError: the parameters are too long in total. Without a limit, a stranger could fill
+            the disk.
         RateLimited: see :func:`hit_browser`.
     """
     query = urlencode(given)
@@ -518,7 +523,7 @@ def find_unread(key: str, browser: str) -> UnreadRequest | None:
 
 
 def hint_of(request: HttpRequest, next_url: str) -> Hint | None:
-    """Return what the sign-in pages show of the app whose request continues at ``next_url``.
+    """Return what the sign-in pages show about the app whose request continues at ``next_url``.
 
     Return None if no request of this browser continues there.
     """

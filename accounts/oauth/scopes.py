@@ -1,6 +1,6 @@
-"""The scopes and audiences that apps can request, and the descriptions of the scopes.
+"""The scopes and services that apps can request, and the descriptions of the scopes.
 
-Other services may define scopes of their own. A scope of a service is only in tokens for it.
+Other services may define their own scopes. Only tokens for a service contain its scopes.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,8 +14,8 @@ from accounts.common.localization import listed, spoken
 from accounts.tokens import scopes as api_scopes
 
 DEFAULT = "openid profile email"
-# The scopes ``read`` and ``write`` of the API are missing, because they include API keys. With an
-# API key, an app would keep access after a person has disconnected it.
+# The scopes ``read`` and ``write`` of the API are missing, because they include API keys. An app
+# that creates an API key would keep its access after it is disconnected.
 SCOPES: dict[str, str | Promise] = {
     "openid": _("The ID of the account"),
     "profile": _("Name, username, language and time zone"),
@@ -30,14 +30,14 @@ SCOPES: dict[str, str | Promise] = {
 }
 # The scopes of the API of this site.
 API_SCOPES = frozenset(name for name in SCOPES if ":" in name)
-# With these, an app only reads, and only while the person is signed in.
+# With these scopes, an app can only read, and only while the user is signed in.
 _HARMLESS = {"openid", "profile", "email", "groups"}.union(
     name for name in API_SCOPES if name.endswith(":read")
 )
 
 
-# What people read after the name of an app with these scopes. ``openid`` is missing, because every
-# app sees the ID of the account.
+# The texts after the name of an app with these scopes. ``openid`` is missing, because every app
+# sees the id of the account.
 _FOR_PEOPLE: dict[str, str | Promise] = {
     "profile": _("sees your name, username, language and time zone"),
     "email": _("sees your email address"),
@@ -63,7 +63,7 @@ def is_sensitive(scope: Collection[str]) -> bool:
 def of_service(audience: str) -> Mapping[str, str]:
     """Return the scopes that the service ``audience`` defines, with their descriptions.
 
-    If the service defines a scope that has the name of a scope of this site, it is left out.
+    A scope that has the name of a scope of this site is left out.
     """
     defined, language = settings.AUTHSITE.audience_scopes.get(audience, {}), spoken()
     return {
@@ -74,25 +74,25 @@ def of_service(audience: str) -> Mapping[str, str]:
 
 
 def known() -> Mapping[str, str | Promise]:
-    """Return all scopes with their descriptions: those of this site, and of other services."""
+    """Return all scopes of this site and of other services, with their descriptions."""
     services = [of_service(audience) for audience in settings.AUTHSITE.token_audiences]
     return SCOPES | {name: words for defined in services for name, words in defined.items()}
 
 
 def permissions_at(audience: str, scope: Collection[str]) -> list[str]:
-    """Return what an app with these scopes may do at the service ``audience``, in words."""
+    """Return what an app with these scopes can do at the service ``audience``, in words."""
     return [words for name, words in of_service(audience).items() if name in scope]
 
 
 def in_words(scope: Collection[str]) -> list[str]:
-    """Return what an app with these scopes may do, in words for the person whose account it is."""
+    """Return what an app with these scopes can do, in words for the owner of the account."""
     shown = _FOR_PEOPLE | (_WITH_PICTURE if settings.AUTHSITE.avatars == "on" else {})
     words = [str(words) for name, words in shown.items() if name in scope]
     return words or [gettext("sees only an ID that stands for your account")]
 
 
 def text_in_words(scope: str) -> str:
-    """Return what an app, or a client of the API, with the scopes in ``scope`` may do, in words."""
+    """Return what an app or API client with these scopes can do, as a text."""
     held = scope.split()
     is_of_api = api_scopes.SCOPES.issuperset(held)
     return api_scopes.in_words(held) if is_of_api else listed(in_words(held), ";")
@@ -102,5 +102,5 @@ WORDS = dict.fromkeys(("oauth.Connection.scope", "accounts.LoginSession.scope"),
 
 
 def audiences() -> tuple[str, ...]:
-    """Return the services for which apps can request access tokens: this site, and others."""
+    """Return the services for which apps can request access tokens: this site and others."""
     return (settings.AUTHSITE.origin, *settings.AUTHSITE.token_audiences)

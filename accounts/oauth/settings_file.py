@@ -32,9 +32,9 @@ LOGO = "data:image/png;base64,"
 class Apps(Kind[Client]):
     """The apps that operators have registered, by client ID.
 
-    The keys are the columns that staff can change, ``secret``, and ``enabled``. What staff have
-    ended stays ended: the file does not enable an app unless it says so, and a secret that a file
-    has made once is not made again.
+    The keys are the columns that staff can change, ``secret``, and ``enabled``. The file does not
+    undo what staff have ended: it enables an app only if it says so, and does not restore a secret
+    that it has created once.
     """
 
     name = "apps"
@@ -62,7 +62,7 @@ class Apps(Kind[Client]):
     def values(self, row: Client) -> Values:
         logo, secret = self._logos.get(row.pk), self._secrets.get(row.pk)
         return {name: getattr(row, name) for name in COLUMNS} | {
-            # Scopes and services that have left the settings are of no use.
+            # Scopes and services that were removed from the settings have no effect.
             "scope": [name for name in scopes.known() if name in row.scope.split()],
             "audiences": [name for name in scopes.audiences() if name in row.audiences],
             "jwks": row.jwks or {},
@@ -92,7 +92,7 @@ class Apps(Kind[Client]):
         }
         secret = values["secret"] if "secret" in changed else ""
         new = new_key(secret) if secret else None
-        # This refuses the ID of an app that has described itself.
+        # The call refuses the client ID of a self-described app.
         client = services.find_operator_app(identity) or Client(pk=identity, **columns)
         client.new_logo = logo
         if row is None:
@@ -107,12 +107,12 @@ class Apps(Kind[Client]):
         return client
 
     def remove(self, row: Client) -> bool:
-        """Disable the app, as its ID must not be used again."""
+        """Disable the app instead of deleting it, because its client ID must not be used again."""
         return services.set_enabled(row, ACTOR, enabled=False)
 
 
 class RegistrationTokens(Kind[RegistrationToken]):
-    """The registration tokens, by their ids. A token is made once and never changes."""
+    """The registration tokens, by their ids. A token is created once and never changes."""
 
     name = "registration_tokens"
     withheld = frozenset({"token"})
@@ -120,7 +120,7 @@ class RegistrationTokens(Kind[RegistrationToken]):
     @cached_property
     def defaults(self) -> Values:
         given = {"scope": scopes.DEFAULT.split(), "audiences": []}
-        # A token may not last that long, so a file must set the key ``expires``.
+        # No token is valid for that long, so a file must set the key ``expires``.
         return {"token": "", "clients": 1, "expires": datetime.max.replace(tzinfo=UTC), **given}
 
     def rows(self) -> dict[str, RegistrationToken]:
@@ -146,7 +146,7 @@ class RegistrationTokens(Kind[RegistrationToken]):
         return new_key(given["token"]).id
 
     def differing(self, row: RegistrationToken, current: Values, wanted: Values) -> set[str]:
-        """Return no key: ``clients`` decreases with each app, and the others cannot change."""
+        """Return no keys: ``clients`` decreases with each app, and others cannot change."""
         if changed := super().differing(row, current, wanted) - {"clients"}:
             raise ValidationError({min(changed): "A token never changes: refer to a new one."})
         return set()
@@ -178,13 +178,13 @@ def _logo(reference: str) -> str:
     """Return the data URI of the PNG file that ``reference`` names or contains.
 
     Raises:
-        ValidationError: the file is not a logo, as :func:`services.version_of` decides.
+        ValidationError: the file is not a logo: see :func:`services.version_of`.
         OSError: the file cannot be read.
     """
     if reference.startswith("file:"):
         content = Path(reference.removeprefix("file:")).read_bytes()
     else:
-        # Any other text decodes to bytes that are no PNG file.
+        # Any other text is decoded to bytes that are not a PNG file.
         content = base64.b64decode(reference.removeprefix(LOGO))
     services.version_of(content)
     return _data_uri(content)

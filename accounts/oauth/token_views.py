@@ -1,8 +1,8 @@
-"""The token endpoint, userinfo, revocation (RFC 7009), introspection (RFC 7662), and the metadata.
+"""The token endpoint, userinfo, revocation (RFC 7009), introspection (RFC 7662) and metadata.
 
-From the metadata, apps configure themselves, given only the issuer. It lists exactly what this site
-supports, because clients choose from these lists. The scopes of other services are missing: the
-metadata of the service lists them (RFC 9728).
+Apps configure themselves by the metadata, given only the issuer. The metadata lists exactly the
+features that this site supports, because clients choose from these lists. Scopes of other services
+are missing: the metadata of the service lists them (RFC 9728).
 """
 
 from collections.abc import Callable, Collection
@@ -53,9 +53,9 @@ from accounts.tokens.keyring import MAX_AGE
 
 @endpoint
 def revoke(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
-    """End the session that the token belongs to.
+    """End the session to which the token belongs.
 
-    The answer is the same for a token that is unknown, has ended or belongs to another app.
+    The response is the same if the token is unknown, has ended or belongs to another app.
     """
     client, token = authenticate(request, sent), required(sent, "token")
     proof = proof_of(request)
@@ -69,10 +69,10 @@ def revoke(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
 
 
 def _may_revoke(client: Client, token: str, session: LoginSession, proof: DpopProof) -> bool:
-    """Return whether whoever has sent ``token`` with the ID of ``client`` may end ``session``.
+    """Return whether the sender of ``token`` and the ID of ``client`` may end ``session``.
 
-    A public app does not authenticate, and a service that gets its access token learns its ID. The
-    service must not sign the person out.
+    A public app does not authenticate, and a service that receives its access token learns its ID.
+    The service must not be able to sign the user out.
 
     Raises:
         OAuthError: the token is bound to a key that the sender has not proved to hold.
@@ -88,9 +88,9 @@ def _may_revoke(client: Client, token: str, session: LoginSession, proof: DpopPr
 
 @endpoint
 def introspect(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
-    """Tell a confidential app whether a token that it got, or a token for its service, is active.
+    """Tell a confidential app whether a token is active: one of its own, or one for its service.
 
-    A public app cannot prove who it is, so it is told nothing.
+    A public app cannot prove its identity, so it gets no answer.
     """
     client, token = authenticate(request, sent), required(sent, "token")
     if client.is_public:
@@ -130,14 +130,14 @@ def _of_refresh(text: str, client: Client) -> dict[str, Any] | None:
 
 @answers("GET", "POST")
 def userinfo(request: HttpRequest) -> HttpResponse:
-    """Tell an app about the person for whom it has an access token with the scope ``openid``.
+    """Return the claims about the user of an access token with the scope ``openid``.
 
-    The token must be for this site, and in the header or in the form of a POST request. In a URL,
-    logs would store it.
+    The token must be for this site, and in the header or in the form of a POST request. If it were
+    in a URL, logs would store it.
     """
     scheme, text = header_of(request)
     if request.method == "POST" and request.content_type == FORM:
-        # RFC 6750 section 2.2. A token that is bound to a key is only accepted in the header.
+        # RFC 6750 section 2.2. A token that is bound to a key is accepted only in the header.
         in_form = form_of(request).get("access_token", "")
         if in_form and scheme:
             raise OAuthError("invalid_request", "Send the token in the header or in the form.")
@@ -162,7 +162,7 @@ type Grant = Callable[[Client, dict[str, str], ClientInfo, DpopProof], Answer]
 
 @endpoint
 def token(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
-    """Give an app its tokens, in exchange for a code, a device code or a refresh token."""
+    """Return tokens in exchange for a code, a device code or a refresh token."""
     client = authenticate(request, sent)
     grant = GRANTS.get(required(sent, "grant_type"))
     if grant is None:
@@ -186,7 +186,7 @@ def _by_code(client: Client, sent: dict[str, str], info: ClientInfo, proof: Dpop
 def _by_device_code(
     client: Client, sent: dict[str, str], info: ClientInfo, proof: DpopProof
 ) -> Answer:
-    """Exchange the code of a device that a person has allowed (RFC 8628 section 3.4)."""
+    """Exchange a device code that a person has allowed (RFC 8628 section 3.4)."""
     code = required(sent, "device_code")
     devices.check_decision(code, client)
     return _redeemed(codes.get(code, client), sent, info, proof)
@@ -197,7 +197,7 @@ def _redeemed(
 ) -> Answer:
     """Return the tokens for the code ``held``.
 
-    All checks that may refuse the request come before the code is used up.
+    All checks that may refuse the request are done before the code is used up.
     """
     if held.dpop_jkt not in {"", proof.thumbprint}:
         raise OAuthError("invalid_grant", "The code is bound to another key.")
@@ -222,10 +222,10 @@ def _by_refresh_token(
 def refresh_tokens(
     client: Client, sent: dict[str, str], info: ClientInfo, proof: DpopProof
 ) -> Answer | None:
-    """Exchange a refresh token (RFC 6749 section 6), for no more than was granted.
+    """Exchange a refresh token (RFC 6749 section 6), for at most the granted access.
 
-    All checks that may refuse the request come before the token is replaced. A thief who lacks the
-    key can therefore not end the session either.
+    All checks that may refuse the request are done before the token is replaced. Therefore a thief
+    who lacks the key cannot end the session either.
 
     If the token is not the newest one of its session, do not replace it and return None.
 
@@ -246,14 +246,14 @@ def refresh_tokens(
         return None
     renewed, successor = rotated
     renewed.user = held.session.user
-    # The two times are equal only if the rotation has also recorded the use of the session.
+    # The two times are equal only if the rotation has also recorded that the session was used.
     if renewed.used_at == renewed.rotated_at:
         connections.note_use(user=renewed.user_id, client=client.pk, audience=held.audience)
     return _refreshed(client, held, renewed, scope, successor)
 
 
 def _repeat(client: Client, sent: dict[str, str], info: ClientInfo, proof: DpopProof) -> Answer:
-    """Answer a request that :func:`refresh_tokens` has not refused, with an older refresh token."""
+    """Answer a request with an older refresh token, after :func:`refresh_tokens` returned None."""
     try:
         session, successor = families.repeat(
             sent["refresh_token"], info, LoginSession.Kind.CONNECTED
@@ -268,8 +268,8 @@ def _repeat(client: Client, sent: dict[str, str], info: ClientInfo, proof: DpopP
 def refresh_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
     """Renew the tokens for ``request``, which is answered before Django; return the answer.
 
-    Return None, and change nothing, if the request has another grant, would be refused, or has a
-    refresh token that is not the newest one of its session. Django then answers it. The caller is
+    Return None, and change nothing, if the request has another grant type, would be refused, or has
+    a refresh token that is not the newest one of its session. Django then answers it. The caller is
     ``authsite.short_path``, which passes no request with a DPoP proof.
 
     Raises:
@@ -286,13 +286,13 @@ def refresh_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo
 
 
 def _wanted(client: Client, sent: dict[str, str], held: AppSession, key: str) -> frozenset[str]:
-    """Return the scope to grant, which is at most what ``client`` may still use.
+    """Return the scopes to grant, which are at most those that ``client`` may still use.
 
-    ``key``: the thumbprint of the key that the client has proved to hold, or an empty string.
-        Tokens stay bound to the key of the first ones, or to none.
+    ``key``: the thumbprint of the key that the client has proved to hold, or an empty string. If
+        the first tokens were bound to a key, the new ones must be bound to the same key.
 
     Raises:
-        OAuthError: ``client`` may not refresh, or has asked for more.
+        OAuthError: ``client`` may not refresh, or has requested more.
     """
     session = held.session
     if session.dpop_thumbprint != key:
@@ -300,7 +300,7 @@ def _wanted(client: Client, sent: dict[str, str], held: AppSession, key: str) ->
     decisions.check_audience(sent, held.audience)
     scope = decisions.remaining(client, session, session.scope.split(), held.audience)
     wanted = frozenset(sent["scope"].split()) if "scope" in sent else scope
-    # Some services take a token without a scope for one with every scope.
+    # Some services treat a token without scopes as a token with all scopes.
     if not wanted or not wanted <= scope:
         raise OAuthError("invalid_scope", "The grant does not cover this scope.")
     if decisions.OFFLINE not in scope:
@@ -315,7 +315,7 @@ def _refreshed(
     scope: Collection[str],
     refresh_token: str,
 ) -> Answer:
-    """Return the answer to a refresh: :func:`_token_response`, usually with an ID token."""
+    """Return the response to a refresh: :func:`_token_response`, usually with an ID token."""
     answer = _token_response(held, session, scope, refresh_token)
     if client.renews_id_token and "openid" in scope:
         answer["id_token"] = id_tokens.issue(session, client, scope)
@@ -325,7 +325,7 @@ def _refreshed(
 def _token_response(
     held: AppSession, session: LoginSession, scope: Collection[str], refresh_token: str
 ) -> Answer:
-    """Return the tokens of ``held``. ``session``: its session as it is now."""
+    """Return the tokens of ``held``. ``session``: its session in its current state."""
     token = AccessToken.issue(session, held.audience, frozenset(scope), client_id=held.client_id)
     answer = {
         "access_token": str(token),
@@ -350,7 +350,7 @@ GRANTS: dict[str, Grant] = {
 }
 
 
-# The claims that ID tokens have whatever their scope is; ``nonce`` only if the request has one.
+# The claims in every ID token; ``nonce`` only if the request has one.
 ALWAYS = ("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "acr", "sid")
 CLAIMS = (*ALWAYS, *(name for names in BY_SCOPE.values() for name in names))
 # The endpoints at which clients may authenticate by a signed assertion.
@@ -362,7 +362,7 @@ FEATURES = {
     "authorization_response_iss_parameter_supported": True,
     "claims_parameter_supported": True,
     "request_parameter_supported": False,
-    # This is about signed requests; ``request_uri`` of RFC 9126 is supported.
+    # This refers to signed requests. ``request_uri`` of RFC 9126 is supported.
     "request_uri_parameter_supported": False,
 }
 
@@ -428,7 +428,7 @@ def resource(_request: HttpRequest) -> HttpResponse:
 
 
 def _algorithms() -> list[str]:
-    """Return the algorithms of ID tokens: the usual one, and the one that an app may have."""
+    """Return the algorithms of ID tokens: the usual one, and the one that apps can choose."""
     usual = id_tokens.algorithm()
     return [usual, *({ES256} & keyring.algorithms() - {usual})]
 

@@ -1,6 +1,6 @@
 """URLs of the OpenID Provider, and of the pages and API calls about connected apps.
 
-Those that apps call or send people to have no final slash, as is usual for such endpoints.
+URLs that apps call, or to which they redirect, have no final slash, as is usual for such endpoints.
 """
 
 from django.urls import include, path

@@ -1,11 +1,11 @@
 """The authorization endpoint, and the pages that people see on the way to an app.
 
-Every response has ``iss``, so that an app with several providers knows which one has answered
-(RFC 9207). Otherwise, the app could send a code of this site to an attacker's provider (a mix-up).
+Every response has ``iss``, so that an app with several providers knows which one has responded (RFC
+9207). Otherwise, the app could send a code of this site to an attacker's provider (a mix-up).
 
-``authorize`` checks a request and answers it at once if nothing is missing. Otherwise it stores the
-request. Every page that the person needs next, such as those of the sign-in or the sign-up, then
-leads back to ``proceed``, which decides again.
+``authorize`` checks a request, and responds at once if nothing more is required. Otherwise it
+stores the request. All further pages, such as those of the sign-in or the sign-up, then lead back
+to ``proceed``, which decides again.
 """
 
 from collections.abc import Callable
@@ -49,8 +49,8 @@ from accounts.throttle.services import around, give_back, hit
 from accounts.tokens import dpop
 from accounts.users.services import AccountChanged
 
-# The page that posts to an app. Chromium applies ``form-action`` to the redirect with which the app
-# answers, so no list of origins would be complete.
+# The page that posts to an app. Chromium applies ``form-action`` to the redirects of the app's
+# response, so no list of origins would be complete.
 POSTING_CSP = {name: value for name, value in settings.SECURE_CSP.items() if name != "form-action"}
 
 
@@ -59,7 +59,7 @@ def send_back(
 ) -> HttpResponse:
     """Send the browser to the app of ``asked`` with ``result``, the ``state`` and ``iss``.
 
-    ``follows_form``: whether the person has sent a form on the way.
+    ``follows_form``: whether the person has sent a form before.
     """
     state = {"state": asked.state} if asked.state else {}
     values = result | state | {"iss": settings.AUTHSITE.origin}
@@ -95,7 +95,7 @@ def redirect_to_app(target: str) -> HttpResponse:
 def lead_back(request: HttpRequest, client: Client, target: str) -> HttpResponse:
     """Return a page that sends the browser to ``target``, a URL of the app ``client``.
 
-    Use it instead of a redirect to answer a form: Chromium applies the directive ``form-action`` to
+    Use it instead of a redirect after a form: Chromium applies the directive ``form-action`` to
     such a redirect, but not to this page.
     """
     context = {"client": client, "url": target, "host": uris.host_of(target)}
@@ -103,7 +103,7 @@ def lead_back(request: HttpRequest, client: Client, target: str) -> HttpResponse
 
 
 def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Decorate the view of a page to which apps send browsers, and which is open to strangers.
+    """Decorate the view of a page to which apps send browsers, and which needs no sign-in.
 
     If the view raises an :class:`OAuthError`, a page shows it. Another page says that a request was
     already answered, or that the account was changed.
@@ -133,12 +133,12 @@ def _show(
     status: int = 200,
     **context: Any,
 ) -> HttpResponse:
-    """Return ``page``; if it is about the request ``asked``, with its app and the session."""
+    """Return ``page``; if ``asked`` is given, with its app and the session."""
     about = _context(request, asked) if asked else {}
     return render(request, f"accounts/oauth/{page}.html", about | context, status=status)
 
 
-# The page for a request that is unknown, answered, expired, or of another browser.
+# The page for a request that is unknown, answered or expired, or belongs to another browser.
 _over = partial(_show, page="over", status=400)
 _disabled = partial(_show, page="disabled", status=403)
 
@@ -146,7 +146,7 @@ _disabled = partial(_show, page="disabled", status=403)
 def consent(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     """Return the page that asks for consent.
 
-    It names the host that gets the data, because anybody can give an app the name of another one.
+    It names the host that gets the data, because any app can use the name of another one.
     """
     scopes = set(asked.scope.split())
     context: dict[str, Any] = {
@@ -173,12 +173,13 @@ def _context(request: HttpRequest, asked: AuthorizationRequest) -> dict[str, Any
 
 
 def _device(request: HttpRequest, device: DeviceAuthorization) -> dict[str, Any]:
-    """Return the context of the templates for the request of a device.
+    """Return the template context for the request of a device.
 
-    ``is_elsewhere``: whether the device is on a different network from the browser.
+    ``is_elsewhere``: whether the device is in another network than the browser.
     """
     here, there, client = client_of(request), device.info, device.client
-    # What an app that has registered itself says of its host proves nothing: no host gets the data.
+    # The host that a self-registered app claims proves nothing for a device, because the data is
+    # not sent there.
     has_claimed = client.source == Client.Source.REGISTRATION
     return {
         "device": device,
@@ -189,7 +190,7 @@ def _device(request: HttpRequest, device: DeviceAuthorization) -> dict[str, Any]
 
 @endpoint
 def push(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
-    """Check and store an authorization request; answer with its ``request_uri``."""
+    """Check and store a pushed authorization request; return its ``request_uri``."""
     client = authentication.authenticate(request, sent)
     if "request_uri" in sent:
         raise OAuthError("invalid_request", "A pushed request must not have a request_uri.")
@@ -202,7 +203,8 @@ def push(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
     budgets = requests.budgets_of(client, request)
     asked.is_of_network = client.is_public
     request_uri = requests.push(asked, *budgets)
-    # After the limits, so that a stranger cannot fill the database with used proofs.
+    # The proof is used up after the limits are checked, so that a stranger cannot fill the database
+    # with used proofs.
     proof.consume()
     seconds = int(requests.PUSHED_LIFE.total_seconds())
     return success({"request_uri": request_uri, "expires_in": seconds}, status=201)
@@ -213,8 +215,8 @@ def push(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
 def authorize(request: HttpRequest) -> HttpResponse:
     """Check an authorization request; answer it, or redirect to the page at which it continues.
 
-    Until the app and its redirect URI are known to be right, errors are pages and not redirects
-    (RFC 6749 section 4.1.2.1).
+    Until the app and its redirect URI are verified, errors are shown as pages and not sent as
+    redirects (RFC 6749 section 4.1.2.1).
     """
     data = request.POST if request.method == "POST" else request.GET
     return _authorize(request, data, clock.now())
@@ -233,7 +235,7 @@ def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> Http
             return _sign_in_first(request, data)
         client = documents.read(client_id, session_of(request).user, client_of(request))
     if client.disabled_at is not None:
-        # Even an error must not be sent to the app, because somebody else may run it now.
+        # Even an error must not be sent to the app, because somebody else may control it now.
         return _disabled(request, client=client)
     if is_pushed:
         return _authorize_pushed(request, client, parameters(data)["request_uri"])
@@ -267,7 +269,7 @@ def _tell_to_wait(
     """Send ``error`` to the app of ``asked`` if it is verified (RFC 6749 section 4.1.2.1).
 
     Raises:
-        RateLimited: ``error``: the app is not verified, so a page shows it.
+        RateLimited: the app is not verified; a page then shows ``error``.
     """
     if not asked.client.is_verified:
         raise error
@@ -276,14 +278,15 @@ def _tell_to_wait(
 
 
 def _sign_in_first(request: HttpRequest, data: QueryDict) -> HttpResponse:
-    """Store a request that cannot be checked yet, and redirect to where it continues.
+    """Store a request that cannot be checked yet, and redirect to the page where it continues.
 
     Raises:
         OAuthError: a parameter is repeated or malformed, or the request must not show pages.
     """
     given = parameters(data)
     if given.get("prompt") == "none":
-        # Only the document says to which redirect URI an error may be sent.
+        # The error cannot be sent to the app: only the document says which redirect URIs are
+        # allowed.
         raise OAuthError("login_required", "Nobody is signed in.")
     browser = requests.browser_of(request) or secrets.token()
     unread = requests.store_unread(given, browser, request)
@@ -317,13 +320,13 @@ def store_and_proceed(request: HttpRequest, asked: AuthorizationRequest) -> Http
 
 
 def _check_is_page(request: HttpRequest) -> None:
-    """Check that the browser opens the request as a page, or does not say what it opens.
+    """Require that the browser opens the request as a page, or does not say how it opens it.
 
-    Images, frames and pages that are loaded in advance are refused. With them, a page of another
-    site could use up the limits of a person's network, so that nobody there could sign in to apps.
+    Images, frames and prefetched pages are refused. With them, a page of another site could use up
+    the limits of a person's network, so that nobody there could sign in to apps.
 
     Raises:
-        OAuthError: the browser opens it as something else.
+        OAuthError: the browser opens the request in another way.
     """
     is_document = request.headers.get("Sec-Fetch-Dest", "document") == "document"
     if not is_document or "Sec-Purpose" in request.headers:
@@ -340,7 +343,7 @@ def _to_proceed(request: HttpRequest, key: str, browser: str, ui_locales: str) -
 
 
 def _respond_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse | None:
-    """Return the answer to ``asked`` if it needs no page, else None."""
+    """Return the response to ``asked`` if no page is needed, else None."""
     step = decide(asked, request_auth_of(request).session)
     if step is Step.GRANTED:
         try:
@@ -353,10 +356,10 @@ def _respond_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpR
     if asked.prompts != "none":
         return None
     devices.close(asked)
-    # After an ``id_token_hint``, another error would tell a disconnected app who is signed in.
+    # After an ``id_token_hint``, a different error would tell a disconnected app who is signed in.
     error = ERRORS[Step.SIGN_IN] if asked.subject else ERRORS[step]
     if not asked.client.is_verified and asked.client.source != Client.Source.OPERATOR:
-        # Nobody but the app has named its URI, so a link to this site could lead anywhere.
+        # The URI is only a claim of the app, so a link to this site could lead anywhere.
         raise OAuthError(error, "Nobody has verified the client, so the error is only shown.")
     return send_back(request, asked, error=error)
 
@@ -365,7 +368,7 @@ def _respond_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpR
 def proceed(request: HttpRequest, key: str) -> HttpResponse:
     """Continue a stored request: show the page that it needs next, or send the browser to the app.
 
-    Only the browser that has opened the request may do so. A POST answers one of the pages.
+    Only the browser that has opened the request can continue it. A POST answers one of the pages.
     """
     asked = requests.find_request(key, requests.browser_of(request))
     if asked is None:
@@ -386,7 +389,7 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
     if act == "choose" and is_for_this_session and step is Step.SELECT_ACCOUNT:
         requests.choose(asked, session_of(request))
         return redirect("proceed", key)
-    # A second click on "Continue", at the page before, is no consent.
+    # A second click on "Continue" on the previous page does not count as consent.
     agrees = act == "allow" and is_for_this_session and step is Step.CONSENT
     try:
         if step is Step.GRANTED or agrees:
@@ -397,7 +400,7 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _proceed_unread(request: HttpRequest, key: str) -> HttpResponse:
-    """Check a request that has waited for a sign-in, as :func:`authorize` checks others."""
+    """Check a request that was stored until the sign-in, as :func:`authorize` does with others."""
     unread = requests.find_unread(key, requests.browser_of(request))
     if unread is None or request.method == "POST":
         return _over(request)
@@ -423,7 +426,7 @@ def _read_again(request: HttpRequest, asked: AuthorizationRequest) -> None:
 def _is_for_this_session(request: HttpRequest) -> bool:
     """Return whether the form shows the account that is signed in now.
 
-    Somebody else may have signed in since the page was opened, who has agreed to nothing.
+    Somebody else, who has agreed to nothing, may have signed in since the page was opened.
     """
     session = request_auth_of(request).session
     return session is not None and request.POST.get("session") == str(session.pk)
@@ -431,7 +434,7 @@ def _is_for_this_session(request: HttpRequest) -> bool:
 
 def _lead_back(request: HttpRequest, asked: AuthorizationRequest, **result: str) -> HttpResponse:
     """Return the page that leads back to the app with ``result``, or confirms it for a device."""
-    # Otherwise, many people behind one IP address could not sign in to apps in the same minutes.
+    # Without this, many people behind one IP address could not sign in to apps in the same minutes.
     if asked.is_of_network:
         give_back(*around(AUTHORIZE_NETWORK, client_of(request)))
     if asked.device_id:
@@ -446,8 +449,8 @@ def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool 
     Raises:
         AlreadyAnswered, ConsentMissing, AccountChanged: see
             :func:`accounts.oauth.devices.grant`.
-        RateLimited: too many sign-ins to apps in this session. A script in the browser could
-            otherwise fill the disk.
+        RateLimited: there were too many sign-ins to apps in this session. Without a limit, a
+            script in the browser could fill the disk.
     """
     session = session_of(request)
     hit(AUTHORIZE_SESSION.of(session.pk))
@@ -467,7 +470,7 @@ def _enrol(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     return redirect(reverse(page, query={"next": request.path}))
 
 
-# The steps at which a person lacks what only others, or another page, can give.
+# At these steps, the person lacks something that only others, or another page, can provide.
 REFUSING = {Step.DISABLED, Step.ENROL, Step.FORBIDDEN}
 type Page = Callable[[HttpRequest, AuthorizationRequest], HttpResponse]
 STEPS: dict[Step, Page] = {
@@ -477,7 +480,7 @@ STEPS: dict[Step, Page] = {
     Step.NEW_FACTOR: lambda request, _asked: recent.refuse_new_factor(request),
     Step.FORBIDDEN: partial(_show, page="forbidden", status=403),
     Step.SELECT_ACCOUNT: partial(_show, page="account", may_continue=True),
-    # The account that is signed in may not continue if ``id_token_hint`` names another person.
+    # The signed-in account may not continue if ``id_token_hint`` names another one.
     Step.OTHER_ACCOUNT: partial(_show, page="account"),
     Step.CONFIRM: lambda request, _asked: redirect_to_reauthenticate(request),
     Step.CONSENT: consent,

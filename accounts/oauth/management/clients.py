@@ -1,4 +1,4 @@
-"""What the commands about apps share: the base class, options, and finding an app."""
+"""Shared parts of the commands about apps: the base class, options, and finding an app."""
 
 from typing import Any
 

@@ -29,7 +29,7 @@ FLAGS = {
     "--jwks-uri-private": PRIVATE,
 }
 LISTS = {"--redirect-uri": "redirect URIs", "--post-logout-uri": "URIs after signing out"}
-# What each option takes, and what it means.
+# For each option: the name of its value, and its meaning.
 TEXTS = {
     "--client-id": ("ID", "the client ID; an app that has it gets these options, and is not new"),
     "--resource": (
@@ -117,10 +117,10 @@ class Command(ClientCommand):
 
 
 def _fields(**options: Any) -> dict[str, Any]:
-    """Return the fields of the app that ``options`` describe.
+    """Return the fields of the app that the command-line options describe.
 
     Raises:
-        CommandError: an option is wrong, or the profile lacks another option.
+        CommandError: an option is invalid, or an option that the profile requires is missing.
     """
     group, profile = options["group"], options["profile"]
     if profile and (options["no_pkce"] or not (options["jwks"] or options["jwks_uri"])):
@@ -154,10 +154,11 @@ def _fields(**options: Any) -> dict[str, Any]:
 
 
 def _sector(pairwise: bool, sector: str, redirect_uri: list[str], **_options: Any) -> str:
-    """Return the sector of pairwise identifiers, or an empty string without such identifiers.
+    """Return the sector of pairwise identifiers; an empty string if the app has none.
 
     Raises:
-        CommandError: the redirect URIs have several hosts or none, and no option names the sector.
+        CommandError: the redirect URIs have several hosts or none, and no option names the
+            sector.
     """
     if pairwise and not (sector or uris.sector_of(redirect_uri)):
         raise CommandError("Name the host of the pairwise identifiers with --sector.")
@@ -165,10 +166,10 @@ def _sector(pairwise: bool, sector: str, redirect_uri: list[str], **_options: An
 
 
 def _read(file: str) -> Any:
-    """Return the JSON in ``file``.
+    """Return the parsed JSON in ``file``.
 
     Raises:
-        CommandError: the file cannot be read, or is no JSON.
+        CommandError: the file cannot be read, or is not JSON.
     """
     try:
         return json.loads(Path(file).read_text())

@@ -1,4 +1,4 @@
-"""``rotate_client_secret``: make a new secret of an app."""
+"""``rotate_client_secret``: replace the secret of an app with a new one."""
 
 from typing import Any
 
