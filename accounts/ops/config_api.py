@@ -1,4 +1,4 @@
-"""The API call that says what this site offers, for programs that draw their own pages."""
+"""The API call that describes what this site offers, for programs with their own pages."""
 
 from typing import Any
 

@@ -42,9 +42,9 @@ _missing = {"count": 0}
 
 
 def missing() -> int:
-    """Return how many migrations of this code are not applied.
+    """Return how many migrations of this release are not applied.
 
-    More migrations may be applied, because a newer version may have migrated the database already.
+    There may be more applied migrations, because a newer release may have migrated the database.
     """
     return len(_wanted() - MigrationRecorder(connection).applied_migrations().keys())
 
@@ -55,10 +55,10 @@ def is_waiting() -> bool:
 
 
 def wait(start: Callable[[], object]) -> None:
-    """Call ``start`` once no migration is missing: now, or later in a thread.
+    """Call ``start`` when no migration is missing: now, or later in a thread.
 
-    While migrations are missing, :func:`is_waiting` returns True. It does not if the database
-    cannot be asked, because requests are then refused for that reason.
+    While migrations are missing, :func:`is_waiting` returns True. If the database cannot be
+    queried, it returns False, because requests are then refused anyway.
     """
 
     def look() -> float:
@@ -83,7 +83,7 @@ def wait(start: Callable[[], object]) -> None:
 
 @cache
 def _wanted() -> set[tuple[str, str]]:
-    """Return the app and name of every migration of this code."""
+    """Return the app and name of every migration of this release."""
     return set(MigrationLoader(None).disk_migrations)
 
 
@@ -129,8 +129,8 @@ def _room(folder: Path) -> str:
 
 PATIENCE = 1.8
 FRESH = 1.0
-# The seconds after which an unfinished thread is abandoned and another one starts. A lost network
-# may block a thread forever.
+# After this many seconds, an unfinished thread is abandoned and another one starts. A lost network
+# connection may block a thread forever.
 LOST = 30.0
 LOCK_MILLISECONDS = 300
 
@@ -140,7 +140,7 @@ MAIL_LATE_SECONDS = 15 * 60
 
 @contextmanager
 def _impatient() -> Iterator[None]:
-    """Make a check fail if it waits for a lock. All checks must be done within ``PATIENCE``."""
+    """Return a context manager in which waiting for a lock fails soon, within ``PATIENCE``."""
     is_postgresql = connection.vendor == "postgresql"
     with transaction.atomic() if is_postgresql else nullcontext(), connection.cursor() as cursor:
         limit = "SET LOCAL lock_timeout" if is_postgresql else "PRAGMA busy_timeout"
@@ -150,7 +150,7 @@ def _impatient() -> Iterator[None]:
 
 @_impatient()
 def _database() -> str:
-    """Write a row. A standby server, a full disk and a read-only database can be read."""
+    """Write a row, because reading would also succeed on a standby server or a full disk."""
     measurements.succeeded("health")
     return OK
 
@@ -159,7 +159,8 @@ def _database() -> str:
 def _migrations() -> str:
     if has_left_provider(MigrationRecorder(connection).applied_migrations()):
         return FAILS
-    # This process may not know yet that the last one was applied, and still refuses requests.
+    # This process may still refuse requests because it has not noticed yet that the last migration
+    # was applied.
     return WAITING if is_waiting() or missing() else OK
 
 
@@ -179,7 +180,7 @@ def _mail() -> str:
 
 
 def _limits() -> str:
-    """Check Redis. Without it, requests are answered as usual, and the database counts limits."""
+    """Check Redis. If it is down, requests are answered, and the database counts rate limits."""
     from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
 
     return OK if redis_store.can_write() else DEGRADED
@@ -188,7 +189,7 @@ def _limits() -> str:
 class Inspection:
     """One run of ``checks``, in a thread that starts immediately.
 
-    ``fresh``: the seconds for which the results are used.
+    ``fresh``: the number of seconds for which the results are reused.
     """
 
     def __init__(self, checks: Mapping[str, Callable[[], str | None]], fresh: float) -> None:
@@ -202,7 +203,7 @@ class Inspection:
     def is_stale(self) -> bool:
         """Whether the checks must be run again.
 
-        They must be if their results are old, or if the thread has not finished for a long time.
+        This is so if their results are old, or if the thread has not finished for a long time.
         """
         return monotonic() > self.began + (self._fresh if self.over.is_set() else LOST)
 
@@ -221,7 +222,8 @@ class Inspection:
                     self._found[name] = check() or OK
                 except Exception as error:  # the other checks must still run
                     log.warning("Check %s failed: %s", name, type(error).__name__)
-                    # Otherwise a migration that waits would take every node out of service.
+                    # Otherwise a migration that waits for a lock would take every node out of
+                    # service.
                     if outages.is_locked(error):
                         self._found[name] = DEGRADED
         finally:
@@ -243,14 +245,13 @@ def inspect() -> dict[str, str]:
 def is_ready(found: dict[str, str]) -> bool:
     """Return whether this process can serve requests, according to the results ``found``.
 
-    No check may have failed, and no migration may be missing. With any other result, the process
-    can serve requests.
+    It can unless a check has failed or a migration is missing.
     """
     return {FAILS, WAITING}.isdisjoint(found.values())
 
 
 def checks() -> dict[str, Callable[[], str]]:
-    """Return the checks by name. Checks that have their own timeout come first."""
+    """Return the checks by name. Checks with their own timeout come first."""
     limits = {"limits": _limits} if settings.AUTHSITE.redis_url else {}
     return {
         **limits,
@@ -263,9 +264,9 @@ def checks() -> dict[str, Callable[[], str]]:
 
 
 def has_left_provider(applied: Iterable[tuple[str, str]]) -> bool:
-    """Return whether the OpenID Provider is off, but the database has its tables.
+    """Return whether the OpenID Provider is off although the database has its tables.
 
-    These tables refer to users and sessions, which can then not be deleted.
+    These tables refer to users and sessions, which then cannot be deleted.
     """
     return not apps.is_installed("accounts.oauth") and any(app == "oauth" for app, _ in applied)
 
@@ -277,7 +278,7 @@ _last: dict[str, Inspection] = {}
 def _inspection(
     name: str, checks: Mapping[str, Callable[[], str | None]], fresh: float
 ) -> Inspection:
-    """Return the last inspection ``name``, or a new one if that is stale."""
+    """Return the last inspection ``name``, or a new one if the last one is stale."""
     with _lock:
         if name not in _last or _last[name].is_stale:
             _last[name] = Inspection(checks, fresh)
@@ -299,7 +300,7 @@ def live(_request: HttpRequest) -> HttpResponse:
 def ready(_request: HttpRequest) -> HttpResponse:
     """Return the results of the health checks, with status 503 if one has failed.
 
-    The page is public, so the names of the checks do not reveal which software is used.
+    The page is public, so the names of the checks do not reveal the software that is used.
     """
     found = inspect()
     if is_ready(found):

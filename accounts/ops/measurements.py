@@ -18,10 +18,10 @@ from accounts.sessions import services as sessions
 
 FRESH = 60.0
 PRUNE, BACKUP, VERIFY = "prune", "backup", "backup --verify"
-# The time of the last success of a command that has never succeeded, or that has failed since.
+# Stands for the last success of a command that has never succeeded, or that has failed since.
 NEVER = datetime.fromtimestamp(0, UTC)
 
-# The role of the site sees the connections of others in these views, but not what they do.
+# In these views, the site's role sees that other connections exist, but not what they do.
 _CONNECTIONS = """
 SELECT 'server', (SELECT sum(numbackends) FROM pg_stat_database),
   current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
@@ -35,9 +35,9 @@ UNION ALL SELECT 'role', (SELECT count(*) FROM pg_stat_activity WHERE usename = 
 
 
 class Connections(NamedTuple):
-    """How many connections are open, of the ``most`` that one limit of PostgreSQL allows.
+    """The number of open connections, and ``most``, the number that PostgreSQL allows.
 
-    ``limit``: whose limit it is: ``server``, ``database`` or ``role``.
+    ``limit``: the limit that applies: ``server``, ``database`` or ``role``.
     """
 
     limit: str
@@ -46,7 +46,7 @@ class Connections(NamedTuple):
 
 
 def connections() -> list[Connections]:
-    """Return the numbers for each limit of PostgreSQL; nothing for SQLite, which has none."""
+    """Return the connections for each limit of PostgreSQL; an empty list for SQLite."""
     if connection.vendor != "postgresql":
         return []
     with connection.cursor() as cursor:
@@ -55,12 +55,12 @@ def connections() -> list[Connections]:
 
 
 def succeeded(command: str) -> None:
-    """Note that ``command`` has done all its work now."""
+    """Record that ``command`` has just succeeded completely."""
     _store(command, clock.now())
 
 
 def failed(command: str) -> None:
-    """Note that ``command`` has failed, and that its earlier successes prove nothing any longer."""
+    """Record that ``command`` has failed, and forget its earlier successes."""
     _store(command, NEVER)
 
 
@@ -72,40 +72,40 @@ def _store(command: str, at: datetime) -> None:
 
 
 def successes() -> dict[str, datetime]:
-    """Return when each of the commands that must run daily has last succeeded."""
+    """Return the time of the last success of each command that must run daily."""
     scheduled = (PRUNE, BACKUP, VERIFY) if settings.AUTHSITE.backup_days else (PRUNE,)
     found = dict(LastSuccess.objects.values_list("command", "at"))
     return {command: found.get(command, NEVER) for command in scheduled}
 
 
 def count_sessions() -> None:
-    """Set the number of live sessions of each kind."""
+    """Set the metrics of live sessions by kind."""
     for kind, number in sessions.count_live().items():
         metrics.SESSIONS.labels(kind).set(number)
 
 
 def count_mails() -> None:
-    """Set the number of waiting emails in each queue, and of those that were refused."""
+    """Set the metrics of waiting emails by queue, and of refused emails."""
     metrics.MAILS_REFUSED.set(mail.refused().count())
     for queue, number in mail.lengths().items():
         metrics.MAILS_WAITING.labels(queue.name.lower()).set(number)
 
 
 def count_exports() -> None:
-    """Set the number of exports that wait to be made, and the age of the oldest."""
+    """Set the metrics of exports that wait to be made: their number, and the age of the oldest."""
     waiting, oldest = exports.QUEUE.waiting()
     metrics.EXPORTS_WAITING.set(waiting)
     metrics.EXPORTS_OLDEST.set(oldest)
 
 
 def read_successes() -> None:
-    """Set the times at which scheduled commands have last succeeded."""
+    """Set the metrics of the last successes of scheduled commands."""
     for command, at in successes().items():
         metrics.LAST_SUCCESS.labels(command).set(at.timestamp())
 
 
 def count_connections() -> None:
-    """Set how many connections to PostgreSQL are used, and how many there may be."""
+    """Set the metrics of used and allowed connections to PostgreSQL."""
     for limit, used, most in connections():
         metrics.CONNECTIONS.labels(limit).set(used)
         metrics.MOST_CONNECTIONS.labels(limit).set(most)

@@ -1,12 +1,12 @@
-"""When the commands that operators schedule have last succeeded."""
+"""The model of the last success of each scheduled command."""
 
 from django.db import models
 
 
 class LastSuccess(models.Model):
-    """When ``command`` has last succeeded; ``NEVER`` if it has failed since.
+    """When ``command`` last succeeded; ``NEVER`` if it has failed since.
 
-    Readiness writes the row ``health``.
+    The readiness check writes the row ``health``.
     """
 
     command = models.CharField(max_length=40, primary_key=True)

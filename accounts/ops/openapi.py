@@ -1,4 +1,4 @@
-"""The OpenAPI description of the API, made from the views and ``accounts/ops/schema.py``."""
+"""The OpenAPI description of the API, generated from the views and ``accounts/ops/schema.py``."""
 
 import json
 from collections import defaultdict
@@ -48,7 +48,7 @@ STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "429": ("TooManyRequests", "Error", LATER, "Too many requests: try again later."),
     "503": ("ServiceUnavailable", "Error", LATER, "Something that the site needs does not answer."),
 }
-# The operations that answer 401 to require a second step.
+# The operations that respond with 401 to require a second step.
 SIGN_INS = {
     "sign_in",
     "sign_in_browser",
@@ -57,7 +57,7 @@ SIGN_INS = {
     "reset_password",
 }
 SIGN_IN_REFUSED = "SignInRefused"
-# The operations that answer 409 if somebody else was faster.
+# The operations that respond with 409 if somebody else has changed the object meanwhile.
 CONFLICTS = {
     *("update_account", "delete_account", "act_on_account"),
     *("add_email", "confirm_email", "make_email_primary", "remove_email"),
@@ -75,7 +75,7 @@ EXAMPLE = {
 }
 
 
-# Errors about fields of the body or parameters of the query.
+# The schema of errors about members of the body or parameters of the query.
 FIELD_ERRORS: dict[str, Any] = {
     "FieldError": {
         "type": "object",
@@ -183,7 +183,7 @@ def add_to(operation: dict[str, Any]) -> None:
         left_out.add("422")
     if conditions.HEADER not in headers:
         left_out.add("412")
-    # What a repeated call has created may be gone.
+    # An object that a repeated call has created may have been deleted.
     if not (is_repeatable or places & {"path", "query"}):
         left_out.add("404")
     for status, (name, *_) in STATUSES.items():
@@ -193,9 +193,8 @@ def add_to(operation: dict[str, Any]) -> None:
             operation["responses"].setdefault(status, reference)
 
 
-# Credentials of operations whose views have no authentication classes and check credentials
-# themselves. ``{}`` makes them optional: they may be in the body, or there may be no session to
-# revoke.
+# The credentials of operations whose views check them without authentication classes. ``{}`` makes
+# them optional: they may be in the body, or there may be no session to revoke.
 SECURITY: dict[str, list[dict[str, list[str]]]] = {
     "sign_in": [{}, {"basic": []}],
     "sign_in_browser": [{}, {"basic": []}],
@@ -204,7 +203,7 @@ SECURITY: dict[str, list[dict[str, list[str]]]] = {
 }
 
 
-# Members of answers that can be missing, by the name of their schema.
+# Members of responses that can be missing, by the name of their schema.
 SOMETIMES = defaultdict[str, set[str]](
     set,
     {
@@ -237,7 +236,7 @@ def description(_request: HttpRequest) -> HttpResponse:
 @csp_override(settings.SECURE_CSP_API_DOCS)
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    """Show the OpenAPI description with Swagger UI, which can send calls."""
+    """Show the OpenAPI description with Swagger UI, by which people can make calls."""
     return render(request, "accounts/ops/docs.html", {"title": _TITLE})
 
 
@@ -247,7 +246,7 @@ def docs(request: HttpRequest) -> HttpResponse:
 def own_docs(request: HttpRequest) -> HttpResponse:
     """Show the description to a signed-in person. A POST request fills in an access token.
 
-    Only the answer to that request contains the token: it is in no URL and in no storage.
+    The token is only in the response to this request, and in no URL or storage.
     """
     context: dict[str, Any] = {"title": _TITLE, "is_own": True}
     if request.method == "POST":
@@ -262,7 +261,8 @@ def complete(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
         if name.endswith("Request"):
             schema["additionalProperties"] = False
         elif "properties" in schema:
-            # drf-spectacular takes members for optional that a request may leave out.
+            # drf-spectacular marks members that requests may leave out as optional, also in
+            # responses.
             left_out = SOMETIMES["lists" if name.startswith("Paginated") else name]
             schema["required"] = [known for known in schema["properties"] if known not in left_out]
     components["schemas"] |= schemas()
@@ -308,7 +308,7 @@ def _add_examples(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
 
 @lru_cache(maxsize=1)
 def as_json() -> bytes:
-    """Return the OpenAPI description in the site's default language; it is built once."""
+    """Return the OpenAPI description in the site's default language. The result is cached."""
     with translation.override(settings.LANGUAGE_CODE):
         return json.dumps(SchemaGenerator().get_schema(request=None, public=True)).encode()
 
@@ -320,7 +320,7 @@ def _scopes(auto_schema: AutoSchema) -> list[str]:
 
 
 class KeyScheme(OpenApiAuthenticationExtension):
-    """Describes API keys. No operation that is for a person accepts an API key."""
+    """Describes API keys. Operations for people do not accept API keys."""
 
     target_class = "accounts.apikeys.authentication.KeyAuthentication"
     name = "api_key"

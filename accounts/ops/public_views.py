@@ -1,8 +1,8 @@
-"""Public pages about the site, for people and for machines; the files of the brand; the owner link.
+"""Public pages about the site for people and programs, the files of the brand, and the owner link.
 
-The owner link creates the first administrator, and replaces a default password. The server prints
-the link in its output, so everyone who can read the output can use the link. The link works once,
-for one day, and only while there is no administrator. A newer link replaces it.
+With the owner link, the first administrator is created without a default password. The server
+prints the link in its output, so everyone who can read the output can use the link. The link works
+once, for one day, and only while there is no administrator. A newer link replaces it.
 """
 
 from datetime import datetime, time, timedelta
@@ -50,7 +50,7 @@ from accounts.users.services import EmailTaken, UsernameTaken
 
 # Names contain a hash of the content.
 FOREVER = "public, max-age=31536000, immutable"
-# An SVG that is opened as a page runs no script and loads nothing.
+# An SVG file that is opened as a page runs no script and loads nothing.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
@@ -77,14 +77,15 @@ def site_icon(_request: HttpRequest, name: str) -> HttpResponse:
     return HttpResponse(icon.content, content_type=icon.type, headers=headers)
 
 
-# The module for pages of other origins, and its types. Names contain the version of the interface.
+# The module for pages of other origins, and its types. The names contain the version of the
+# interface.
 CLIENT = {"authsite-1.js": "text/javascript", "authsite-1.d.ts": "text/plain"}
 
 
 @login_not_required
 @require_safe
 def client_file(_request: HttpRequest, name: str) -> HttpResponse:
-    """Return a file of the module with which pages sign people in over the API."""
+    """Return a file of the JavaScript module that signs people in by the API."""
     if name not in CLIENT:
         return HttpResponseNotFound("Not found.\n", content_type="text/plain; charset=utf-8")
     headers = {
@@ -100,7 +101,7 @@ def client_file(_request: HttpRequest, name: str) -> HttpResponse:
 @never_cache
 @require_POST
 def choose_theme(request: HttpRequest) -> HttpResponse:
-    """Remember the theme ``light`` or ``dark`` in this browser; any other value forgets it."""
+    """Store the theme ``light`` or ``dark`` in this browser; with any other value, delete it."""
     response = redirect(safe_next(request.POST.get("next")) or "home")
     theme = request.POST.get("theme")
     if theme in THEMES:
@@ -110,7 +111,7 @@ def choose_theme(request: HttpRequest) -> HttpResponse:
     return response
 
 
-# RFC 9116 section 2.5.5 recommends less than a year. Each answer has a new expiry date.
+# RFC 9116 section 2.5.5 recommends less than a year. Each response has a new expiry date.
 SECURITY_TXT_LIFE = timedelta(days=180)
 
 
@@ -146,7 +147,7 @@ def webauthn(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def asset_links(_request: HttpRequest) -> JsonResponse:
-    """Return which Android apps may use the passkeys of this site (Digital Asset Links)."""
+    """Return the Android apps that may use the passkeys of this site (Digital Asset Links)."""
     apps = [
         {
             "relation": ["delegate_permission/common.get_login_creds"],
@@ -165,7 +166,7 @@ def asset_links(_request: HttpRequest) -> JsonResponse:
 @login_not_required
 @require_safe
 def apple_association(_request: HttpRequest) -> JsonResponse:
-    """Return which apps on Apple's systems may use the passkeys of this site."""
+    """Return the apps on Apple's systems that may use the passkeys of this site."""
     return JsonResponse({"webcredentials": {"apps": apple_apps()}})
 
 
@@ -242,7 +243,7 @@ def is_good(token: str) -> bool:
 def create_owner(token: str, username: str, email: str, password: str, client: ClientInfo) -> User:
     """Create the first administrator and return the user.
 
-    The email address counts as confirmed, because the person who has the link runs the server.
+    The email address counts as confirmed, because whoever has the link runs the server.
 
     Raises:
         LinkEnded: the link was used or has expired, or there is already an administrator.
@@ -293,7 +294,7 @@ def owner_link(request: HttpRequest, token: str) -> HttpResponse:
 @never_cache
 @require_safe
 def what_next(request: HttpRequest) -> HttpResponse:
-    """Show staff what they can look at, set up and read next.
+    """Show staff what they can view, set up and read next.
 
     Raises:
         PermissionDenied: the user is not staff.

@@ -5,7 +5,7 @@ A test sends the example requests.
 
 from typing import Any
 
-# Every `code` in answers of the API, and what it means.
+# Every `code` in responses of the API, and its meaning.
 CODES = {
     "bad_request": "The request is not meant for this site.",
     "parse_error": "The body cannot be parsed.",
@@ -72,8 +72,8 @@ CODES = {
 ALICE = "8d1a3c0e-6c29-4f5b-9a27-3f2f4a1f7f10"
 EMAIL, TIME = "alice@example.org", "2026-01-31T12:00:00.000000Z"
 JWT = "eyJhbGciOiJFUzI1NiIsImtpZCI6Ik.eyJpc3MiOiJodHRwczovL2.MEUCIQDx0r3m"
-# Examples of members, by their names, or by the name of the schema, a dot and their names. Examples
-# of other members follow from their types.
+# Examples of members, by name, or by the name of the schema, a dot and the name. Examples of other
+# members are derived from their types.
 MEMBERS: dict[str, Any] = {
     "access": JWT,
     "account": EMAIL,
@@ -157,7 +157,7 @@ MEMBERS: dict[str, Any] = {
 }
 _BY_CODE = {name: MEMBERS[name] for name in ("challenge", "code")}
 _BY_NAME = {name: MEMBERS[name] for name in ("username", "password")}
-# Members of example requests, by the id of the operation, beside the required ones.
+# By the id of the operation: optional members of its example request.
 REQUESTS: dict[str, dict[str, Any]] = {
     "sign_up": _BY_NAME,
     "sign_in": _BY_NAME,
@@ -180,7 +180,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "create_key": {"scope": "profile:read"},
     "update_account": {"reason": MEMBERS["reason"], "given_name": "Alice"},
 }
-# The titles of operations, by id. An operation that is missing has its id as the title, in words.
+# The titles of operations, by id. Without a title here, the words of the id are the title.
 TITLES = {
     "list_activity": "List your activity",
     "list_events": "List the events of all accounts",
@@ -266,17 +266,17 @@ TITLES = {
 _TYPES: dict[str, type] = {"string": str, "integer": int, "array": list, "object": dict}
 _OF_FORMATS = {
     **{"uuid": ALICE, "email": EMAIL, "date-time": TIME, "uri": MEMBERS["iss"]},
-    # The lines of a bulk call, which no schema describes.
+    # The lines of a bulk call, which have no schema.
     "binary": f'{{"act": "delete", "id": "{ALICE}", "reason": "{MEMBERS["reason"]}"}}',
 }
 _OF_TYPES: dict[str, Any] = {"string": "", "integer": 1, "boolean": True}
 
 
 def example_of(schema: dict[str, Any], schemas: dict[str, Any], place: str = "") -> Any:
-    """Return an example of a value that fulfils ``schema``.
+    """Return an example of a value that is valid for ``schema``.
 
     ``schemas``: the schemas to which ``schema`` may refer, by name.
-    ``place``: the name of the schema; for a member, that of its object, a dot and its own.
+    ``place``: the name of the schema; for a member, the name of its object, a dot and its own name.
     """
     while "$ref" in schema:
         place = schema["$ref"].rpartition("/")[2]

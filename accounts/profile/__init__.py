@@ -1,1 +1,1 @@
-"""Profile: the home page, the profile page and their API calls."""
+"""The home page and the profile page, and their API calls."""

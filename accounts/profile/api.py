@@ -79,7 +79,7 @@ class ProfileSerializer(serializers.Serializer[Any]):
 
 
 class _NameSerializer(serializers.Serializer[Any]):
-    """The first members of an account."""
+    """The members that come first in the description of an account."""
 
     id = serializers.UUIDField()
     username = serializers.CharField()
@@ -100,9 +100,9 @@ class PersonSerializer(_NameSerializer, ProfileSerializer):
 
 @cache
 def sources() -> dict[str, str]:
-    """Return the fields of :class:`PersonSerializer` that everybody gets, by name.
+    """Return the fields of :class:`PersonSerializer` that do not depend on the reader, by name.
 
-    The value is the name of the attribute of :class:`User` from which the field is read.
+    The value is the attribute of :class:`User` from which the field is read.
     """
     fields = PersonSerializer().fields.items()
     return {name: str(field.source) for name, field in fields if name != "email_verified"}
@@ -111,9 +111,9 @@ def sources() -> dict[str, str]:
 def shown(user: User, auth: object = None) -> dict[str, Any]:
     """Return the members of :class:`PersonSerializer` for ``user``.
 
-    ``auth``: the credentials of the request, which may be those of a connected app.
+    ``auth``: the credentials of the request, which may belong to a connected app.
 
-    The serializer itself would take longer, and the most frequent API call returns them.
+    This is faster than the serializer, and the most frequent API call uses it.
     """
     data = {name: getattr(user, source) for name, source in sources().items()}
     if isinstance(auth, Credentials) and auth.session and auth.session.is_app:
@@ -123,7 +123,7 @@ def shown(user: User, auth: object = None) -> dict[str, Any]:
 
 @cache
 def _query() -> OwnedQuery[LoginSession] | None:
-    """Return the statement that reads what ``GET me/`` shows, or None if that is not in columns."""
+    """Return the query for the data of ``GET me/``; None if the data is not only in columns."""
     columns = set(sources().values()) - {"group_names"}
     if not columns <= {field.attname for field in User._meta.concrete_fields}:
         return None
@@ -133,10 +133,10 @@ def _query() -> OwnedQuery[LoginSession] | None:
 
 
 def own_profile(text: str) -> tuple[bytes, str] | None:
-    """Return the body and the entity tag of the answer to ``GET me/`` with an access token.
+    """Return the body and the entity tag of the response to ``GET me/`` with an access token.
 
-    Return None if the scope of the token does not cover reading the profile, or if the answer
-    depends on more than columns of the user and names of groups, as that to a connected app does.
+    Return None if the token may not read the profile, or if the response depends on more than
+    columns of the user and names of groups, for example for a connected app.
 
     Raises:
         InvalidToken: the token is not valid, or its session has ended.
@@ -155,8 +155,9 @@ def may_read(scope: frozenset[str]) -> bool:
     return scopes.is_covered(scope, "profile:read")
 
 
-# Without it, a call takes 1.3 times as long: most clients ask again before their profile changes.
-# Each body takes about 2 KB with its rows, which contain all that it depends on.
+# Without this cache, a call takes 1.3 times as long, because most clients ask again before the
+# profile changes. An entry takes about 2 KB, including the rows, which contain everything on which
+# the body depends.
 @lru_cache(4096)
 def _rendered(query: OwnedQuery[LoginSession], rows: tuple[Row, ...]) -> tuple[bytes, str]:
     body: bytes = JSONRenderer().render(shown(query.instance(rows).user))
@@ -175,12 +176,12 @@ class MeView(DeletionMixin, views.APIView):
     area = "profile"
 
     def get_permissions(self) -> Any:
-        """Require recent authentication for a change, and refuse API keys."""
+        """Require recent authentication for changes, and refuse API keys."""
         permissions = {"PATCH": [IsFresh()], "DELETE": [MayDelete()]}
         return permissions.get(str(self.request.method)) or super().get_permissions()
 
     def check_unchanged(self, request: Request, user: User) -> None:
-        """Refuse a request with ``If-Match`` if ``user`` has changed since the client has read."""
+        """Refuse a request with ``If-Match`` if ``user`` has changed since the client read it."""
         conditions.check(request, shown(user, request.auth))
 
     @operation("get_me", response={200: PersonSerializer, 304: None}, parameters=[conditions.ETAG])
@@ -240,7 +241,7 @@ class UsernameView(views.APIView):
 class MayRead(InScope):
     """Allows users to read their own account, and staff who may view users to read any account.
 
-    Otherwise, the response is a 404, whether or not an account has the id.
+    Otherwise, the response is a 404, whether or not an account with the id exists.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:

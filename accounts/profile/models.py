@@ -9,7 +9,7 @@ from accounts.users.models import User
 class Picture(models.Model):
     """The profile picture of a user, a WebP file.
 
-    It has a table of its own, because almost every request reads the row of the user.
+    It has its own table, because almost every request reads the row of the user.
 
     ``name``: the last part of its URL, which nobody can guess. Each upload gets a new one.
     """

@@ -1,8 +1,8 @@
 """Profile pictures: people upload one, and pages and apps show it.
 
-An upload comes from a stranger. Its bytes are limited before Pillow reads them, and its pixels
-before Pillow decodes them; only three decoders are used. What is stored is a new image, so that
-metadata, such as the place where a photo was taken, and code behind the image are gone.
+The file may be hostile. Its bytes are limited before Pillow reads them, and its pixels before
+Pillow decodes them; only three decoders are used. A newly encoded image is stored, without
+metadata, such as the place of a photo, and without code behind the image.
 
 The URL of a picture is not guessable and changes with each upload. It needs no session, because
 apps show the picture to people who have no session here.
@@ -29,21 +29,21 @@ from accounts.users.models import User
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 LARGEST = 2_000_000
-# Decoding takes four bytes for each pixel and converting as much: about 140 MB, for WebP 230 MB.
+# Decoding takes four bytes for each pixel, and converting the same: about 140 MB; for WebP, 230 MB.
 MOST_PIXELS = 12_000_000
 # Pillow also takes eight bytes for each row of each copy.
 LONGEST_SIDE = 30_000
-# A JPEG file of 2 MB may have 70,000 scans of a few bytes. Each of them is applied to all pixels,
-# which takes a minute. Cameras and programs write about ten.
+# A JPEG file of 2 MB may have 70,000 scans of a few bytes, each of which is applied to all pixels.
+# This takes a minute. Cameras and programs write about ten scans.
 MOST_SCANS, SCAN = 100, b"\xff\xda"
 SIDE = 256
-# One picture at a time takes this memory. The threads of a server must not all wait for it.
+# Only one picture at a time may take this memory, and few threads of the server may wait for it.
 _decoding = Lock()
 WAIT_SECONDS = 3.0
 
 
 class BadPicture(PublicError):
-    """The file is no picture that the site takes."""
+    """The file is not a picture that the site accepts."""
 
     code = "bad_picture"
     message = _("Choose a JPEG, PNG or WebP picture of at most 2 MB and 12 megapixels.")
@@ -55,7 +55,7 @@ def is_on() -> bool:
 
 
 def url_of(user: User) -> str:
-    """Return the URL of the picture of ``user``, or "" without one."""
+    """Return the URL of the picture of ``user``; an empty string if there is none."""
     if not is_on():
         return ""
     name = Picture.objects.filter(user=user).values_list("name", flat=True).first()
@@ -65,7 +65,7 @@ def url_of(user: User) -> str:
 def find(name: str) -> bytes | None:
     """Return the picture with this name.
 
-    Return None if its user has another one, is deactivated or will be deleted.
+    Return None if it was replaced, or if its user is deactivated or will be deleted.
     """
     if not (is_on() and name.isprintable()):
         return None
@@ -75,10 +75,10 @@ def find(name: str) -> bytes | None:
 
 
 def store(user: User, content: bytes, actor: Actor) -> None:
-    """Make the file ``content`` the picture of ``user``.
+    """Store the file ``content`` as the picture of ``user``.
 
     Raises:
-        BadPicture: it is larger than allowed, or no picture in one of the three formats.
+        BadPicture: it is too large, or not a picture in one of the three formats.
         Busy: other pictures are being decoded.
         AccountChanged: the account was erased meanwhile.
         RateLimited: there were too many changes of the profile.
@@ -109,7 +109,7 @@ def _note(user: User, actor: Actor) -> None:
 
 
 def redrawn(content: bytes) -> bytes:
-    """Return a square WebP file that shows the picture ``content`` and contains nothing else.
+    """Return a new square WebP file that shows the picture ``content``.
 
     Raises:
         BadPicture, Busy: see :func:`store`.
@@ -121,7 +121,7 @@ def redrawn(content: bytes) -> bytes:
     if not _decoding.acquire(timeout=WAIT_SECONDS):
         raise Busy(1)
     try:
-        # Reads the header only.
+        # This reads only the header.
         with Image.open(BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS or max(image.size) > LONGEST_SIDE:
                 raise BadPicture
@@ -136,7 +136,7 @@ def redrawn(content: bytes) -> bytes:
 def _square(image: Any) -> bytes:
     from PIL import Image, ImageOps  # noqa: PLC0415 as above
 
-    # JPEG can be decoded in a smaller size.
+    # JPEG files can be decoded at a smaller size.
     image.draft("RGB", (2 * SIDE, 2 * SIDE))
     upright = ImageOps.exif_transpose(image.convert("RGBA"))
     fitted = ImageOps.fit(upright, (SIDE, SIDE))

@@ -1,4 +1,4 @@
-"""Change usernames and profiles, check accounts, and let staff read the accounts of other users."""
+"""Changes usernames and profiles, checks the protection of accounts, and shows accounts to staff."""
 
 import json
 import uuid
@@ -33,7 +33,7 @@ from accounts.users.models import User
 
 
 class Step(StrEnum):
-    """A step that makes an account safer. The most useful step is the first."""
+    """A suggested step that makes an account safer, the most useful one first."""
 
     ADD_EMAIL = "add_email"
     ADD_PASSKEY = "add_passkey"
@@ -141,9 +141,10 @@ def checkup(user: User) -> Checkup:
 
 
 def options_of_offer(session: LoginSession, checkup: Checkup) -> str:
-    """Return the options, as JSON, with which the browser may make a passkey without asking.
+    """Return JSON options with which the browser may create a passkey without asking the user.
 
-    The result is empty if the home page does not offer a passkey, or if the browser may not.
+    The result is empty if the home page does not offer a passkey, or if the browser may not create
+    one.
     """
     if checkup.next_step is not Step.ADD_PASSKEY or not policy.may_make_passkey(session):
         return ""
@@ -161,12 +162,12 @@ def save(
     """Store the fields of ``profile`` that have changed. The values must be validated.
 
     Return the former values of these fields. The owner is notified in the language that ``user``
-    has had before.
+    had before.
 
-    Changes are limited because each one adds a row to the history. The user and each of the user's
-    connected apps have separate limits, so that an app cannot use up the changes of its user.
+    Changes are limited because each one adds an event to the history. The user and each connected
+    app have separate limits, so that an app cannot use up the changes of its user.
 
-    ``app``: the ID of the connected app that makes the change, or an empty string.
+    ``app``: the client ID of the connected app that makes the change, or an empty string.
     ``check``: raises an exception if the user, as read under a lock, must not be changed.
 
     Raises:
@@ -187,12 +188,12 @@ def save(
 
 
 def store(user: User, profile: Mapping[str, str], actor: Actor) -> bool:
-    """Store the fields of ``profile`` that differ from those of ``user``, and record that.
+    """Store and record the fields of ``profile`` that differ from those of ``user``.
 
-    Return whether any differs. Call this in a transaction.
+    Return whether any field differs. Call this in a transaction.
     """
     changed = _changed(user, profile)
-    # Apps are not told ``about``.
+    # Apps do not get ``about``.
     told = {"updated_at": clock.now()} if changed.keys() - {"about"} else {}
     if changed:
         User.objects.filter(pk=user.pk).update(**changed, **told)
@@ -220,29 +221,30 @@ def read(reader: User, user_id: uuid.UUID, actor: Actor) -> User:
 
 
 def seconds_to_next_name(user: User) -> int:
-    """Return the seconds until :func:`rename` may be called; 0 means now."""
+    """Return the number of seconds until :func:`rename` may be called; 0 means now."""
     return wait(RENAME.of(user.pk))
 
 
 def _time_held(user: User) -> timedelta:
-    """Return how long nobody else can take the former username of ``user``.
+    """Return for how long nobody else can take the former username of ``user``.
 
-    The name of a member of staff stays in the events of others, where it must not stand for another
-    person.
+    For staff this is longer: the events of others contain their names, which must not stand for
+    another person.
     """
     kept = settings.AUTHSITE.activity_days if activity.is_named(user) else 0
     return max(users.FORMER_NAME_LIFE, timedelta(days=kept))
 
 
 def rename(user: User, name: str, actor: Actor) -> None:
-    """Change the username of ``user`` to ``name``, which must be validated. Allowed once a day.
+    """Change the username of ``user`` to ``name``, at most once a day. ``name`` must be validated.
 
     Raises:
         SameName: ``name`` is the current username.
         DecidedElsewhere: a directory manages ``user``.
         UsernameTaken: ``name`` is taken, or looks like a username that is taken.
         AccountChanged: the account was changed meanwhile.
-        RateLimited: the username was changed less than a day ago, or there were too many attempts.
+        RateLimited: the username was changed less than a day ago, or there were too many
+            attempts.
     """
     if name == user.username:
         raise SameName

@@ -36,7 +36,7 @@ from accounts.users.services import AccountChanged, UsernameTaken
 
 
 class PictureForm(forms.Form):
-    """The form to upload a picture. What the file contains is checked by ``pictures.store``."""
+    """The form to upload a picture. ``pictures.store`` checks the content of the file."""
 
     picture = forms.FileField(
         help_text=BadPicture.message,
@@ -59,9 +59,9 @@ class RenameForm(forms.Form):
         self.fields["username"].label = _("New username")
 
 
-# The session data with what was typed before the user had to reauthenticate.
+# The key, in the session data, of the text that was typed before reauthentication.
 DRAFT = "profile_draft"
-# The home page shows this many entries, folded from at most so many events.
+# The home page shows this many entries, combined from at most this many events.
 RECENT, LOOKED_AT = 3, 50
 
 
@@ -85,8 +85,8 @@ def home(request: HttpRequest) -> HttpResponse:
 def profile(request: HttpRequest) -> HttpResponse:
     """Show the profile (GET), or save it or change the username (POST).
 
-    Without recent authentication, a POST changes nothing and redirects to the page that asks for
-    it. Afterwards, the form contains what was typed.
+    Without recent authentication, a POST changes nothing and redirects to the reauthentication
+    page. Afterwards, the form contains the typed text.
     """
     user = session_of(request).user
     if request.method != "POST":
@@ -95,7 +95,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 
 def _form(user: User, *data: Any, **options: Any) -> ProfileForm:
-    """Return the form, in which nobody can change what a directory decides."""
+    """Return the form, in which fields that a directory decides are disabled."""
     form = ProfileForm(*data, **options)
     for name in users.DECIDED if users.manager_of(user) else ():
         form.fields[name].disabled, form.fields[name].initial = True, getattr(user, name)
@@ -111,7 +111,7 @@ def _save(request: HttpRequest, user: User) -> HttpResponse:
         return _reauthenticate(request, form)
     former = services.save(user, form.cleaned_data, actor_of(request))
     saved = {name: form.cleaned_data[name] for name in former}
-    # The next page shows the message, and is in the language that was just chosen.
+    # The message is for the next page, which is in the newly chosen language.
     with speaking(form.cleaned_data["language"]):
         text = gettext("Your profile was saved.")
         if former:
@@ -159,7 +159,7 @@ def picture(_request: HttpRequest, name: str) -> HttpResponse:
     if content is None:
         return HttpResponseNotFound("Not found.\n", content_type="text/plain; charset=utf-8")
     headers = {
-        # Pages of apps show it, too. An hour after its removal nobody does.
+        # Pages of apps show the picture, too. One hour after its removal, no cache has it.
         "Cache-Control": "public, max-age=3600",
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cross-Origin-Resource-Policy": "cross-origin",
@@ -169,7 +169,7 @@ def picture(_request: HttpRequest, name: str) -> HttpResponse:
 
 def _undo(user: User, change: Mapping[str, Any], actor: Actor) -> bool:
     def check(row: User) -> None:
-        """Of several requests at once, the first one has undone the change."""
+        """Require that ``row`` was not undone by a simultaneous request."""
         if any(getattr(row, name) != value for name, value in change["saved"].items()):
             raise AccountChanged
 
@@ -197,7 +197,7 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
 
 
 def _reauthenticate(request: HttpRequest, form: forms.Form) -> HttpResponse:
-    """Keep what was typed into the valid ``form``, and ask the user to reauthenticate."""
+    """Store the text of the valid ``form``, and ask the user to reauthenticate."""
     request.session[DRAFT] = form.cleaned_data
     return current.redirect_to_reauthenticate(request)
 
@@ -213,8 +213,8 @@ def _show(
 ) -> HttpResponse:
     """Return the page.
 
-    ``draft``: what was typed before the user reauthenticated. The user must send it again: somebody
-        else may have typed it.
+    ``draft``: the text that was typed before the user reauthenticated. The user must send it again,
+        because somebody else may have typed it.
     """
     if draft:
         messages.warning(

@@ -36,11 +36,11 @@ register = template.Library()
 
 @register.simple_tag
 def brand() -> dict[str, Any]:
-    """Return the parts of the brand that pages show. The tag also works on error pages.
+    """Return the brand for templates. The tag also works on error pages.
 
     ``style``, ``favicon``, ``logo`` and ``logo_dark`` are URLs, ``is_wordmark`` is whether the logo
-    contains the name of the site, ``links`` are the links of the footer, and ``support`` is where
-    people get help.
+    contains the name of the site, ``links`` are the links of the footer, and ``support`` is the
+    contact for help.
     """
     config = settings.AUTHSITE
     found = brand_of(config)
@@ -56,22 +56,22 @@ def brand() -> dict[str, Any]:
 
 
 ICON = '<svg class="i{}" aria-hidden="true"><use href="{}#{}"/></svg>'
-# These point in the direction of reading.
+# These icons point in the direction of reading.
 MIRRORED = {"in", "out", "next"}
 
 
 @register.simple_tag
 @cache
 def icon(name: str) -> SafeString:
-    """Return the icon ``name`` of ``static/icons.svg``; screen readers skip it."""
+    """Return the icon ``name`` of ``static/icons.svg``, which screen readers skip."""
     return format_html(ICON, " flip" if name in MIRRORED else "", static("icons.svg"), name)
 
 
 @register.simple_tag(takes_context=True)
 def support_code(context: dict[str, Any]) -> str:
-    """Return the support code of the request. The context has ``request``, or ``user_id`` if known.
+    """Return the support code of the request, from ``request`` or ``user_id`` in the context.
 
-    An error may have left neither; the code then only names the request.
+    On an error page both may be missing; the code then identifies only the request.
     """
     request: HttpRequest | None = context.get("request")
     user_id = known_user_id(request) if request else context.get("user_id")
@@ -80,7 +80,7 @@ def support_code(context: dict[str, Any]) -> str:
 
 @register.simple_tag(takes_context=True)
 def menu(context: dict[str, Any]) -> SafeString:
-    """Return the entries of the menu for the page and the user of the context."""
+    """Return the menu entries for the page and the user in the context."""
     match = context["request"].resolver_match
     return _menu(
         get_language(),
@@ -90,10 +90,10 @@ def menu(context: dict[str, Any]) -> SafeString:
     )
 
 
-# Enough for every page in each language.
+# Large enough for every page in each language.
 @lru_cache(maxsize=512)
 def _menu(_language: str, route: str, **about: bool) -> SafeString:
-    """Return the entries of the menu. They depend on nothing but the arguments."""
+    """Return the menu entries, which depend only on the arguments."""
     return render_to_string("accounts/menu_entries.html", {"path": f"/{route}", **about})
 
 
@@ -109,7 +109,7 @@ def menu_item(context: dict[str, Any], view: str, icon_name: str, label: str) ->
 
 @register.simple_tag
 def picture_of(user: User) -> str:
-    """Return the URL of the profile picture of ``user``, or ""."""
+    """Return the URL of the profile picture of ``user``; an empty string if there is none."""
     return pictures.url_of(user)
 
 
@@ -122,7 +122,7 @@ def undo_offer(context: dict[str, Any]) -> dict[str, Any] | None:
 @register.simple_tag
 @cache
 def integrity(name: str) -> str:
-    """Return the digest of a static file as it is served, for an ``integrity`` attribute."""
+    """Return the digest of a static file in its served form, for an ``integrity`` attribute."""
     if settings.STATIC_ROOT:
         stored = staticfiles_storage.url(name).removeprefix(settings.STATIC_URL)
         path = staticfiles_storage.path(stored)
@@ -142,9 +142,9 @@ register.filter("clock_time", localization.time_in_words)
 def when(at: datetime, style: str = "") -> SafeString:
     """Return a ``time`` element for ``at``, which ``times.js`` keeps current.
 
-    ``style`` is empty for an interval such as "2 hours ago" and ``since`` for one that begins with
-    a capital. It is ``day`` for the day and the time, ``time`` for the time of day, and ``date``
-    for the date.
+    ``style``: empty for an interval such as "2 hours ago"; ``since`` for an interval with a capital
+        letter; ``day`` for the day and the time; ``time`` for the time of day; ``date`` for the
+        date.
     """
     words = STYLES.get(style, localization.in_words)(at)
     exact = at.isoformat(timespec="seconds")
@@ -165,7 +165,7 @@ def grouped(number: int) -> str:
 
 @register.filter
 def place(ip: str) -> SafeString:
-    """Return ``ip`` for a page, after the name of its place if that is known."""
+    """Return ``ip`` for a page, preceded by the name of its place if known."""
     name = client_info.name(settings.AUTHSITE.geoip_file, ip)
     address = format_html('<span dir="ltr">{}</span>', ip)
     return format_html('<span dir="auto">{}</span>, {}', name, address) if name else address
@@ -173,7 +173,7 @@ def place(ip: str) -> SafeString:
 
 @register.filter
 def place_name(ip: str) -> str:
-    """Return the name of the place of ``ip``, or else ``ip``."""
+    """Return the name of the place of ``ip``; if unknown, return ``ip``."""
     return client_info.name(settings.AUTHSITE.geoip_file, ip) or ip
 
 

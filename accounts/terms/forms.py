@@ -39,7 +39,7 @@ class TermsField(forms.CharField):
         super().__init__(label=_label(), required=False, widget=CheckboxInput())
 
     def clean(self, value: Any) -> str:
-        """Refuse a missing version, and one that was replaced while the form was open."""
+        """Refuse a missing version, and a version that was replaced while the form was open."""
         if value != settings.AUTHSITE.terms_version:
             raise ValidationError(_("Read and accept the terms to create an account."))
         return str(value)
@@ -60,7 +60,7 @@ class TermsSerializer(serializers.Serializer[Any]):
     )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """Put ``terms`` last: generated clients take the fields in this order as arguments."""
+        """Move ``terms`` to the end: generated clients use the order of fields for arguments."""
         fields = super().get_fields()
         return fields | {"terms": fields.pop("terms")}
 

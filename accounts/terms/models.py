@@ -10,7 +10,7 @@ from accounts.users.models import User
 class TermsAcceptance(models.Model):
     """A version of the terms that a user has accepted, kept as evidence while the account exists.
 
-    ``version``: the value that ``TERMS_VERSION`` had.
+    ``version``: the value of ``TERMS_VERSION`` at that time.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")

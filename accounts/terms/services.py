@@ -1,8 +1,8 @@
-"""Decides whether a user must accept the terms of the site, and records who has accepted them.
+"""Decides whether a user must accept the terms of the site, and records the acceptance.
 
-A new version does not end sessions. Users are asked at their next sign-in, because the
-authentication policy has the terms as its last requirement. Without ``TERMS_VERSION``, nobody is
-asked and nothing is read.
+A new version does not end sessions. Users are asked at their next sign-in, because the terms are
+the last requirement of the authentication policy. Without ``TERMS_VERSION``, nobody is asked and
+nothing is read.
 """
 
 from datetime import datetime
@@ -21,9 +21,9 @@ from accounts.users.models import User
 
 
 class TermsRequired(PublicError):
-    """The proofs are right, but the user has not accepted the current terms.
+    """The proofs are valid, but the user has not accepted the current terms.
 
-    A client sends the same request again, with ``terms_version`` as its member ``terms``.
+    A client sends the same request again, with ``terms_version`` as the member ``terms``.
     """
 
     code = "terms_required"
@@ -44,7 +44,11 @@ def must_accept(user: User) -> bool:
 
 
 def check(version: str) -> None:
-    """Raise ``TermsRequired`` unless ``version`` is the current one, or the site has no terms."""
+    """Require that ``version`` is the current version, or that the site has no terms.
+
+    Raises:
+        TermsRequired: it is not.
+    """
     if version != settings.AUTHSITE.terms_version:
         raise TermsRequired
 
@@ -53,7 +57,7 @@ def accept(user: User, version: str, actor: Actor) -> None:
     """Record that ``user`` accepts the terms.
 
     Raises:
-        TermsRequired: ``version``, which the person has seen, is not the current one.
+        TermsRequired: ``version``, which the person has read, is not the current version.
     """
     check(version)
     note(user, version, actor, clock.now())
@@ -61,7 +65,7 @@ def accept(user: User, version: str, actor: Actor) -> None:
 
 @transaction.atomic
 def note(user: User, version: str, actor: Actor, at: datetime) -> None:
-    """Record that ``user`` accepted ``version`` at the time ``at``, unless that is recorded."""
+    """Record that ``user`` accepted ``version`` at the time ``at``, unless already recorded."""
     _row, is_new = TermsAcceptance.objects.get_or_create(
         user=user, version=version, defaults={"accepted_at": at}
     )

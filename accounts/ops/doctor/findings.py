@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-# By code: what is wrong, and what to do.
+# By code: the problem, and the advice.
 WORDS = {
     "development": (
         "ENVIRONMENT is development, which has features that are unsafe on a public site.",
@@ -247,5 +247,5 @@ class Finding:
 
 
 def found(code: str, *facts: object) -> Finding:
-    """Return the finding with this ``code`` of :data:`WORDS`, and the facts for its texts."""
+    """Return the finding with this ``code`` of :data:`WORDS`. ``facts``: values for its texts."""
     return Finding(code, facts)

@@ -1,6 +1,6 @@
 """The doctor's checks that need only the settings, the database and other services.
 
-Some of them ask a page of the site, which answers only the doctor: it signs its request with
+Some of them request a page of the site that only the doctor can read: it signs its request with
 ``SECRET_KEY``, for a minute.
 """
 
@@ -49,14 +49,14 @@ SECONDS = 60
 
 
 def token() -> str:
-    """Return a value of the header ``Authorization`` that this site answers for a minute."""
+    """Return a value for the header ``Authorization`` that this site accepts for a minute."""
     return f"Bearer {_signer().sign('doctor')}"
 
 
 @csrf_exempt
 @login_not_required
 def doctor(request: HttpRequest) -> HttpResponse:
-    """Tell ``doctor`` how its request arrives; answer everybody else with status 404."""
+    """Show ``doctor`` how its request was received; return status 404 to everybody else."""
     try:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         _signer().unsign(given, max_age=SECONDS)
@@ -75,7 +75,7 @@ def _facts(meta: dict[str, Any], scheme: str) -> dict[str, Any]:
         "forwarded": meta.get("HTTP_X_FORWARDED_FOR", ""),
         "underscore": "HTTP_X_DOCTOR_PROBE" in meta,
         "scheme": scheme,
-        # How long the server has waited for the body.
+        # How long the server has waited for the request body.
         "body_seconds": meta.get("authsite.body_seconds", 0.0),
         "descriptors": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     }
@@ -85,12 +85,12 @@ type Check = Callable[[Config], Iterator[Finding]]
 
 CLOCK_SECONDS = 2.0
 MAIL_LATE_SECONDS = 15 * 60
-# How late a key may be replaced, and how old a key may be that nothing replaces.
+# How late a key may be replaced, and the maximum age of a key that is not replaced automatically.
 LATE, OLDEST = timedelta(days=7), timedelta(days=365)
 EXPIRED = timedelta(days=2)
 ROLE = "SELECT current_user, rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
-# The lag is only visible to roles that may monitor the server. The nodes are those that are
-# connected now.
+# Only roles that may monitor the server see the lag. The nodes are the clients that are connected
+# now.
 SERVER = """
 SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on',
   current_setting('synchronous_commit') = 'off',
@@ -98,19 +98,20 @@ SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only') = '
   (SELECT count(DISTINCT client_addr) FROM pg_stat_activity WHERE usename = current_user)
 """
 LAG_SECONDS = 60
-# Of one node: 16 requests at once, emails, exports, notices, health checks, metrics and commands.
+# The connections of a node: 16 requests at once, emails, exports, notices, health checks, metrics
+# and commands.
 CONNECTIONS = 24
-# Status codes of SMTP from here on are permanent (RFC 5321 section 4.2.1).
+# SMTP status codes from this number on are permanent (RFC 5321 section 4.2.1).
 PERMANENT = 500
 NAMED = 5
-# How alike a variable and a setting are. SSL_CERT_FILE, a variable of other programs, is less like
-# TLS_CERT_FILE.
+# How similar a variable must be to a setting. SSL_CERT_FILE, a variable of other programs, is less
+# similar to TLS_CERT_FILE.
 ALIKE = 0.85
 SAMPLE = 100
 
 
 def check(config: Config) -> Iterator[Finding]:
-    """Run all checks. A check that raises an error is a finding, too."""
+    """Run all checks. If a check raises an error, this is a finding, too."""
     yield from _settings(config)
     yield from _disk(config)
     yield from _personal_data()
@@ -169,7 +170,7 @@ def _personal_data() -> Iterator[Finding]:
 
 
 def undeclared() -> list[str]:
-    """Return the tables and columns that are missing in the inventory of personal data."""
+    """Return the tables and columns that are missing from the inventory of personal data."""
     absent = []
     for model in apps.get_models(include_auto_created=True):
         label = model._meta.label
@@ -189,7 +190,7 @@ def _mail_server(config: Config) -> Iterator[Finding]:
         return
     server = mailers.default
     try:
-        # Also signs in, if EMAIL_URL has a password.
+        # This also signs in, if EMAIL_URL has a password.
         server.open()
         if smtp := getattr(server, "connection", None):
             yield from _refusal(smtp, config)
@@ -199,7 +200,7 @@ def _mail_server(config: Config) -> Iterator[Finding]:
 
 
 def _refusal(smtp: smtplib.SMTP, config: Config) -> Iterator[Finding]:
-    """Begin an email, and take it back before its text."""
+    """Begin an email, and cancel it before its text."""
     to = support_email(config) or config.mail_from
     smtp.ehlo_or_helo_if_needed()
     status, _reason = smtp.mail(config.mail_from)
@@ -261,7 +262,7 @@ def _waiting_mail(_config: Config) -> Iterator[Finding]:
 
 
 def _secrets(_config: Config) -> Iterator[Finding]:
-    """Decrypt the oldest and the newest values of each kind."""
+    """Check whether the oldest and the newest value of each kind can be decrypted."""
     hashes = User.objects.filter(password__startswith=foreign.SEALED)
     for what, rows, field, purpose in (
         ("emails", OutgoingMail.objects.all(), F("sealed"), mail.PURPOSE),
@@ -297,7 +298,7 @@ def _people(_config: Config) -> Iterator[Finding]:
 
 
 def some(names: list[str]) -> str:
-    """Return the first of ``names`` in a line."""
+    """Return the first of ``names`` in one line."""
     return ", ".join([*names[:NAMED], *(["…"] if len(names) > NAMED else [])])
 
 
@@ -312,7 +313,7 @@ def _backups(config: Config) -> Iterator[Finding]:
     if LastSuccess.objects.filter(command=VERIFY, at=NEVER).exists():
         yield found("backup_refused")
         return
-    # In a new database, no backup is missing yet.
+    # While the database is new, a missing backup is no problem.
     begun = MigrationRecorder.Migration.objects.aggregate(at=Min("applied"))["at"]
     last = successes()
     for code, command in ("backup_old", BACKUP), ("backup_unverified", VERIFY):

@@ -1,4 +1,4 @@
-"""The doctor's checks that ask the site over the network, as browsers do."""
+"""The doctor's checks that request pages of the site over the network, as browsers do."""
 
 import http.client
 import json
@@ -22,13 +22,13 @@ SECONDS = 10.0
 PAUSE = 1.0
 LOGIN = "/accounts/login/"
 EVIL = "doctor.invalid"
-# The usual port, by whether the origin has TLS.
+# The default port: with TLS, and without.
 PORTS = {True: 443, False: 80}
-# TEST-NET-1 (RFC 5737): nobody has these addresses.
+# TEST-NET-1 (RFC 5737), whose addresses nobody has.
 FORGED, FORGED_TOO = "192.0.2.77", "192.0.2.78"
 SOON_DAYS, HSTS_SECONDS = 14, 180 * 24 * 3600
 LEAST_DESCRIPTORS = 4096
-# With these faults, every page redirects to itself.
+# With these problems, every page redirects to itself.
 CIRCLES = {"proxy_untrusted", "scheme"}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'",
@@ -41,7 +41,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-# Headers with another value in each answer, unless a cache answers.
+# Headers that are different in each response, unless a cache responds.
 UNIQUE = ("X-Request-ID", "Set-Cookie")
 
 
@@ -61,7 +61,7 @@ class Reach:
 
     @property
     def is_proxied(self) -> bool:
-        """Whether a proxy terminates TLS."""
+        """Whether a proxy handles TLS."""
         return self.config.https and not self.config.tls_cert_file
 
     def open(self, context: ssl.SSLContext | None = None, port: int = 0) -> socket.socket:
@@ -87,7 +87,7 @@ class Response:
 
 
 def check(reach: Reach) -> Iterator[Finding]:
-    """Run all checks except those that an earlier finding makes useless."""
+    """Run all checks except those that make no sense after an earlier finding."""
     try:
         if reach.config.https:
             yield from _tls(reach)
@@ -127,7 +127,7 @@ def _ask(
     port: int = 0,
     host: str = "",
 ) -> Response:
-    """Send a request and return the answer. A ``body`` is sent in two parts, with a pause."""
+    """Send a request and return the response. A ``body`` is sent in two parts, with a pause."""
     connection = http.client.HTTPConnection(reach.host, timeout=SECONDS)
     connection.sock = reach.open(port=port)
     sent = {"Host": host or reach.config.host, "Connection": "close", **(headers or {})}
@@ -165,7 +165,7 @@ def _accepts_old_tls(reach: Reach) -> bool:
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1
-    # OpenSSL refuses the old digests at its usual level.
+    # By default, OpenSSL refuses the digests of old TLS versions.
     context.set_ciphers("ALL:@SECLEVEL=0")
     try:
         reach.open(context).close()
@@ -241,11 +241,11 @@ def _probe(reach: Reach) -> Iterator[Finding]:
 
 
 def _client(reach: Reach, facts: dict[str, Any]) -> Iterator[Finding]:
-    """Check which IP address and scheme the site saw, although the request forged addresses."""
+    """Check which IP address and scheme the site saw in a request with forged headers."""
     if facts["ip"] in {FORGED, FORGED_TOO} or (reach.is_proxied and facts["underscore"]):
         yield found("client_forged")
     elif reach.is_proxied and not _is_one_of(facts["ip"], facts["forwarded"]):
-        # The site ignores the scheme from this proxy, too.
+        # The site also ignores the scheme that this proxy sends.
         yield found("proxy_untrusted", facts["ip"])
         return
     if facts["scheme"] != "https":
@@ -253,5 +253,5 @@ def _client(reach: Reach, facts: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _is_one_of(ip: str, forwarded: str) -> bool:
-    """Return whether the site has taken ``ip`` from the header of a proxy."""
+    """Return whether the site has read ``ip`` from the header of a proxy."""
     return bool(ip) and str(ip_address(ip)) in {entry.strip() for entry in forwarded.split(",")}
