@@ -64,7 +64,7 @@ def refuse_guessable(password: str, user: User) -> None:
 
 
 class WrongState(PublicError):
-    """A first password was set for an account that has one, or another one changed without."""
+    """A first password was set although there is one, or a password was changed without one."""
 
     code = "not_possible"
 
@@ -151,12 +151,12 @@ class ResetProofSerializer(serializers.Serializer[Any]):
     token = LinkTokenField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return ``attrs``. Raise ``ValidationError`` without the token or the other two."""
+        """Require the token, or the code and the challenge; return ``attrs``."""
         require(attrs, ("challenge", "code"), ("token",))
         return attrs
 
     def find(self, request: Request) -> tuple[Reset, str]:
-        """Return the reset, and the secret with which it is used up.
+        """Return the reset, and the secret that will be used up.
 
         Raises:
             WrongCode: the token or the code is not valid.

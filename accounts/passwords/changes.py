@@ -60,8 +60,8 @@ def reset_message(
     """Return the email with the link to set a new password.
 
     ``username`` appears in the greeting. If it is empty, there is no greeting.
-    ``code``: a code that does the same in the app that has asked for it; empty for none.
-    ``device``: what has asked for the code.
+    ``code``: a code with which an app can set a new password instead; empty for none.
+    ``device``: the device that has requested the code.
     """
     about = {"email": email, "site": settings.AUTHSITE.site_name}
     asked = _("Someone, probably you, asked to reset the password for your account.")
@@ -85,9 +85,9 @@ def reset_message(
 
 
 def reset_by_staff_message(username: str, email: str, token: str, why: str) -> Message:
-    """Return the email with a link to set a new password, which a member of staff has sent.
+    """Return the email with a link to set a new password, sent by a member of staff.
 
-    ``why``: the reason that the member of staff has given.
+    ``why``: the reason of the member of staff.
     """
     about = {"email": email, "site": settings.AUTHSITE.site_name, "username": username}
     return Message(
@@ -116,11 +116,11 @@ def _shared(username: str, email: str, token: str) -> dict[str, Any]:
 
 
 LINK = mailed_codes.RESET
-# The purpose of a code with which an API client resets a password.
+# The purpose of a code by which an API client resets a password.
 CODE = Purpose("password.code")
-# The purpose of a link with which Support opens an account for one address.
+# The purpose of a link by which Support unlocks an account for the reader of one address.
 DECISION = Purpose("password.decision", life=LINK.life)
-# Stored instead of an email address if a reset link was not sent by email.
+# Stored instead of an email address for a reset link that was not sent by email.
 NO_EMAIL = "-"
 
 
@@ -164,14 +164,14 @@ def send_reset_by_staff(user: User, email: str, actor: Actor) -> None:
 
 
 def send_decision(user: User, email: str, actor: Actor, event: Event) -> None:
-    """Email a link that opens the account of ``user``, as ``actor``, a member of staff, decided.
+    """Email a link that unlocks the account of ``user``, as the member of staff ``actor`` decided.
 
-    The account stays locked until the link is used, and opens for nobody else: another mailbox gets
-    no such link. A request to wait is stopped. The case at Support ends when the link is used; an
-    earlier link of this kind is void.
+    Until the link is used, the account stays locked. Nobody else can unlock it, because no other
+    mailbox gets such a link. A recovery request is stopped. The case at Support ends when the link
+    is used, and an earlier link of this kind is invalid.
 
-    ``email``: the present or former address of ``user`` to which the link is sent.
-    ``event``: what is recorded, and told to every address.
+    ``email``: the current or former address of ``user`` to which the link is sent.
+    ``event``: the event to record, of which every address is notified.
 
     Raises:
         AccountChanged: the account was changed after ``user`` was read from the database.
@@ -206,8 +206,8 @@ def _with_former_emails(recipient: Recipient) -> Recipient:
     """Return the recipient of a reset link, which may be a former address of a locked account.
 
     A lock may have suspended the only address of an account, or a thief may have removed it. If no
-    account has the address that was typed, but a locked account had it, the link is sent there. In
-    every other case, ``recipient`` is returned. The link alone does not open the account:
+    account has the typed address, but a locked account had it, the link is sent there. In every
+    other case, ``recipient`` is returned. The link alone does not unlock the account:
     ``accounts.recovery.rule`` decides whether the mailbox counts.
     """
     row = former_credentials.find_notified_email(recipient.key)
@@ -220,10 +220,10 @@ def _with_former_emails(recipient: Recipient) -> Recipient:
 class Reset:
     """A valid reset link of ``user``, or the code that was emailed with it.
 
-    ``email_key`` is the canonical form of the address that the link was sent to. It is ``NO_EMAIL``
-    if the link was not sent by email.
-    ``purpose`` is ``CODE`` for a code, and ``DECISION`` if Support has decided that the account
-    opens with the link.
+    ``email_key``: the canonical form of the address to which the link was sent; ``NO_EMAIL`` if it
+        was not sent by email.
+    ``purpose``: ``CODE`` for a code; ``DECISION`` if Support has decided that the link unlocks the
+        account.
     """
 
     user: User
@@ -233,7 +233,7 @@ class Reset:
 
     @property
     def is_decided(self) -> bool:
-        """Whether Support has decided that the account opens with the link."""
+        """Whether Support has decided that the link unlocks the account."""
         return self.purpose == DECISION
 
     @property
@@ -251,7 +251,8 @@ def find_reset(token: str) -> Reset | None:
     """Return the valid reset link with ``token``, or None.
 
     A link is invalid if it was used, has expired or is older than the last change of credentials.
-    Unless the account is locked, the account must still have the address that the link was sent to.
+    Unless the account is locked, the account must still have the address to which the link was
+    sent.
     """
     found = ((purpose, codes.find_link(purpose, token)) for purpose in (LINK, DECISION))
     purpose, link = next((pair for pair in found if pair[1]), (LINK, None))
@@ -265,12 +266,13 @@ def find_reset(token: str) -> Reset | None:
 
 
 def find_reset_by_code(login: str, nonce: str, typed: str, client: ClientInfo) -> Reset:
-    """Return the reset whose emailed code is ``typed``, which stays valid until :func:`reset`.
+    """Return the reset whose emailed code is ``typed``. The code stays valid until :func:`reset`.
 
-    ``login``, ``nonce``: those of the request for the code.
+    ``login``, ``nonce``: the values with which the code was requested.
 
     Raises:
-        WrongCode: the code is wrong, used or expired, or the account was changed after the request.
+        WrongCode: the code is wrong, used or expired, or the account was changed after the
+            request.
         UsedUp: the code has no attempts left.
         RateLimited: there were too many guesses.
     """
@@ -287,11 +289,12 @@ def find_reset_by_code(login: str, nonce: str, typed: str, client: ClientInfo) -
 def hash_for(found: Reset, password: str) -> str:
     """Return the hash of ``password`` for :func:`reset`.
 
-    Call this before a second factor is used up. Otherwise, a code would be lost while the site is
-    too busy to hash.
+    Call this before using up a second factor. Otherwise, its code would be lost if the site is too
+    busy to hash the password.
 
     Raises:
-        RateLimited: every hashing slot is busy, or there were too many hashes for ``found``.
+        RateLimited: every hashing slot is busy, or too many passwords were hashed for
+            ``found``.
     """
     hit(LOGIN_REPEAT.of(found.subject))
     return passwords.hash_password(password)
@@ -312,13 +315,13 @@ def reset(
     ``token``: the secret of the link, or the code.
     ``hashed``: the hash of the password, by :func:`hash_for`.
     ``end_keys``: the ids of the API keys to revoke.
-    ``shown``: the proofs of ownership that this browser has shown. To unlock a locked account or to
-        remove factors, they must be enough (``accounts.recovery.rule``).
+    ``shown``: the proofs of ownership that this browser has shown. They must be sufficient to
+        unlock a locked account or to remove factors (``accounts.recovery.rule``).
     ``removes_factors``: whether to remove all second factors, because the user has lost them.
 
     Raises:
         LinkEnded: the link was used or has expired, or the account has changed since.
-        NotDue: ``shown`` is not enough, and no wait that was begun with it has ended.
+        NotDue: ``shown`` is not sufficient, and no waiting period that began with it has ended.
         NotOffered: the factors are to be removed, but the user is staff.
     """
     with transaction.atomic():
@@ -337,7 +340,7 @@ def reset(
 
 
 def _open(found: Reset, shown: tuple[Proof, ...], actor: Actor, *, removes_factors: bool) -> None:
-    """Require that the account may be opened, and remove lost factors, before a reset."""
+    """Require that the account may be unlocked, and remove lost factors, before a reset."""
     users.lock_row(found.user)
     if found.is_decided:
         recovery.note_opened(found.user, None)
@@ -351,9 +354,9 @@ def _open(found: Reset, shown: tuple[Proof, ...], actor: Actor, *, removes_facto
 
 
 def change(user: User, password: str, actor: Actor, *, end_keys: Collection[str]) -> None:
-    """Set ``password``, and revoke every session of ``user`` but the one in which it is set.
+    """Set ``password``, and revoke every session of ``user`` except the current one.
 
-    ``actor``: the user in that session. The caller has checked that it has recent authentication.
+    ``actor``: the user in the current session. The caller has checked recent authentication.
     ``end_keys``: the ids of the API keys to revoke.
 
     Raises:
@@ -380,7 +383,8 @@ def _replace(
     owner = users.lock_row(user)
     was_locked = owner.is_locked_down
     users.replace_password(owner, hashed)
-    # The account is no longer locked, so the notice about this change contains a link to lock it.
+    # The account is no longer locked, so that the notice about this change contains a link to lock
+    # it.
     owner.password = hashed
     apikeys.revoke_chosen(owner, end_keys, actor)
     credentials_changed.send(
@@ -389,7 +393,7 @@ def _replace(
     return User.objects.get(pk=owner.pk)
 
 
-# Key of the session data.
+# The key of the request in the session data.
 KEY = "reset_request"
 
 
@@ -399,7 +403,7 @@ class ResetRequest:
 
     ``nonce``: the part of the link's subject that no other link has.
     ``next_url``: the page to open after the sign-in.
-    ``remember``: whether the session will outlive the browser.
+    ``remember``: whether the new session will outlive the browser.
     """
 
     nonce: str
@@ -408,40 +412,41 @@ class ResetRequest:
 
 
 def store(request: HttpRequest, reset_request: ResetRequest) -> None:
-    """Keep ``reset_request`` in this browser's session data, in place of an earlier one."""
+    """Store ``reset_request`` in this browser's session data, in place of an earlier one."""
     request.session[KEY] = asdict(reset_request)
 
 
 def pop(request: HttpRequest, found: Reset) -> ResetRequest | None:
-    """Delete and return the request of this browser, or None if ``found`` is not its link."""
+    """Delete and return the request of this browser; None if ``found`` is not the link for it."""
     data = request.session.pop(KEY, None)
     return ResetRequest(**data) if data and data["nonce"] == found.nonce else None
 
 
-# The key in the session data for the proofs that this browser has shown, their account and time.
+# The key, in the session data, of the proofs that this browser has shown, with their account and
+# time.
 SHOWN = "reset_shown"
 LIFE = timedelta(minutes=15)
 
 
 class ResetRequirement(Enum):
-    """What a reset requires before the new password is set."""
+    """A requirement of a reset before the new password is set."""
 
-    # A link of an operator, which replaces the mailbox and the password.
+    # A link from the operator, which replaces the mailbox and the password.
     OPERATOR = "operator"
-    # A second factor, or what opens the locked account.
+    # A second factor, or the proofs that unlock the account.
     PROOF = "proof"
 
 
 @dataclass(frozen=True)
 class ResetProgress:
-    """How far a password reset has come in this browser.
+    """The progress of a password reset in this browser.
 
     ``found``: the reset link.
     ``proofs``: the proofs that this browser has shown during the reset, and with which it may sign
         in.
-    ``shown``: ``proofs``, and the proof of the former password if it was shown. That one proves who
-        owns the account, but cannot be used to sign in.
-    ``assessment``: what the user can do to recover the account with ``shown``.
+    ``shown``: ``proofs``, and the former password if it was shown. The former password proves
+        ownership of the account, but cannot be used to sign in.
+    ``assessment``: how the user can recover the account with ``shown``.
     """
 
     found: Reset
@@ -462,7 +467,7 @@ class ResetProgress:
         next sign-in.
         """
         user = self.found.user
-        # A decision must not lead from a mailbox to staff pages: see below.
+        # A decision must not let the reader of a mailbox open staff pages: see below.
         if self.found.is_decided and (not user.is_privileged or twofactor.has_any(user)):
             return None
         requirement = policy.next_requirement(user, self.proofs)
@@ -489,7 +494,7 @@ class ResetProgress:
 
 
 def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
-    """Return how far the reset with the link ``found`` has come in this browser.
+    """Return the progress of the reset with the link ``found`` in this browser.
 
     If the link was sent by email, access to the mailbox is the first proof.
     """
@@ -506,7 +511,7 @@ def _progress(found: Reset, *proofs: Proof, former: tuple[Proof, ...] = ()) -> R
 
 
 class ResetOnPage(PublicError):
-    """A reset requires more than an API client can show, such as the recovery of an account."""
+    """The reset needs a step that an API client cannot do, such as the recovery of an account."""
 
     code = "recovery_required"
     status = 403
@@ -518,13 +523,15 @@ class ResetOnPage(PublicError):
 
 
 def progress_with(found: Reset, response: FactorResponse | None, actor: Actor) -> ResetProgress:
-    """Return how far a reset over the API has come, which requires nothing more.
+    """Return the progress of a reset over the API, after which nothing more is required.
 
     ``response``: the second factor, or None. It is used up.
 
     Raises:
-        ResetOnPage: the account is locked, or has or lacks a factor that only the page can show.
-        SecondFactorRequired: the account requires a second factor, and there is no ``response``.
+        ResetOnPage: the account is locked, or has or lacks a factor that only the page can
+            check.
+        SecondFactorRequired: the account requires a second factor, and there is no
+            ``response``.
         WrongFactorCode, WrongPasskey: ``response`` is wrong.
         RateLimited: there were too many guesses.
     """
@@ -542,7 +549,8 @@ def progress_with(found: Reset, response: FactorResponse | None, actor: Actor) -
 
 def _stored(request: HttpRequest, found: Reset) -> dict[str, Any]:
     stored: dict[str, Any] = request.session.get(SHOWN) or {}
-    # Proofs for the user and the version count, so that those of the sign-in join a link by email.
+    # The proofs belong to the user and the version of the credentials, so a link by email can
+    # continue with proofs from a sign-in.
     is_same = stored.get("subject", "").rpartition(" ")[0] == found.subject.rpartition(" ")[0]
     if is_same and clock.now() < datetime.fromisoformat(stored["at"]) + LIFE:
         return stored

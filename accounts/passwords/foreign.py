@@ -1,9 +1,10 @@
-"""Stores and verifies password hashes of other systems until the first sign-in renews them.
+"""Stores and verifies password hashes of other systems until the first sign-in replaces them.
 
 - ``foreign$…`` is the stored form of :class:`ForeignHash`.
-- ``sealed$…`` is the same, encrypted. Hashes that are guessed too fast are sealed until the command
-  ``rehash`` has wrapped them. Hashes with a secret of the other system stay sealed.
-- ``wrapped$…$argon2-id$…`` is the Argon2id hash of a weak digest, with that digest's parameters.
+- ``sealed$…`` is the same, encrypted. Hashes that can be guessed fast are sealed until the command
+``rehash`` has wrapped them. Hashes with a secret of the other system stay sealed.
+- ``wrapped$…$argon2-id$…`` is the Argon2id hash of a weak digest, with the parameters of the
+digest.
 
 :func:`rewrite` replaces all sealed hashes, for the commands ``rehash`` and ``reencrypt``.
 """
@@ -27,18 +28,19 @@ from accounts.users.models import LOCKED, LONGEST_HASH, FormerCredential, User, 
 
 PURPOSE = "password hash"
 SEALED = "sealed$"
-# As many as ``Argon2id.salt`` returns.
+# The length of the result of ``Argon2id.salt``.
 SALT_CHARACTERS = 22
 
 
 def accept(found: str | ForeignHash) -> str:
-    """Return ``found``, a hash of another system, in the form in which it is stored.
+    """Return ``found``, a hash of another system, in its stored form.
 
-    ``found``: a notation that :func:`parse` reads, or what another function of
-        ``accounts.passwords.notations`` has returned.
+    ``found``: a notation that :func:`parse` reads, or the result of another function of
+        ``accounts.passwords.notations``.
 
     Raises:
-        ValueError: the notation is unknown or damaged, or the hash costs too much or is too long.
+        ValueError: the notation is unknown or damaged, or the hash is too expensive or too
+            long.
     """
     hashed = found if isinstance(found, ForeignHash) else parse(found)
     is_sealed = hashed.is_weak or hashed.has_secret
@@ -53,7 +55,7 @@ def _seal(hashed: ForeignHash) -> str:
 
 
 def portable(password: str) -> str:
-    """Return the value ``password`` of the password column so that another site can read it.
+    """Return ``password``, a value of the password column, in a form that another site can read.
 
     Raises:
         ValueError: no key of ``ENCRYPTION_KEYS`` decrypts the hash.
@@ -65,10 +67,10 @@ def portable(password: str) -> str:
 
 
 def accept_portable(encoded: str) -> str:
-    """Return the hash ``encoded`` of another site of this kind in the form in which it is stored.
+    """Return ``encoded``, a hash of another site of this kind, in its stored form.
 
     Raises:
-        ValueError: no password can match, or the hash costs too much or is too long.
+        ValueError: no password can match, or the hash is too expensive or too long.
     """
     hasher = hasher_of(encoded)
     if hasher is None or isinstance(hasher, Sealed) or len(LOCKED + encoded) > LONGEST_HASH:
@@ -79,7 +81,7 @@ def accept_portable(encoded: str) -> str:
 
 
 class Foreign(BasePasswordHasher):
-    """Verifies hashes of other systems. They are never created."""
+    """Verifies hashes of other systems. No new hashes of this kind are created."""
 
     algorithm: str = "foreign"
 
@@ -103,12 +105,12 @@ class Foreign(BasePasswordHasher):
         return str(self.read(encoded).blank), self.algorithm
 
     def dummy(self, blank: str) -> str:
-        """Return a hash that costs the same as those of the kind ``blank``."""
+        """Return a hash with the same cost as hashes of the kind ``blank``."""
         return f"{self.algorithm}${blank}"
 
 
 class DjangoPbkdf2(Foreign):
-    """Verifies hashes of Django that were stored as they were."""
+    """Verifies PBKDF2 hashes of Django, which are stored unchanged."""
 
     algorithm = "pbkdf2_sha256"
 
@@ -120,7 +122,7 @@ class DjangoPbkdf2(Foreign):
 
 
 class DjangoScrypt(DjangoPbkdf2):
-    """Verifies hashes of Django that were stored as they were."""
+    """Verifies scrypt hashes of Django, which are stored unchanged."""
 
     algorithm = "scrypt"
 
@@ -174,7 +176,7 @@ class WrappedHash(NamedTuple):
 
 
 class Wrapped(Foreign):
-    """Verifies weak hashes that :func:`wrap` has hashed with Argon2id."""
+    """Verifies Argon2id hashes of weak digests, which :func:`wrap` returns."""
 
     algorithm = "wrapped"
 
@@ -198,10 +200,11 @@ class Wrapped(Foreign):
 
 
 def wrap(encoded: str) -> str | None:
-    """Return the sealed hash ``encoded``, hashed with Argon2id, or None if it is not weak.
+    """Return the Argon2id hash of the sealed hash ``encoded``, or None if it is not weak.
 
     Raises:
-        ValueError: no key of ``ENCRYPTION_KEYS`` decrypts it, or its parameters are not allowed.
+        ValueError: no key of ``ENCRYPTION_KEYS`` decrypts it, or its parameters are not
+            allowed.
         Busy: every hashing slot is busy.
     """
     weak = Sealed().read(encoded)
@@ -223,14 +226,14 @@ _IS_SEALED = Q(password__startswith=SEALED) | Q(password__startswith=LOCKED + SE
 
 
 class Outcome(NamedTuple):
-    """How many hashes were changed, and which rows could not be read."""
+    """The number of changed hashes, and the rows that could not be read."""
 
     changed: int
     lost: list[str]
 
 
 class _Row(NamedTuple):
-    """A stored hash. ``save`` replaces it if it is unchanged, and returns the number of rows."""
+    """A stored hash. ``save`` replaces it unless it has changed, and returns the number of rows."""
 
     name: str
     encoded: str
@@ -240,10 +243,10 @@ class _Row(NamedTuple):
 def rewrite(
     change: Callable[[str], str | None], progress: Callable[[int], object] = bool
 ) -> Outcome:
-    """Replace each sealed hash by what ``change`` returns for it; None changes nothing.
+    """Replace each sealed hash with the result of ``change``; None leaves it unchanged.
 
-    Each row is saved at once, so the work may be stopped at any time and begun again. A hash that a
-    sign-in renews meanwhile stays as it is.
+    Each row is saved at once, so this can be stopped at any time and started again. A hash that a
+    sign-in replaces meanwhile is not overwritten.
 
     ``change``: called in several threads. It raises ``ValueError`` if it cannot read the hash.
     ``progress``: called after each portion with the number of hashes that were changed so far.

@@ -1,16 +1,16 @@
 """Hashes passwords with Argon2id: 19 MiB, 2 passes, 1 lane (OWASP's minimum, RFC 9106).
 
-A thread keeps the 19 MiB of a hash for the next one, because getting them from the system makes the
-hash 15 to 40 % slower (with ``MALLOC_MMAP_THRESHOLD_``). After a pause, it returns them: after 150
+A thread keeps the 19 MiB of a hash for the next hash, because allocating them anew makes a hash 15
+to 40 % slower (with ``MALLOC_MMAP_THRESHOLD_``). After a pause, it releases them: after 150
 sign-ins of 24 clients, the site has 97 MiB (PSS) instead of 138. ``malloc_trim`` alone leaves 136.
 
 Hashing is the most expensive work of the site, and anonymous visitors can cause it. Therefore the
-number of hashes that are computed at the same time is limited to the number of cores. A request
-that has waited for two seconds is refused with status 429, so that other pages stay fast. Django's
-default parameters would need 100 MiB for each hash.
+number of simultaneous hashes is limited to the number of cores. A request that has waited for two
+seconds is refused with status 429, so that other pages stay fast. Django's default parameters would
+need 100 MiB for each hash.
 
 ``deploy/argon2/build`` compiles the installed version of Argon2 for processors with AVX2. A hash
-then takes 13 ms where it takes 23 with the published build.
+then takes 13 ms instead of 23 ms with the published build.
 """
 
 import base64
@@ -38,26 +38,27 @@ from accounts.passwords.schemes import argon2_fits
 
 log = logging.getLogger(__name__)
 
-# While 12 clients sign in, the slowest percent of other API calls takes a third of the time that it
-# takes without it.
+# While 12 clients sign in, this reduces the 99th percentile of the time of other API calls to a
+# third.
 NICENESS = 10
 PAUSE_SECONDS = 3.0
-# A parameter of glibc's ``mallopt`` (malloc.h): how many free bytes the end of an arena may have.
+# A parameter of glibc's ``mallopt`` (malloc.h): the maximum number of free bytes at the end of an
+# arena.
 M_TRIM_THRESHOLD = -1
-# From this size, glibc compares them with the threshold when a block is freed.
+# When a block of at least this size is freed, glibc compares the free bytes with the threshold.
 LARGE = 1 << 16
-# What glibc sets by itself at most.
+# The maximum value to which glibc raises the threshold by itself.
 MOST_KEPT = 64 << 20
 
 V3 = "x86-64-v3"
 PUBLISHED = "published"
-# The features of x86-64-v3 (System V ABI, AMD64 supplement, table 3.1), by their names in Linux. No
-# system offers AVX2 without AVX and XSAVE.
+# The features of x86-64-v3 (System V ABI, AMD64 supplement, table 3.1), by their names in Linux.
+# AVX and XSAVE are missing, because no system offers AVX2 without them.
 V3_FLAGS = {"abm", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}
 
 
 def load_argon2(folder: Path, cpuinfo: Path) -> str:
-    """Load Argon2 from ``folder`` if the processor supports that build; return the build's name.
+    """Load Argon2 from ``folder`` if the processor supports this build; return the build's name.
 
     A build of another version than the installed one is not loaded.
     """
@@ -76,7 +77,7 @@ def load_argon2(folder: Path, cpuinfo: Path) -> str:
 
 
 def _flags(cpuinfo: Path) -> set[str]:
-    """Return the features of the first processor; nothing unless it is an x86 with Linux."""
+    """Return the features of the first processor; an empty set unless this is Linux on x86."""
     with suppress(OSError), cpuinfo.open() as lines:
         return set(next((line for line in lines if line.startswith("flags")), "").split())
     return set()
@@ -92,7 +93,7 @@ _libc.free.argtypes = (ctypes.c_void_p,)
 
 
 class HashingThreads:
-    """At most ``number`` threads, each of which starts when it is first needed."""
+    """At most ``number`` threads, each started when it is first needed."""
 
     def __init__(self, number: int) -> None:
         self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
@@ -132,9 +133,9 @@ def _complete(future: Future[Any], work: Callable[[], Any]) -> None:
 
 
 def _release_memory() -> None:
-    """Return the free memory of this thread to the system. Other C libraries do so by themselves.
+    """Release the free memory of this thread to the system. Other C libraries do so by themselves.
 
-    ``malloc_trim`` returns what is free between blocks in use, but not the free end of an arena.
+    ``malloc_trim`` releases free memory between used blocks, but not the free end of an arena.
     """
     if hasattr(_libc, "mallopt"):
         _libc.malloc_trim(0)

@@ -1,13 +1,13 @@
-"""Chooses the cost of the hash that is computed for logins without an account.
+"""Chooses the cost of the password hash for logins without an account.
 
-Hashes of other systems take longer or shorter than those of this site. A login without an account
-therefore costs what the hash of some member costs, in the proportions in which the hashes of this
-site occur. The choice is an HMAC of the login: repeated tries cost the same, and nobody can
+Hashes of other systems take longer or shorter than those of this site. Therefore a login without an
+account costs as much as the hash of some member, in the proportions in which the hashes of this
+site occur. The choice is an HMAC of the login: repeated attempts cost the same, and nobody can
 calculate it.
 
-A member's hash only ever changes to the newest kind, at a sign-in. The same is true for the choices
-for logins without an account: each of them belongs to a kind, and leaves it as members leave it.
-``docs/decisions/0033-foreign-hashes.md`` says what an observer can still learn.
+A member's hash only ever changes to the newest kind, at a sign-in. The choice for a login without
+an account behaves in the same way: it belongs to a kind, and changes at the rate at which members
+change. ``docs/decisions/0033-foreign-hashes.md`` says what an observer can still learn.
 """
 
 from bisect import bisect_right
@@ -27,14 +27,14 @@ from accounts.users.models import LOCKED, User, hasher_of
 
 REFRESH_SECONDS = 60.0
 BATCH = 5000
-# A hostile import could have a cost of its own for each account.
+# The limit is for a hostile import, in which each account may have another cost.
 MOST_KINDS = 1000
 OWN = ("", "argon2")
 _HASHERS = {kind.algorithm: kind() for kind in (Foreign, Sealed, Wrapped)}
 
 
 class _Kind(NamedTuple):
-    """A kind of hash: a hash of its cost, and the share of its accounts that still have it."""
+    """A kind of hash: a hash of the same cost, and the share of its accounts that still have it."""
 
     dummy: str
     left: float
@@ -43,9 +43,9 @@ class _Kind(NamedTuple):
 class Mix(NamedTuple):
     """The kinds of hashes of this site.
 
-    ``foreign``: the share of the accounts that have, or once had, a hash of another kind than new
+    ``foreign``: the share of accounts that have, or once had, a hash of another kind than new
         hashes.
-    ``ends``: how many accounts had a hash of this kind or a kind before it.
+    ``ends``: the cumulative numbers of accounts that had a hash of each kind.
     """
 
     foreign: float = 0.0
@@ -53,10 +53,10 @@ class Mix(NamedTuple):
     kinds: Sequence[_Kind] = ()
 
     def choose(self, login: str) -> str | None:
-        """Return a hash that costs what ``login`` shall cost, or None for the cost of new hashes.
+        """Return a hash with the cost that is chosen for ``login``; None for the cost of new ones.
 
-        The three parts of the HMAC are independent: whether the login had a hash of another kind,
-        which kind, and whether that hash is still there.
+        The three parts of the HMAC are independent. They decide whether the login had a hash of
+        another kind, which kind, and whether it still has this hash.
         """
         mac = secrets.macs(login, "cost of a login")[0]
         is_foreign, which, is_left = (
@@ -77,13 +77,13 @@ def dummy_hash(login: str) -> str:
 
 
 def refresh() -> float:
-    """Read the kinds of hashes that :func:`store` has stored; return when to do so again."""
+    """Read the kinds of hashes that :func:`store` has stored; return when to read them again."""
     global _mix  # noqa: PLW0603 one snapshot, replaced as a whole
     rows = list(HashKind.objects.filter(most__gt=0).order_by("pk"))
     dummies = {
         row.blank: _HASHERS[row.form].dummy(row.blank) for row in rows if row.form in _HASHERS
     }
-    # Another version of the site may have stored a kind that this one cannot read.
+    # Another release may have stored a kind that this one cannot read.
     foreign = [row for row in rows if hasher_of(dummies.get(row.blank, ""))]
     ends = list(accumulate(row.most for row in foreign))
     if not ends:
@@ -124,14 +124,14 @@ def store() -> None:
 
 
 def weak() -> int:
-    """Return how many accounts had a weak hash, which ``rehash`` wraps, when they were counted."""
+    """Return the number of accounts with a weak hash, which ``rehash`` wraps, at the last count."""
     rows = HashKind.objects.filter(form=Sealed.algorithm, left__gt=0)
     return sum(row.left for row in rows if ForeignHash.read(row.blank).is_weak)
 
 
 def _counted() -> Counter[tuple[str, str]]:
-    """Return how many accounts have which blank hash in which form."""
-    # Most hashes are recognized by the database.
+    """Return the number of accounts by blank hash and form."""
+    # The database recognizes most hashes.
     new = Argon2id().dummy_hash().rsplit("$", 2)[0]
     counts = Counter({OWN: User.objects.filter(password__startswith=new).count()})
     others = User.objects.exclude(password__startswith=new).values_list("pk", "password")
@@ -150,5 +150,5 @@ def _kind_of(encoded: str) -> tuple[str, str] | None:
         return hasher.kind(encoded)
     if not hasher.must_update(encoded):
         return OWN
-    # An Argon2 hash with other costs than new ones.
+    # An Argon2 hash with other parameters than new ones.
     return str(parse(encoded).blank), Foreign.algorithm

@@ -1,4 +1,4 @@
-"""The kinds of password hashes that the accounts of this site have."""
+"""The model of the kinds of password hashes that accounts of this site have."""
 
 from django.db import models
 

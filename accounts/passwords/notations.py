@@ -1,10 +1,10 @@
-"""Reads the notations in which other systems export password hashes.
+"""Parses the notations in which other systems export password hashes.
 
-:func:`parse` reads hashes that are complete in one text: those of Django, allauth, Auth0, Supabase,
-WordPress, Laravel and Rails, crypt(3), LDAP, Werkzeug, passlib and the PHC string format. Other
-exports have a hash in several parts: there is one function for each of them.
+:func:`parse` parses hashes that are complete in one text: those of Django, allauth, Auth0,
+Supabase, WordPress, Laravel and Rails, crypt(3), LDAP, Werkzeug, passlib and the PHC string format.
+Other exports have a hash in several parts, and each has its own function.
 
-Every function raises ``ValueError``, with the reason, if it cannot read a hash, or if the hash
+Every function raises ``ValueError``, with the reason, if it cannot parse a hash, or if the hash
 costs more than ``accounts.passwords.schemes`` allows.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from accounts.passwords.schemes import DIGESTS, ForeignHash, to_int
 
 LONGEST = 1024
-# The algorithms by the length of their digests in hexadecimal.
+# The name of an algorithm by the length of its digest in hexadecimal.
 _BY_LENGTH = {2 * size: name for name, size in DIGESTS.items()}
 _PRFS = ("sha1", "sha256", "sha512")
 _ASPNET_V2_SALT = slice(1, 17)
@@ -35,7 +35,7 @@ def parse(notation: str) -> ForeignHash:
 
 
 def peppered(notation: str, pepper: str) -> ForeignHash:
-    """Return the bcrypt hash of Devise of a password followed by ``pepper``."""
+    """Return Devise's bcrypt hash of a password followed by ``pepper``."""
     plain = parse(notation)
     if plain.scheme != "bcrypt":
         raise ValueError("only bcrypt hashes have a pepper")
@@ -59,7 +59,7 @@ def firebase(
 
 
 def keycloak(credential_data: str, secret_data: str) -> ForeignHash:
-    """Return a hash of Keycloak. The arguments are those members of a credential: JSON texts."""
+    """Return a hash of Keycloak. The arguments are members of a credential: JSON texts."""
     try:
         credential, secret = json.loads(credential_data), json.loads(secret_data)
         algorithm, iterations = credential["algorithm"], int(credential["hashIterations"])
@@ -84,7 +84,7 @@ def _keycloak_argon2(
 
 
 def aspnet(text: str) -> ForeignHash:
-    """Return a hash of ASP.NET Identity, version 2 or 3, from its base64."""
+    """Return a hash of ASP.NET Identity, version 2 or 3, from base64 text."""
     raw = from_base64(text)
     if raw[:1] == b"\x00" and len(raw) == 49:
         salt, digest = raw[_ASPNET_V2_SALT], raw[_ASPNET_V2_SALT.stop :]
@@ -100,7 +100,7 @@ def aspnet(text: str) -> ForeignHash:
 
 
 def clerk(hasher: str, digest: str, pepper: str = "") -> ForeignHash:
-    """Return a hash of Clerk: ``digest`` in the notation that ``hasher`` has at Clerk."""
+    """Return a hash of Clerk: ``digest`` in the notation that Clerk calls ``hasher``."""
     parts = digest.split("$")
     if hasher == "bcrypt_peppered":
         return peppered(digest, pepper)
@@ -126,7 +126,7 @@ def clerk(hasher: str, digest: str, pepper: str = "") -> ForeignHash:
 
 
 def from_base64(text: str) -> bytes:
-    """Return the bytes of ``text``: base64, with or without padding, or passlib's variant of it."""
+    """Decode base64 text, with or without padding, or passlib's variant of it."""
     try:
         padding = "=" * (-len(text) % 4)
         return base64.b64decode(text.replace(".", "+") + padding, validate=True)
@@ -135,7 +135,7 @@ def from_base64(text: str) -> bytes:
 
 
 def from_hex(text: str) -> bytes:
-    """Return the bytes of the hexadecimal ``text``."""
+    """Decode hexadecimal text."""
     return bytes.fromhex(text)
 
 
@@ -192,7 +192,7 @@ def _phpass(fields: _Fields) -> ForeignHash:
 
 def _crypt(fields: _Fields) -> ForeignHash:
     names = {"1": "md5", "apr1": "apr-md5", "5": "sha256", "6": "sha512"}
-    # The default of the SHA schemes (akkadia.org/drepper/SHA-crypt.txt).
+    # The default number of rounds of the SHA schemes (akkadia.org/drepper/SHA-crypt.txt).
     costs = (to_int(fields["rounds"] or "5000"),) if fields["kind"] in "56" else ()
     salt, digest = fields["salt"].encode(), fields["digest"].encode()
     return ForeignHash(f"{names[fields['kind']]}-crypt", costs, (salt,), digest)

@@ -1,8 +1,9 @@
-"""Computes the password hashes of other systems. The work and memory of each hash are bounded.
+"""Computes password hashes of other systems, with bounded time and memory for each hash.
 
-A hostile export could otherwise contain hashes that take all memory, or minutes, at a sign-in.
+Without bounds, a hostile export could contain hashes that take all memory, or minutes, at a
+sign-in.
 
-Passwords are hashed as typed, without a conversion to normal form C: the other systems did not
+Passwords are hashed as typed, without conversion to normal form C: the other systems did not
 convert them either, and trying both forms would cost two hashes.
 """
 
@@ -36,7 +37,7 @@ PHPASS_COSTS = range(7, 17)
 CRYPT_ROUNDS = range(1000, 200_001)
 CRYPT_TEXT = re.compile(rb"[./0-9A-Za-z]*")
 MOST_SALT_BYTES = 256
-# Many passwords have the same digest if it is shorter.
+# With a shorter digest, many passwords would match.
 FEWEST_DIGEST_BYTES = 16
 DIGESTS = {"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64}
 FILLER = b"."
@@ -76,10 +77,10 @@ class ForeignHash:
         ).checked()
 
     def checked(self) -> "ForeignHash":
-        """Return this hash.
+        """Return this hash if it is valid.
 
         Raises:
-            ValueError: the scheme is unknown, or the parameters are wrong or cost too much.
+            ValueError: the scheme is unknown, or the parameters are wrong or too expensive.
         """
         scheme = SCHEMES.get(self.scheme)
         if scheme is None:
@@ -95,7 +96,7 @@ class ForeignHash:
 
     @property
     def is_weak(self) -> bool:
-        """Whether guesses are so cheap that the hash is stored encrypted or wrapped."""
+        """Whether guessing is so cheap that the hash must be stored encrypted or wrapped."""
         return SCHEMES[self.scheme].is_weak(self)
 
     @property
@@ -105,12 +106,12 @@ class ForeignHash:
 
     @property
     def without_digest(self) -> "ForeignHash":
-        """This hash with a digest of the same length that no password has."""
+        """This hash with another digest of the same length, which no password has."""
         return replace(self, digest=FILLER * len(self.digest))
 
     @property
     def blank(self) -> "ForeignHash":
-        """A hash that costs the same as this one, without its salts, its secrets and its digest."""
+        """A hash with the same cost as this one, without its salts, secrets and digest."""
         salts = tuple(FILLER * len(salt) for salt in self.salts)
         return replace(self.without_digest, salts=salts)
 
@@ -125,11 +126,11 @@ class ForeignHash:
 
 @dataclass(frozen=True)
 class Scheme:
-    """A way to hash passwords.
+    """A method to hash passwords.
 
-    ``sizes``: how many costs and how many salts its hashes have.
-    ``fits``: whether the parameters of a hash are allowed.
-    ``compute``: the digest of a password.
+    ``sizes``: the number of cost parameters and of salts of its hashes.
+    ``fits``: returns whether the parameters of a hash are allowed.
+    ``compute``: returns the digest of a password.
     """
 
     sizes: tuple[int, int]
@@ -140,10 +141,10 @@ class Scheme:
 
 
 def to_int(text: str) -> int:
-    """Return the number with the decimal digits ``text``.
+    """Parse a decimal number.
 
     Raises:
-        ValueError: ``text`` has other characters or more than ten.
+        ValueError: ``text`` has other characters or more than ten digits.
     """
     if not re.fullmatch("[0-9]{1,10}", text):
         raise ValueError("a parameter is not a number, or is too large")
@@ -151,7 +152,7 @@ def to_int(text: str) -> int:
 
 
 def argon2_fits(kib: int, passes: int, lanes: int) -> bool:
-    """Return whether Argon2 may be computed with these costs (RFC 9106 section 3.1)."""
+    """Return whether these cost parameters of Argon2 are allowed (RFC 9106 section 3.1)."""
     return (
         1 <= lanes <= MOST_LANES
         and 8 * lanes <= kib <= MOST_ARGON2_KIB
@@ -245,27 +246,27 @@ def _bcrypt(
 
     def compute(hashed: ForeignHash, password: bytes) -> bytes:
         salt = b"$2b$%02d$%s" % (hashed.costs[0], hashed.salts[-1])
-        # Other libraries ignore the bytes after these, and this one refuses them.
+        # Bcrypt ignores further bytes, and this library refuses them.
         return bcrypt.hashpw(prepare(hashed, password)[:BCRYPT_BYTES], salt)[-31:]
 
     return Scheme((1, salts), fits, compute, has_secret=has_secret)
 
 
 def _as_wordpress(_hash: ForeignHash, password: bytes) -> bytes:
-    """Prepare a password as ``wp_hash_password`` does since WordPress 6.8."""
+    """Prepare a password in the same way as ``wp_hash_password`` of WordPress 6.8 and later."""
     trimmed = password.strip(b" \t\n\r\0\x0b")
     return base64.b64encode(hmac.digest(b"wp-sha384", trimmed, "sha384"))
 
 
 def _crypt(name: str, fits: Callable[[ForeignHash], bool], costs: int) -> Scheme:
-    """Return the scheme ``name`` of libpass. All of them are weak."""
+    """Return the scheme ``name`` of libpass. All schemes of libpass count as weak."""
 
     def compute(hashed: ForeignHash, password: bytes) -> bytes:
         from passlib import hash as libpass  # noqa: PLC0415 loaded when needed
 
         settings = {"rounds": hashed.costs[0]} if costs else {}
         handler = getattr(libpass, name).using(salt=hashed.salts[0].decode(), **settings)
-        # Each of them ends a password at a zero byte, as crypt(3) does.
+        # Like crypt(3), these schemes ignore everything after a zero byte.
         text: str = handler.hash(password.split(b"\0")[0])
         return text[-len(hashed.digest) :].encode()
 

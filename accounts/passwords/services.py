@@ -22,11 +22,11 @@ from accounts.passwords.hashers import MAX_LENGTH, canonical
 from accounts.users.models import hasher_of
 
 COMMON = Path(__file__).with_name("data") / "common.bin"
-# With 1.4 million records of this size, one in 765,000 other passwords is mistaken for a common
+# With 1.4 million records of this size, one in 765,000 uncommon passwords is taken for a common
 # one.
 RECORD_BYTES = 5
 SHA1_HEX_DIGITS = 40
-# Limits how much is read from a file without line ends.
+# Limits the number of bytes read from a file without line ends.
 LONGEST_LINE = 100
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 def truncated_hash(password: str) -> bytes:
     """Return the first bytes of the SHA-256 of ``password``, as stored in ``common.bin``.
 
-    Upper and lower case are not distinguished.
+    The case of letters is ignored.
     """
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", password).casefold())
     return hashlib.sha256(folded.encode()).digest()[:RECORD_BYTES]
@@ -87,7 +87,7 @@ def _common() -> mmap.mmap:
 
 
 def _contains(file: BufferedReader, wanted: bytes) -> bool:
-    """Return whether a line of ``file`` begins with ``wanted``.
+    """Return whether a line of the sorted ``file`` begins with ``wanted``.
 
     This takes about 36 short reads in a file of 40 GB.
     """
@@ -142,7 +142,7 @@ def verify(password: str, encoded: str | None, *, login: str = "") -> bool:
 
 
 def is_outdated(encoded: str) -> bool:
-    """Return whether the algorithm or parameters of ``encoded`` differ from those of new hashes."""
+    """Return whether ``encoded`` has another algorithm or other parameters than new hashes."""
     hasher = identify_hasher(encoded)
     preferred = get_hasher("default")
     return hasher.algorithm != preferred.algorithm or preferred.must_update(encoded)
@@ -151,7 +151,7 @@ def is_outdated(encoded: str) -> bool:
 def is_compromised(password: str) -> bool:
     """Return whether attackers try ``password`` first (NIST SP 800-63B section 3.1.1.2).
 
-    This is the case if the password is in the list of common passwords, or if its canonical form is
-    in the local copy of Have I Been Pwned.
+    They do if the password is in the list of common passwords, or if its canonical form is in the
+    local copy of Have I Been Pwned.
     """
     return is_common(password) or is_pwned(canonical(password))

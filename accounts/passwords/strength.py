@@ -1,4 +1,4 @@
-"""Refuses common passwords, and estimates how hard others are to guess.
+"""Refuses common passwords, and estimates how hard other passwords are to guess.
 
 The score comes from zxcvbn (Wheeler, USENIX Security 2016), which models how attackers guess. Its
 Rust implementation takes 5 ms for most passwords, and up to a quarter of a second for the worst
@@ -53,7 +53,7 @@ _DATES = gettext_lazy("Dates and years are easy to guess.")
 _NAMES = gettext_lazy("Names are easy to guess.")
 _CAPITALS = gettext_lazy("Capital letters don’t help much.")
 
-# These are pairs instead of dictionaries, because the members of these enums are not hashable.
+# Pairs instead of dictionaries, because the members of these enums are not hashable.
 WARNINGS: tuple[tuple[Warning, Promise], ...] = (
     (Warning.ThisIsATop10Password, _COMMON),
     (Warning.ThisIsATop100Password, _COMMON),
@@ -79,8 +79,8 @@ WARNINGS: tuple[tuple[Warning, Promise], ...] = (
     (Warning.NamesAndSurnamesByThemselvesAreEasyToGuess, _NAMES),
     (Warning.CommonNamesAndSurnamesAreEasyToGuess, _NAMES),
 )
-# The other suggestions of zxcvbn are left out. They repeat a warning, or the sentence that every
-# advice ends with.
+# Other suggestions of zxcvbn are left out, because they repeat a warning or the last sentence of
+# every advice.
 SUGGESTIONS: tuple[tuple[Suggestion, Promise], ...] = (
     (Suggestion.CapitalizationDoesntHelpVeryMuch, _CAPITALS),
     (Suggestion.AllUppercaseIsAlmostAsEasyToGuessAsAllLowercase, _CAPITALS),
@@ -109,7 +109,7 @@ class Strength:
 
 
 def measure_for(client: ClientInfo, password: str, words: Iterable[str]) -> Strength:
-    """Return the strength of ``password`` for ``client``, who need not be signed in.
+    """Return the strength of ``password`` for ``client``, without a sign-in.
 
     Raises:
         RateLimited: too many passwords were measured.

@@ -1,8 +1,7 @@
 """Pages to change, set and reset the password.
 
-A reset may require a second factor. To unlock a locked account, or to remove second factors that
-the user has lost, it may require several proofs of ownership: the rule is
-in ``accounts.recovery.rule``.
+A reset may require a second factor. To unlock a locked account, or to remove lost second factors,
+it may require several proofs of ownership: see ``accounts.recovery.rule``.
 """
 
 import json
@@ -59,13 +58,13 @@ from accounts.users.services import AccountChanged
 
 
 class WhoForm(forms.Form):
-    """Ask a user who forgot the password for the username or email address."""
+    """Asks a user who forgot the password for the username or email address."""
 
     login = WhoField()
 
 
 class NewPasswordForm(forms.Form):
-    """Ask for a new password for ``user``."""
+    """Asks for a new password for ``user``."""
 
     password1 = NewPasswordField()
 
@@ -89,7 +88,7 @@ class ResetForm(NewPasswordForm):
 
 
 class FormerPasswordForm(forms.Form):
-    """Ask for the password that the account had before the first wrong change."""
+    """Asks for the password that the account had before the first wrong change."""
 
     former = CurrentPasswordField(
         label=_("Your old password"),
@@ -111,9 +110,9 @@ with_meter = csp_override(settings.SECURE_CSP_FETCH)
 def strength(request: HttpRequest) -> JsonResponse:
     """Return the strength of a password as JSON: ``{score, label, advice}``.
 
-    Each parameter ``word`` contains what the user has entered in another field of the form, such as
-    the username. Anonymous visitors may call this view, because they choose a password at sign-up.
-    Nothing is stored.
+    Each parameter ``word`` is the text of another field of the form, such as the username.
+    Anonymous visitors may call this view, because they choose a password at sign-up. Nothing is
+    stored.
     """
     words = request.POST.getlist("word")[:MOST_WORDS]
     if request.user.is_authenticated:
@@ -123,12 +122,12 @@ def strength(request: HttpRequest) -> JsonResponse:
 
 
 class ResetProofView(View):
-    """Base class of ``ResetLinkView``, which asks for the proofs that a password reset requires."""
+    """The base class of ``ResetLinkView``, which asks for the proofs that a reset requires."""
 
     progress: ResetProgress
 
     def ask_for_proof(self) -> HttpResponse:
-        """Verify the proof that was posted, or return the page that asks for a proof.
+        """Verify the posted proof, or return the page that asks for a proof.
 
         A code by email is not offered, because the link has already proved access to the mailbox.
         """
@@ -150,12 +149,12 @@ class ResetProofView(View):
         *,
         passkey_error: str = "",
     ) -> HttpResponse:
-        """Return the page that asks for a proof, with the errors of the proof that was posted."""
+        """Return the page that asks for a proof, with the errors of the posted proof."""
         user, assessment = self.progress.found.user, self.progress.assessment
         context = page_context(
             self.request, user, self.progress.first_step, form, passkey_error=passkey_error
         )
-        # A new password ends the trust in every browser, so the page does not offer to trust one.
+        # A new password ends the trust in all browsers, so the page does not offer to trust one.
         context |= {"assessment": assessment, "trust_days": 0, "is_reset": True}
         if user.lock is None:
             return render(self.request, "accounts/passwords/second.html", context)
@@ -204,7 +203,7 @@ class ResetProofView(View):
         """
         found, actor = self.progress.found, actor_without_session_of(self.request)
         form = FormerPasswordForm(self.request.POST)
-        # Who has shown nothing that counts must not use up the guesses of the owner.
+        # Without a proof that counts, a stranger must not use up the guesses of the owner.
         if not (form.is_valid() and self.progress.assessment.shown):
             return self.show_proofs(password_form=form)
         try:
@@ -246,7 +245,7 @@ class ResetProofView(View):
         return redirect(self.request.path)
 
 
-# By whether the user has a password: the name of the URL and the template of the page.
+# For users with and without a password: the name of the URL and of the template.
 PAGES = {True: ("account_change_password", "change"), False: ("account_set_password", "set")}
 
 
@@ -283,7 +282,7 @@ def change(request: HttpRequest) -> HttpResponseBase:
 def reset(request: HttpRequest) -> HttpResponse:
     """Send a reset link by email. The response is the same whether or not the account exists."""
     if "again" in request.POST:
-        # From the sign-in page: show the form with what was typed there.
+        # The sign-in page posts here: show the form with the login that was typed there.
         form = WhoForm(initial=request.POST.dict())
     else:
         form = WhoForm(request.POST if request.method == "POST" else None, initial=typed(request))
@@ -305,8 +304,8 @@ def reset(request: HttpRequest) -> HttpResponse:
 def locked(request: HttpRequest) -> HttpResponse:
     """Redirect to the password reset after a user tried to sign in to a locked account.
 
-    The proof that was shown at the sign-in counts for the reset. No email is required: otherwise a
-    thief who reads the mailbox could keep the owner out.
+    The proof that was shown at the sign-in counts for the reset. No email is required, because a
+    thief who reads the mailbox could otherwise keep the owner out.
     """
     user, proof = flow.pop_recovery(request)
     if user is None or proof is None:
@@ -332,9 +331,9 @@ def locked(request: HttpRequest) -> HttpResponse:
 class ResetLinkView(ResetProofView):
     """Set a new password with a reset link, and sign in with the proofs of the reset.
 
-    The sign-in flow decides whether these proofs are enough. Only the browser that asked for the
-    link is signed in. After the reset of a locked account, every browser shows the sign-in page,
-    because the proofs of ownership need not be proofs for a sign-in.
+    The sign-in flow decides whether these proofs are sufficient. Only the browser that requested
+    the link is signed in. After the reset of a locked account, every browser shows the sign-in
+    page, because proofs of ownership are not always valid for a sign-in.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -375,7 +374,7 @@ class ResetLinkView(ResetProofView):
         if reset_request is None or found.user.lock:
             sentence = gettext("Your new password is set. Sign in with it on all your devices.")
             messages.success(request, sentence)
-            # After a lock, the sign-in leads to the page to review what the lock has suspended.
+            # After a lock, the sign-in leads to the review of the suspended credentials.
             if found.user.lock is None:
                 return redirect("account_login")
             flow.suggest_login(request, user.username)
@@ -392,7 +391,7 @@ class ResetLinkView(ResetProofView):
         )
 
     def form(self) -> ResetForm:
-        """Return the form for the new password, with what was posted to it."""
+        """Return the form for the new password, with the posted data."""
         posted = self.request.POST if "password1" in self.request.POST else None
         form = ResetForm(self.progress.found.user, posted)
         if not self.progress.offers_removal:
@@ -405,12 +404,12 @@ class ResetLinkView(ResetProofView):
         return render(self.request, "accounts/passwords/reset_link.html", context)
 
     def show_dead(self) -> HttpResponse:
-        """Return the page that says that the link was used, has expired or is outdated."""
+        """Return the page for a link that was used, has expired or is outdated."""
         return render(self.request, "accounts/passwords/reset_dead.html", status=404)
 
 
 def _chosen(request: HttpRequest) -> set[str]:
-    """Return the posted ids of the API keys to revoke. The ids are not validated."""
+    """Return the posted ids of the API keys to revoke, without checking them."""
     return set(request.POST.getlist("end_key"))
 
 
