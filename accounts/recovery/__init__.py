@@ -1,1 +1,1 @@
-"""Recovery: unlocks accounts, and removes the second factors of users who have lost all of them."""
+"""Locks and unlocks accounts, and removes the second factors of users who have lost all of them."""

@@ -1,4 +1,4 @@
-"""The list of what opens a locked account, for the page that asks for it."""
+"""The list of proofs that unlock an account, for the page that asks for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from accounts.recovery import rule
 from accounts.recovery.rule import Kind, Outcome
 from accounts.recovery.services import Assessment
 
-# The words and the icon of each kind.
+# The label and the icon of each kind of proof.
 WORDS = {
     Kind.PASSWORD: (_("Your password"), "lock"),
     Kind.MAILBOX: (_("Your email"), "mail"),
@@ -22,7 +22,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A kind of thing that the page asks for, with the names of those that count."""
+    """A kind of proof that the page asks for, with the names of the credentials that count."""
 
     label: Promise
     icon: str
@@ -31,10 +31,10 @@ class Entry:
 
 
 class Checklist:
-    """What opens a locked account, and what of it was shown.
+    """The proofs that unlock an account, and which of them were shown.
 
-    Until something that counts was shown, the list has every kind and no names. Otherwise it would
-    tell a stranger what the account has.
+    Until a proof that counts was shown, the list contains every kind and no names. Otherwise it
+    would tell a stranger which credentials the account has.
     """
 
     def __init__(self, found: Assessment) -> None:
@@ -44,9 +44,9 @@ class Checklist:
         self.missing = counting - self.shown
         self.needed = min(found.ownership.needed, len(Kind))
         self.needs_factor = self._is_open and Kind.FACTOR in counting
-        # Whether the number is enough, but not the kinds.
+        # Whether enough kinds were shown, but a second factor is still missing.
         self.lacks_factor = Kind.FACTOR in self.missing and len(self.shown) >= self.needed
-        # Why Support decides although as many things were shown as the page asks for.
+        # Whether Support must decide although enough kinds were shown.
         has_enough = len(self.shown) >= self.needed and not self.lacks_factor
         is_stuck = has_enough and not found.may_finish
         self.is_equal_to_others = is_stuck and found.outcome in {Outcome.SUPPORT, Outcome.OPEN}

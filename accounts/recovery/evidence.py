@@ -1,4 +1,4 @@
-"""Turns what the database has of an account, and what a person has shown, into things of the rule.
+"""Converts stored credentials and shown proofs to the things about which the rule decides.
 
 ``accounts.recovery.rule`` contains the rule.
 """
@@ -41,7 +41,7 @@ _METHODS |= {Method.PROVIDER: Kind.MAILBOX} | dict.fromkeys(FACTORS, Kind.FACTOR
 
 
 class WrongPassword(PublicError):
-    """The typed password is not the one that counts."""
+    """The typed password is not the password that counts."""
 
     code = "invalid_credentials"
     message = _("That isn’t the right password. If it was changed recently, use the previous one.")
@@ -50,17 +50,17 @@ class WrongPassword(PublicError):
 def ownership_of(user: User, opening: Opening | None, lock: Lock | None = None) -> Ownership:
     """Return the facts about ``user`` on which a recovery depends.
 
-    ``opening``: the last opening within 30 days.
-    ``lock``: a lock that is about to be made; by default that of the account.
+    ``opening``: the last unlocking within 30 days.
+    ``lock``: a lock that is about to be made; by default the lock of the account.
     """
     lock = lock or user.lock
     return Ownership(_things(user, lock), lock, user.is_privileged, opening)
 
 
 def shown_by(ownership: Ownership, proofs: Iterable[Proof]) -> frozenset[Thing]:
-    """Return the things of ``ownership`` that count and that ``proofs`` show."""
+    """Return the credentials of ``ownership`` that count and are proved by ``proofs``."""
     keys = {(_METHODS[proof.method], proof.key) for proof in proofs if proof.method in _METHODS}
-    # A proof without a key is of the password that counts: see :func:`check_password`.
+    # A proof without a key stands for the password that counts: see :func:`check_password`.
     has_password = (Kind.PASSWORD, "") in keys
     return frozenset(
         thing
@@ -70,10 +70,9 @@ def shown_by(ownership: Ownership, proofs: Iterable[Proof]) -> frozenset[Thing]:
 
 
 def shown_in(session: LoginSession) -> list[Proof]:
-    """Return what the user of ``session`` has shown in it in the last ten minutes.
+    """Return the proofs that the user of ``session`` has shown in the last ten minutes.
 
-    A session that began earlier may have been stolen, so that its other proofs say nothing about
-    who uses it now.
+    An older session may have been stolen, so its earlier proofs do not prove who uses it now.
     """
     since, found, user = clock.now() - RECENT, list[Proof](), session.user
     if session.factor_at and session.factor_at >= since:
@@ -83,8 +82,8 @@ def shown_in(session: LoginSession) -> list[Proof]:
     if Method.PASSWORD in session.amr:
         found.append(Proof(Method.PASSWORD, session.begun_at, str(user.password_at or "")))
     if Method.MAIL in session.amr:
-        # A session does not say in which of the mailboxes of that time the code was. A thief may
-        # have added the mailbox before, and removed it since.
+        # A session does not say which of the mailboxes received the code. A thief may have added a
+        # mailbox before, and removed it since.
         rows = user.emails.filter(confirmed_at__lte=session.begun_at)
         formers = former_credentials.recent_emails(user).filter(removed_at__gte=session.begun_at)
         keys = {row.key for row in rows} | {row.key for row in formers}
@@ -99,9 +98,9 @@ def _things(user: User, lock: Lock | None) -> frozenset[Thing]:
         has.append(Thing(Kind.FACTOR, row.persistent_id, row.made_at, name=_name(row)))
     if user.has_usable_password():
         has.append(Thing(Kind.PASSWORD, str(user.password_at or ""), user.password_at))
-    # Without a lock, only what the account has now counts.
+    # Without a lock, only credentials that the account has now count.
     for former in former_credentials.replaced(user) if lock else ():
-        # A newer node may have stored another kind of credential, or a factor of another model.
+        # A newer release may have stored another kind of credential, or a factor of another model.
         kind, key, name = _KINDS.get(former.kind), former.key, masked(former.label)
         if kind is Kind.PASSWORD:
             key = str(former.since or "")
@@ -111,7 +110,7 @@ def _things(user: User, lock: Lock | None) -> frozenset[Thing]:
             has.append(Thing(kind, key, former.since, former.removed_at, name))
     counts = lock.counts if lock else (lambda thing: thing.until is None)
     if not any(counts(thing) for thing in has if thing.kind is Kind.MAILBOX):
-        # A provider stands for the mailbox that the account did not have.
+        # A provider replaces the mailbox if the account had no email address.
         identities = users_models.of(user)
         for row in identities:
             name = masked(str(row))
@@ -132,14 +131,14 @@ def _name(factor: Factor) -> str:
 def check_password(user: User, typed: str, actor: Actor, hashed: str | None = None) -> Proof:
     """Return the proof if ``typed`` is the password that counts.
 
-    That is the password which the account had at the horizon, or has now if it is not locked. The
-    owner is told of the fifth wrong guess.
+    This is the password that the account had at the horizon of its lock, or has now if it is not
+    locked. The owner is notified of the fifth wrong guess.
 
     ``hashed``: the hash of the password that counts, if it is another one.
 
     Raises:
         WrongPassword: the password is wrong, or no password counts.
-        RateLimited: too many guesses.
+        RateLimited: there were too many guesses.
     """
     hit(FORMER_PASSWORD.of(user.pk))
     if not passwords.verify(typed, hashed or user.former_hash):
@@ -150,7 +149,7 @@ def check_password(user: User, typed: str, actor: Actor, hashed: str | None = No
 
 
 def _record_guess(user: User, actor: Actor) -> None:
-    """Record a wrong password; tell the owner of the fifth within a day."""
+    """Record a wrong password; notify the owner of the fifth one within a day."""
     recent = Activity.objects.filter(user=user, at__gt=clock.now() - timedelta(days=1))
     failed = recent.filter(kind=events.PROOF_FAILED.name, session=None).count()
     is_told = recent.filter(kind=events.FORMER_GUESSED.name).exists()
@@ -159,19 +158,18 @@ def _record_guess(user: User, actor: Actor) -> None:
 
 
 def removed_factor(user: User, code: str) -> Proof | None:
-    """Use up ``code`` if it belongs to a removed factor that counts.
+    """Use up ``code`` if it belongs to a removed second factor that counts; return the proof.
 
-    Return the proof, or None if no such factor accepts the code. The caller applies the rate
-    limits.
+    Return None if no such factor accepts the code. The caller applies the rate limits.
     """
-    # The exact method does not matter here, as long as it is a second factor.
+    # Any method that is a second factor gives the same result here.
     return _use_removed(user, Method.TOTP, code, Authenticator, RecoveryCodes)
 
 
 def removed_passkey(user: User, response: PasskeyResponse) -> Proof | None:
-    """Verify ``response`` of a removed passkey that counts.
+    """Verify ``response`` of a removed passkey that counts; return the proof.
 
-    Return the proof, or None if no such passkey made the response.
+    Return None if no such passkey made the response.
     """
     return _use_removed(user, Method.PASSKEY, response, Passkey)
 

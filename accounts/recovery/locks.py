@@ -1,6 +1,7 @@
 """Locks accounts, so that nobody can sign in until the password is reset.
 
-:class:`Access` lists what gives access to an account. Pages show it before a change ends it.
+:class:`Access` lists the sessions, keys and apps that have access to an account. Pages show them
+before a change ends them.
 """
 
 import uuid
@@ -43,14 +44,15 @@ from accounts.users import emails, former_credentials
 from accounts.users import services as users
 from accounts.users.models import User, locked_password
 
-# How many changes the page offers to name as the first wrong one.
+# The maximum number of changes that the page offers as the first wrong one.
 MOST_CHANGES = 50
 
 
 class CannotLock(PublicError):
-    """What was shown cannot lock the account now, or the lock would put aside nothing more.
+    """The account cannot be locked with these proofs, or the lock would suspend nothing more.
 
-    A mailbox alone locks an account once in 30 days, and not soon after an opening.
+    With only a mailbox, an account can be locked once in 30 days, and not soon after it was
+    unlocked.
     """
 
     code = "not_possible"
@@ -62,13 +64,13 @@ class CannotLock(PublicError):
 
 
 class NotEnoughShown(CannotLock):
-    """A signed-in user has not shown enough to lock the account."""
+    """The proofs of a signed-in user are not sufficient to lock the account."""
 
     message = _("To lock your account, enter your password, or use the link that we email you.")
 
 
 class Access:
-    """What gives access to the account of ``user``. Each property is read when it is needed.
+    """The sessions, keys and apps with access to the account of ``user``, read when needed.
 
     ``keep``: the id of a session to leave out, or None.
     """
@@ -93,7 +95,7 @@ class Access:
 
     @property
     def programs(self) -> int:
-        """The number of live sessions of API clients that are no connected apps."""
+        """The number of live sessions of API clients that are not connected apps."""
         return self._kinds.total() - self.browsers - self._kinds[LoginSession.Kind.CONNECTED]
 
     @property
@@ -110,7 +112,7 @@ class Access:
 
     @cached_property
     def connections(self) -> list[Any]:
-        """What the user has allowed connected apps, also those that are not signed in.
+        """The access that connected apps have been granted, including apps that are not signed in.
 
         An app has one row for each service that it may use.
         """
@@ -118,7 +120,7 @@ class Access:
 
     @cached_property
     def keys(self) -> apikeys.Effects:
-        """The API keys that end with the live sessions, and the others."""
+        """The API keys that end with the live sessions, and the other API keys."""
         return apikeys.effects(self._user, self._keep)
 
     @cached_property
@@ -128,12 +130,12 @@ class Access:
 
     @property
     def is_any(self) -> bool:
-        """Whether a change of a second factor ends anything."""
+        """Whether a change of a second factor would end any access."""
         return any((self.sessions, self.apps, self.keys.ending, self.trusted))
 
 
 def effects(user: User, notice: Notice | None = None) -> dict[str, Any]:
-    """Return what locking the account of ``user`` does, for the page that asks for confirmation.
+    """Return the effects of locking the account of ``user``, for the page that asks to confirm it.
 
     ``notice``: the notice that contains the link. None if a signed-in user locks the account.
 
@@ -168,10 +170,10 @@ def effects(user: User, notice: Notice | None = None) -> dict[str, Any]:
 
 
 def changes() -> QuerySet[Activity]:
-    """Return the query of :func:`first_changes`, oldest first; ``CHANGES`` prepares it."""
+    """Return the query for :func:`first_changes`, oldest first, which ``CHANGES`` prepares."""
     kinds = [e.name for e in events.EVENTS.values() if e.group is Group.CHANGE and e.mail]
     rows = Activity.objects.filter(user=P("user"), at__gt=P("since"), kind__in=kinds)
-    # Without an IP address and an actor, no person has caused the event.
+    # If an event has neither an IP address nor an actor, no person has caused it.
     return rows.exclude(ip="", actor="").order_by("pk")[:MOST_CHANGES]
 
 
@@ -181,9 +183,9 @@ CHANGES = PreparedQuery(changes)
 def first_changes(user: User, notice: Notice | None = None) -> list[Activity]:
     """Return the changes of the last 30 days that a lock of ``user`` can name, newest first.
 
-    These are the changes that are mailed, and the event of ``notice`` unless somebody only asked
-    for the link. If there are too many, the newest are left out, so that a thief cannot push the
-    first one off the list.
+    These are the changes that are notified by email, and the event of ``notice`` unless it is only
+    a request for the link. If there are too many, the newest are left out, so that a thief cannot
+    push the first change off the list.
     """
     found = CHANGES.all(user=user.pk, since=clock.now() - rule.MONTH)
     if notice and notice.row not in found and notice.row.event is not events.LOCK_ASKED:
@@ -194,7 +196,7 @@ def first_changes(user: User, notice: Notice | None = None) -> list[Activity]:
 def lock_naming(user: User, wrong_at: datetime) -> Lock:
     """Return the lock of ``user`` that names a change at ``wrong_at`` as the first wrong one.
 
-    While the account is locked, its horizon only moves further back.
+    If the account is already locked, its horizon can only move further back.
     """
     return _lock_naming(user, wrong_at, Recovery.objects.filter(user=user).first())
 
@@ -210,7 +212,7 @@ def _lock_naming(user: User, wrong_at: datetime, row: Recovery | None) -> Lock:
 def lock_down(user: User, actor: Actor, wrong_at: datetime | None = None) -> None:
     """Revoke every session, API key, app and trusted browser; suspend recent credentials.
 
-    Afterwards, nobody can sign in until the account is opened: see ``accounts.recovery.rule``.
+    Afterwards, nobody can sign in until the account is unlocked: see ``accounts.recovery.rule``.
     Receivers of ``credentials_changed`` revoke the sessions and keys, and increase the
     ``credential_version``, which invalidates earlier links.
 
@@ -219,7 +221,7 @@ def lock_down(user: User, actor: Actor, wrong_at: datetime | None = None) -> Non
     owner = users.lock_row_as_is(user)
     lock = lock_naming(owner, wrong_at or clock.now())
     if owner.lock is None:
-        # A request from before the lock must not open the account. A request that was made during
+        # A request from before the lock must not unlock the account. A request that was made during
         # the lock is kept.
         recovery.forget(owner)
     former_hash = former_credentials.password_hash(owner, lock)
@@ -232,7 +234,7 @@ def lock_down(user: User, actor: Actor, wrong_at: datetime | None = None) -> Non
         User, user=owner, event=events.LOCKED_DOWN.name, actor=actor, keep=None
     )
     if owner.deletion_due:
-        # A thief may have asked for the deletion, and the owner has only this link.
+        # A thief may have requested the deletion, and the owner may have only this link.
         record(owner, events.DELETION_UNDONE, actor)
     young = suspension.suspendable(owner, lock)
     notices.end_links(owner, [row.email for row in young.emails])
@@ -254,12 +256,12 @@ def lock_down_by_link(
 
     ``token``: the secret in the link.
     ``wrong_at``: the time of the first change that was wrong.
-    ``former``: the password from before that change, if the mailbox alone is not enough.
-    ``session``: the session of the browser. What it has shown counts if it is of the same account.
+    ``former``: the password from before that change, if the mailbox alone is not sufficient.
+    ``session``: the session of the browser, whose proofs count if it belongs to the same account.
 
     Raises:
         LinkEnded: the link was used in the meantime.
-        CannotLock: what was shown is not enough to lock the account now.
+        CannotLock: the proofs are not sufficient to lock the account now.
         WrongPassword, RateLimited: see ``evidence.check_password``.
     """
     proofs = [Proof.now(Method.MAIL, emails.key(notice.email))]
@@ -271,7 +273,8 @@ def lock_down_by_link(
         owner = users.lock_row_as_is(notice.user)
         row = Recovery.lock(owner)
         ownership, shown = _shown(owner, wrong_at, proofs)
-        # A lock of a locked account only reaches further back. Otherwise, it would only void links.
+        # Locking a locked account makes sense only if the horizon moves back. Otherwise, it would
+        # only invalidate links.
         is_further = owner.lock is None or ownership.lock != owner.lock
         if not (is_further and ownership.may_lock(shown, row.locked_alone_by())):
             raise CannotLock
@@ -286,15 +289,16 @@ def lock_down_from_inside(
 ) -> None:
     """Lock the account of ``session``, whose user has authenticated recently.
 
-    Two things are needed, or an address that may lock the account alone. Otherwise, a thief with
-    one of them could lock the owner out again and again. An account that had no address has little
-    else, so that one thing is enough.
+    This requires two kinds of proofs, or an address that can lock the account alone. Otherwise, a
+    thief with one of them could lock the owner out again and again. If the account had no address,
+    one proof is sufficient, because it has little else.
 
     ``wrong_at``: the time of the first change that was wrong. By default now.
-    ``former``: the password from before that change, if what the session has shown is not enough.
+    ``former``: the password from before that change, if the proofs of the session are not
+        sufficient.
 
     Raises:
-        NotEnoughShown: what was shown is not enough.
+        NotEnoughShown: the proofs are not sufficient.
         WrongPassword, RateLimited: see ``evidence.check_password``.
     """
     wrong_at, proofs = wrong_at or clock.now(), evidence.shown_in(session)
@@ -311,11 +315,11 @@ def lock_down_from_inside(
 
 @dataclass(frozen=True)
 class InsideLock:
-    """What a signed-in user can do to lock the account.
+    """How a signed-in user can lock the account.
 
-    ``kinds``: the kinds of things that the session has shown.
-    ``is_enough``: whether the account can be locked with them.
-    ``takes_password``: whether it can be locked with the password as well.
+    ``kinds``: the kinds of proofs that the session has shown.
+    ``is_enough``: whether these proofs are sufficient to lock the account.
+    ``takes_password``: whether they are sufficient together with the password.
     """
 
     kinds: list[Kind]
@@ -324,7 +328,7 @@ class InsideLock:
 
 
 def inside_lock_of(session: LoginSession) -> InsideLock:
-    """Return what the user of ``session`` can do to lock the account as it was a week ago."""
+    """Return how the user of ``session`` can lock the account with the state of a week ago."""
     user = session.user
     ownership, shown = _shown(user, clock.now(), evidence.shown_in(session))
     row = Recovery.objects.filter(user=user).first() or Recovery(user=user)
@@ -356,7 +360,7 @@ def _check_former(
 ) -> list[Proof]:
     """Return the proof of the password from before ``wrong_at``, if one was typed.
 
-    Whoever has shown nothing that counts must not use up the guesses of the owner.
+    Without a proof that counts, a stranger must not use up the guesses of the owner.
     """
     if not (typed and _shown(user, wrong_at, proofs)[1]):
         return []
@@ -365,7 +369,7 @@ def _check_former(
 
 
 def _note_lone_lock(row: Recovery, shown: frozenset[Thing]) -> None:
-    """Remember the mailbox that has locked the account, if nothing else was shown."""
+    """Record that a mailbox has locked the account, if no other proof was shown."""
     if rule.kinds(shown) == {Kind.MAILBOX}:
         recent = row.locked_alone_by()
         now = {thing.key: clock.now().isoformat() for thing in shown}
@@ -376,7 +380,7 @@ def _note_lone_lock(row: Recovery, shown: frozenset[Thing]) -> None:
 def _shown(
     user: User, wrong_at: datetime, proofs: Iterable[Proof]
 ) -> tuple[Ownership, frozenset[Thing]]:
-    """Return the facts about ``user`` with a lock that names ``wrong_at``, and what counts then."""
+    """Return the facts for a lock that names ``wrong_at``, and the proofs that count."""
     row = Recovery.objects.filter(user=user).first()
     lock = _lock_naming(user, wrong_at, row)
     ownership = evidence.ownership_of(user, row.opening if row else None, lock)

@@ -1,4 +1,4 @@
-"""What recovery remembers of an account: its last opening, a waiting request, lone locks."""
+"""The model of recovery: the last unlocking, a waiting request, and locks by a mailbox alone."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -12,22 +12,25 @@ from accounts.common.database import P
 from accounts.recovery.rule import MONTH, Kind, Opening, Thing
 from accounts.users.models import User
 
-# How long a request can be used after its waiting period.
+# For this long after its waiting period, a request can be finished.
 OPEN = timedelta(days=7)
 
 
 class Recovery(models.Model):
     """The state of the recovery of one account.
 
-    ``asked``: the things that the waiting request showed, each as ``[kind, key]``; empty without a
-        request. ``asked_at`` is its time, ``mails`` the ids of the notices that announced it.
-    ``warned_at``: when a mail server accepted the first of these notices. The wait begins then.
+    ``asked``: the credentials that were shown for the waiting request, each as ``[kind, key]``;
+        empty without a request. ``asked_at`` is its time, ``mails`` the ids of the notices that
+        announced it.
+    ``warned_at``: when a mail server accepted the first of these notices. The waiting period begins
+        then.
     ``told_at``: when the last notices were posted.
-    ``stopped``: the kinds that the last stopped request showed.
-    ``stopped_by``: what stopped it, as ``asked``; None if Support did.
-    ``at_support``: what each person has shown who asked Support to decide, as ``asked``.
-    ``support_asked_at``: when somebody asked Support last.
-    ``lone_locks``: when each mailbox, named by its key, last locked the account alone.
+    ``stopped``: the kinds that were shown for the last stopped request.
+    ``stopped_by``: the credentials that stopped it, as in ``asked``; None if Support did.
+    ``at_support``: the credentials that each person has shown who asked Support to decide, as in
+        ``asked``.
+    ``support_asked_at``: when somebody last asked Support.
+    ``lone_locks``: by the key of a mailbox: when it last locked the account alone.
     """
 
     user = models.OneToOneField(
@@ -57,7 +60,7 @@ class Recovery(models.Model):
 
     @classmethod
     def current(cls, since: datetime | P | None = None) -> models.QuerySet[Self]:
-        """Return the rows with a request that waits or could be used for the last seven days.
+        """Return the rows with a request that waits, or whose wait ended in the last week.
 
         ``since``: by default, :meth:`since`.
         """
@@ -67,7 +70,7 @@ class Recovery(models.Model):
 
     @classmethod
     def disputed_since(cls) -> datetime:
-        """Return the earliest time at which Support can have been asked in a current dispute."""
+        """Return the earliest time at which Support can have been asked about a current dispute."""
         return clock.now() - MONTH
 
     @classmethod
@@ -81,26 +84,27 @@ class Recovery(models.Model):
 
     @classmethod
     def lock(cls, user: User) -> Self:
-        """Return the row of ``user``, locked until the transaction ends, or a new one.
+        """Lock and return the row of ``user``, which is created if necessary.
 
-        Otherwise, the daily job could delete it as forgotten while something is added to it.
+        Without the lock, the daily job could delete the row as outdated while something is added to
+        it.
         """
         return cls.objects.select_for_update(no_key=True).get_or_create(user=user)[0]
 
     @property
     def shown_to_support(self) -> list[list[str]]:
-        """The kinds of things that each person has shown who asked Support to decide."""
+        """For each person who asked Support to decide: the kinds of proofs that were shown."""
         return [sorted({kind for kind, *_ in shown}) for shown in self.cases]
 
     @property
     def is_current(self) -> bool:
-        """Whether there is a request that waits or could be used for the last seven days."""
+        """Whether a request is current: it waits, or its wait ended in the last week."""
         began = self.warned_at or self.asked_at
         return began is not None and began > self.since()
 
     @staticmethod
     def wait() -> timedelta:
-        """Return the length of the wait (``FACTOR_RECOVERY_HOURS``)."""
+        """Return the length of the waiting period (``FACTOR_RECOVERY_HOURS``)."""
         return timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
 
     @property
@@ -110,34 +114,34 @@ class Recovery(models.Model):
 
     @property
     def is_due(self) -> bool:
-        """Whether a notice was accepted, and the wait has ended."""
+        """Whether a notice was accepted, and the waiting period has ended."""
         return self.due_at <= clock.now()
 
     @property
     def cases(self) -> list[list[list[str]]]:
-        """What was shown to Support, unless nobody has asked for 30 days."""
+        """The proofs that were shown to Support; empty if nobody has asked for 30 days."""
         return self.at_support if _is_recent(self.support_asked_at) else []
 
     @property
     def opening(self) -> Opening | None:
-        """The last opening, if it is at most 30 days old."""
+        """The last unlocking of the account, if it is at most 30 days old."""
         at = self.opened_at
         return Opening(at, self.opened_with) if at and _is_recent(at) else None
 
     @property
     def asked_kinds(self) -> frozenset[Kind]:
-        """The kinds that the request showed."""
+        """The kinds of credentials that were shown for the request."""
         return frozenset(kind for kind, _key in pairs(self.asked))
 
     def refuses(self, kinds: frozenset[Kind]) -> bool:
-        """Return whether a request with ``kinds`` was stopped in the last 30 days."""
+        """Return whether ``kinds`` are too few, because a request was stopped within 30 days."""
         return _is_recent(self.stopped_at) and not kinds > frozenset(map(Kind, self.stopped))
 
     def covered_by(self, shown: frozenset[Thing]) -> bool:
-        """Return whether ``shown`` includes all that the request showed.
+        """Return whether ``shown`` includes every credential that was shown for the request.
 
-        A request is finished with the things that it was made with. Otherwise a thief with another
-        mailbox of the account could finish a request of the owner.
+        Only then can the request be finished. Otherwise a thief with another mailbox of the account
+        could finish a request of the owner.
         """
         keys = {(thing.kind, thing.key) for thing in shown}
         return bool(self.asked) and pairs(self.asked) <= keys
@@ -153,5 +157,5 @@ def _is_recent(at: datetime | None) -> bool:
 
 
 def pairs(stored: Iterable[Sequence[str]]) -> set[tuple[Kind, str]]:
-    """Return the kind and key of each thing in ``stored``, without what a newer node has added."""
+    """Return the kind and key of each credential in ``stored``, without newer members."""
     return {(Kind(kind), key) for kind, key, *_newer in stored}

@@ -1,25 +1,25 @@
-"""Decides who may open, lock or take back an account: a pure function of what the account had.
+"""Decides who may lock or unlock an account: a pure function of the credentials it has and had.
 
-A *lock* names the first change that was wrong. The *horizon* lies seven days before that change,
-or at the creation of a younger account. While an account is locked, only what it had at the
-horizon counts. An account that is not locked has no horizon: all that it has now counts.
+A *lock* names the first change that was wrong. The *horizon* is seven days before that change, or
+at the creation of a younger account. While an account is locked, only credentials that it had at
+the horizon *count*. An account that is not locked has no horizon: all its present credentials
+count. An *opening* is the unlocking of an account. A *thing* is a credential.
 
-Three kinds of things prove ownership: the password, a mailbox, and a second factor. Several things
-of one kind are one. What was removed at most seven days before the lock counts as still there;
-what was removed earlier counts only beside something that is still there.
+Three kinds of credentials prove ownership: the password, a mailbox, and a second factor. Several of
+one kind count as one. A credential that was removed at most seven days before the lock counts as
+still there. One that was removed earlier counts only together with one that is still there.
 
 =====================================================  ==========================================
-Things shown                                           Outcome
+Credentials shown                                      Outcome
 =====================================================  ==========================================
-two, or the mailbox alone if the account is not        open: the account is open at once
-locked; if it had a factor, the factor must be shown
-a mailbox, with or without the password                wait: the account is open after the wait
-anything else                                          Support decides
-nothing that is still there                            nothing
+two, or the mailbox alone if the account is not        open: the account is unlocked at once locked;
+if it had a factor, the factor must be shown a mailbox, with or without the password
+wait: it is unlocked after a waiting period anything else
+Support decides none that is still there                               nothing
 =====================================================  ==========================================
 
-Whoever opens within 30 days of an opening must show more things than opened the account before;
-with as many, Support decides. Members of staff never wait: Support decides.
+To unlock an account again within 30 days, more kinds must be shown than unlocked it before; with
+the same number, Support decides. Members of staff never wait: Support decides.
 """
 
 from collections.abc import Collection, Iterable, Set
@@ -30,16 +30,18 @@ from functools import cached_property
 
 from accounts.common.proofs import OpenEnum
 
-# How long before the first wrong change the account must have had a thing.
+# A credential counts if the account had it this long before the first wrong change.
 BEFORE = timedelta(days=7)
-# How old the first wrong change may be, and how long openings, locks and stops are remembered.
+# The maximum age of the first wrong change, and how long openings, locks and stopped requests
+# matter.
 MONTH = timedelta(days=30)
-# What is added within this time after an account was created counts as old as the account.
+# Credentials that are added within this time after the creation of an account count as old as the
+# account.
 AT_CREATION = timedelta(minutes=1)
 
 
 class Kind(OpenEnum):
-    """The kinds of things that prove ownership."""
+    """The kinds of credentials that prove ownership."""
 
     PASSWORD = "password"  # noqa: S105 the name of a kind
     # A connected provider counts as a mailbox if the account had no email address.
@@ -48,7 +50,7 @@ class Kind(OpenEnum):
 
 
 class Outcome(Enum):
-    """What somebody can do with the things that they have shown."""
+    """What a person can do with the credentials that they have shown."""
 
     OPEN = "open"
     WAIT = "wait"
@@ -60,9 +62,11 @@ class Outcome(Enum):
 class Thing:
     """A credential that an account has or had.
 
-    ``key`` distinguishes things of the same kind. ``since`` is None if the thing is as old as the
-    account; ``until`` is None if the account still has it. ``name`` is shown to the owner, and
-    nothing depends on it. ``is_provider``: whether it is a provider that stands for a mailbox.
+    ``key``: distinguishes credentials of the same kind.
+    ``since``: None if it is as old as the account.
+    ``until``: None if the account still has it.
+    ``name``: shown to the owner; nothing depends on it.
+    ``is_provider``: whether it is a provider that replaces a mailbox.
     """
 
     kind: Kind
@@ -75,7 +79,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock of an account, and the horizon: the moment before which things count."""
+    """A lock of an account, and its horizon: only things from before that time count."""
 
     at: datetime
     horizon: datetime
@@ -86,13 +90,13 @@ class Lock:
         return is_old and (thing.until is None or thing.until >= self.horizon)
 
     def is_there(self, thing: Thing) -> bool:
-        """Return whether ``thing`` counts as still there."""
+        """Return whether ``thing`` counts as still there, although it may have been removed."""
         return thing.until is None or thing.until >= self.at - BEFORE
 
 
 @dataclass(frozen=True)
 class Opening:
-    """The last opening of an account, and the number of kinds that were shown for it."""
+    """The last unlocking of an account, and the number of kinds that were shown for it."""
 
     at: datetime
     kinds: int
@@ -103,8 +107,8 @@ def lock_of(
 ) -> Lock:
     """Return the lock, made at ``at``, that names ``wrong_at`` as the first wrong change.
 
-    ``opening``: the last opening within 30 days. Unless the lock reaches behind the opening, what
-        the account had at the opening counts, as if the account had been created then.
+    ``opening``: the last unlocking within 30 days. Unless ``wrong_at`` is before it, it replaces
+        the creation of the account: credentials that the account had then count.
     """
     first = opening.at if opening and opening.at < wrong_at else created_at
     return Lock(at, min(at, max(first + AT_CREATION, wrong_at - BEFORE)))
@@ -117,10 +121,10 @@ def kinds(things: Iterable[Thing]) -> frozenset[Kind]:
 
 @dataclass(frozen=True)
 class Ownership:
-    """The facts of an account on which the outcome depends.
+    """The facts about an account on which the outcome depends.
 
-    ``things``: what the account has, and what it had.
-    ``opening``: the last opening within 30 days, or None.
+    ``things``: the credentials that the account has, and those that it had.
+    ``opening``: the last unlocking within 30 days, or None.
     """
 
     things: frozenset[Thing]
@@ -130,14 +134,14 @@ class Ownership:
 
     @cached_property
     def counting(self) -> frozenset[Thing]:
-        """The things that count: at the horizon, or now if the account is not locked."""
+        """The credentials that count: at the horizon, or now if the account is not locked."""
         lock = self.lock
         if lock is None:
             return frozenset(thing for thing in self.things if thing.until is None)
         return frozenset(filter(lock.counts, self.things))
 
     def outcome(self, shown: frozenset[Thing]) -> Outcome:
-        """Return what somebody can do who has shown ``shown``."""
+        """Return what a person can do who has shown the credentials ``shown``."""
         lock, counted = self.lock, shown & self.counting
         if not any(lock is None or lock.is_there(thing) for thing in counted):
             return Outcome.NOTHING
@@ -152,20 +156,21 @@ class Ownership:
 
     @property
     def needed(self) -> int:
-        """How many kinds open a locked account."""
+        """The number of kinds that are needed to unlock the account."""
         return max(2, self._undone.kinds + 1) if self._undone else 2
 
     @property
     def _undone(self) -> Opening | None:
-        """The opening that opening the account would undo, or None."""
+        """The earlier unlocking that unlocking the account now would undo, or None."""
         is_behind = self.lock and self.opening and self.lock.horizon < self.opening.at
         return self.opening if is_behind else None
 
     def opened(self, at: datetime, shown: frozenset[Thing]) -> Opening:
-        """Return the opening to remember after ``shown`` has opened the account at ``at``.
+        """Return the opening to store after the account was unlocked at ``at`` with ``shown``.
 
-        An opening that was not undone stays, or a thief could open the account a second time with
-        what the first opening gave, and so raise the number that the owner must exceed.
+        An opening that was not undone is kept. Otherwise a thief could unlock the account a second
+        time with what the first opening gave, and so increase the number of kinds that the owner
+        needs.
         """
         if self.opening and not self._undone:
             return self.opening
@@ -183,11 +188,11 @@ class Ownership:
         *,
         is_inside: bool = False,
     ) -> bool:
-        """Return whether ``shown`` is enough to make ``lock``.
+        """Return whether ``shown`` is sufficient to make ``lock``.
 
         ``locked_alone_by``: the keys of the mailboxes that locked it alone in the last 30 days.
-        ``is_inside``: whether a signed-in user locks the account. Two things are then enough, even
-            if Support has opened it.
+        ``is_inside``: whether a signed-in user locks the account. Two kinds are then sufficient,
+            even if Support has unlocked it.
         """
         counted = shown & self.counting
         proved = kinds(counted)
@@ -201,5 +206,5 @@ class Ownership:
 
 
 def outweighs(shown: Set[Kind], other: Set[Kind]) -> bool:
-    """Return whether a request that shows ``shown`` stops one that showed ``other``."""
+    """Return whether ``shown`` has all kinds of ``other`` and more, and so stops its request."""
     return shown > other

@@ -1,7 +1,7 @@
-"""Opens accounts, and removes lost second factors, at once or after a waiting period.
+"""Unlocks accounts, and removes lost second factors, at once or after a waiting period.
 
-``accounts.recovery.rule`` contains the rule. A request to wait is announced by email, again every
-day, to every address of the account that counts, so that the owner can stop it.
+``accounts.recovery.rule`` contains the rule. A request to wait is announced by email, and again
+every day, to every address of the account that counts, so that the owner can stop it.
 """
 
 from dataclasses import dataclass
@@ -37,15 +37,15 @@ from accounts.users.models import FormerCredential, User
 _ROW = PreparedQuery(lambda: Recovery.objects.filter(user=P("user")))
 _CURRENT = PreparedQuery(lambda: Recovery.current(P("since")).filter(user=P("user")))
 LINK = "factor.recovery"
-# The notices of a request are posted again after this time, by a job that runs every day.
+# A daily job posts the notices of a request again after this time.
 REMINDER = timedelta(hours=20)
-# The fields of a row without a request.
+# The fields of a row that has no request.
 NO_REQUEST: dict[str, Any] = {"asked": [], "mails": []}
 NO_REQUEST |= dict.fromkeys(("asked_at", "warned_at", "told_at"))
 
 
 class NotDue(PublicError):
-    """What was shown is not enough to open the account now."""
+    """The proofs are not sufficient to unlock the account now."""
 
     code = "not_due"
     status = 403
@@ -53,7 +53,7 @@ class NotDue(PublicError):
 
 
 class NotOffered(PublicError):
-    """Recovery by waiting is switched off, or not possible for this user or with what was shown."""
+    """Recovery by waiting is turned off, or not possible for this user or with these proofs."""
 
     code = "not_offered"
     status = 403
@@ -62,11 +62,12 @@ class NotOffered(PublicError):
 
 @dataclass(frozen=True)
 class Assessment:
-    """What somebody can do to recover an account.
+    """How a person can recover an account with the credentials that they have shown.
 
-    ``shown``: what they have shown, and what counts.
+    ``shown``: the shown credentials that count.
     ``running``: the row with the current request, or None.
-    ``others``: what counts of what others have shown to Support, unless ``shown`` includes it.
+    ``others``: the credentials that count and that others have shown to Support; without those that
+        ``shown`` includes.
     ``is_at_support``: whether somebody has asked Support to decide with exactly ``shown``.
     """
 
@@ -79,12 +80,12 @@ class Assessment:
 
     @property
     def outcome(self) -> Outcome:
-        """What the rule says."""
+        """The outcome by the rule."""
         return self.ownership.outcome(self.shown)
 
     @property
     def kinds(self) -> frozenset[Kind]:
-        """The kinds of the things that were shown."""
+        """The kinds of the shown credentials."""
         return rule.kinds(self.shown)
 
     @property
@@ -94,7 +95,7 @@ class Assessment:
 
     @property
     def is_same(self) -> bool:
-        """Whether ``shown`` includes everything that the current request was made with."""
+        """Whether ``shown`` includes every credential that was shown for the current request."""
         return self.running is not None and self.running.covered_by(self.shown)
 
     @property
@@ -104,9 +105,9 @@ class Assessment:
 
     @property
     def may_finish(self) -> bool:
-        """Whether the account can be opened now.
+        """Whether the account can be unlocked now.
 
-        While Support has a case, only somebody can who shows more than everybody else.
+        While Support has a case, only a person who shows more than everybody else can unlock it.
         """
         most = max((len(rule.kinds(shown)) for shown in self.others), default=0)
         may_open = self.outcome is Outcome.OPEN and len(self.kinds) > most
@@ -116,7 +117,8 @@ class Assessment:
     def may_ask_support(self) -> bool:
         """Whether Support can be asked to decide.
 
-        Something was shown that counts, but it is not enough, or somebody else has shown as much.
+        This is so if the shown credentials count but are not sufficient, or if somebody else has
+        shown as many.
         """
         is_stuck = not (self.may_ask or self.is_same)
         return bool(self.shown) and bool(is_stuck or self.others) and not self.may_finish
@@ -125,8 +127,8 @@ class Assessment:
     def may_stop(self) -> bool:
         """Whether the current request can be stopped.
 
-        Whoever could open the account at once can stop it. So can whoever shows the second factor
-        of an account that is not locked, because the request is about a lost factor.
+        A person who could unlock the account at once can stop it. If the account is not locked, the
+        second factor is also sufficient, because the request is about a lost factor.
         """
         has_factor = self.ownership.lock is None and Kind.FACTOR in self.kinds
         may_stop = has_factor or self.outcome is Outcome.OPEN or self._outweighs
@@ -140,7 +142,7 @@ class Assessment:
 
     @property
     def step(self) -> str:
-        """The next step of somebody who has not shown enough: the section of ``lost.html``."""
+        """The next step before the account can be unlocked: a section of ``lost.html``."""
         steps = {
             "finish": self.is_due and self.is_same,
             "come_back": self.is_same and not self.may_stop,
@@ -152,22 +154,22 @@ class Assessment:
 
     @property
     def wait_hours(self) -> int:
-        """The length of the wait."""
+        """The length of the waiting period in hours."""
         return settings.AUTHSITE.factor_recovery_hours
 
     @property
     def wait_days(self) -> int:
-        """The length of the wait in days, or 0 if it has no whole number of days."""
+        """The length of the waiting period in days; 0 if it is not a whole number of days."""
         return 0 if self.wait_hours % 24 else self.wait_hours // 24
 
     @property
     def wait_ends_at(self) -> datetime:
-        """When a wait could end that begins now."""
+        """When a waiting period that begins now could end."""
         return clock.now() + Recovery.wait()
 
     @property
     def _outweighs(self) -> bool:
-        # A request has always shown a mailbox, so nobody outweighs it without one.
+        # A request always includes a mailbox, so nobody can show more without one.
         return self.running is not None and rule.outweighs(self.kinds, self.running.asked_kinds)
 
 
@@ -181,7 +183,7 @@ def is_offered(user: User) -> bool:
 
 
 def find_row(user: User) -> Recovery | None:
-    """Return the row of ``user`` about requests and cases at Support, or None."""
+    """Return the row of requests and cases at Support of ``user``, or None."""
     return _ROW.first(user=user.pk)
 
 
@@ -193,8 +195,8 @@ def find_current(user: User) -> Recovery | None:
 def running(user: User) -> Recovery | None:
     """Return the row with the current request of ``user``, or None.
 
-    A request is current during its waiting period and for seven days afterwards. It is ignored if
-    something that it showed does not count any more, because of a later lock.
+    A request is current during its waiting period and for seven days afterwards. It is ignored if a
+    credential that was shown for it no longer counts because of a later lock.
     """
     if not is_offered(user):
         return None
@@ -203,12 +205,12 @@ def running(user: User) -> Recovery | None:
 
 
 def ownership_of(user: User, row: Recovery | None) -> Ownership:
-    """Return the facts about ``user``, whose row is ``row``."""
+    """Return the facts about ``user`` for the rule. ``row``: the row of ``user``, if any."""
     return evidence.ownership_of(user, row.opening if row else None)
 
 
 def _counts(found: Recovery, ownership: Ownership) -> bool:
-    """Return whether all that the request showed counts; begin its wait if a notice has left."""
+    """Return whether all credentials of the request count; begin its wait if a notice was sent."""
     if not found.covered_by(ownership.counting):
         return False
     if found.warned_at is None:
@@ -217,7 +219,7 @@ def _counts(found: Recovery, ownership: Ownership) -> bool:
 
 
 def _note_accepted(found: Recovery) -> None:
-    """Begin the wait if a mail server has accepted one of the notices."""
+    """Begin the waiting period if a mail server has accepted one of the notices."""
     accepted = MailReceipt.objects.filter(pk__in=found.mails, failure="").order_by("done_at")
     if first := accepted.first():
         found.warned_at = first.done_at
@@ -226,7 +228,7 @@ def _note_accepted(found: Recovery) -> None:
 
 
 def assess(user: User, *proofs: Proof) -> Assessment:
-    """Return what somebody can do to recover the account of ``user`` after showing ``proofs``."""
+    """Return how a person who has shown ``proofs`` can recover the account of ``user``."""
     row, can_wait = Recovery.objects.filter(user=user).first(), is_offered(user)
     ownership = ownership_of(user, row)
     is_running = row is not None and row.is_current and can_wait and _counts(row, ownership)
@@ -241,9 +243,9 @@ def assess(user: User, *proofs: Proof) -> Assessment:
 
 
 def _still_stops(row: Recovery, ownership: Ownership) -> bool:
-    """Return whether the things that stopped the last request would stop it today, too.
+    """Return whether the credentials that stopped the last request still count.
 
-    A thief may have stopped it with a factor that a lock has put aside since.
+    A thief may have stopped the request with a factor that a lock has suspended since.
     """
     if ownership.lock is None or row.stopped_by is None:
         return True
@@ -254,7 +256,7 @@ def _still_stops(row: Recovery, ownership: Ownership) -> bool:
 
 
 def things_of(ownership: Ownership, stored: list[list[str]]) -> frozenset[Thing]:
-    """Return the things of ``ownership`` that count and are ``stored``, each as ``[kind, key]``."""
+    """Return the credentials that count and are in ``stored``, each as ``[kind, key]``."""
     shown = pairs(stored)
     return frozenset(thing for thing in ownership.counting if (thing.kind, thing.key) in shown)
 
@@ -263,7 +265,7 @@ def ask_support(user: User, *proofs: Proof, actor: Actor) -> None:
     """Ask Support to decide who owns the account of ``user``. Every address is notified.
 
     Raises:
-        NotOffered: nothing was shown that counts, or the account can be opened without Support.
+        NotOffered: no proof counts, or the account can be unlocked without Support.
         AccountChanged: the account was changed in the meantime.
     """
     with transaction.atomic():
@@ -280,7 +282,7 @@ def ask_support(user: User, *proofs: Proof, actor: Actor) -> None:
 
 
 def ask(user: User, *proofs: Proof, actor: Actor) -> None:
-    """Begin to wait. Every address that counts is notified by email.
+    """Begin a waiting period. Every address that counts is notified by email.
 
     Nothing happens if the same request is already current.
 
@@ -310,7 +312,7 @@ def _stored(shown: frozenset[Thing]) -> list[list[str]]:
 
 
 def find_objection(token: str) -> tuple[User, Proof] | None:
-    """Return the user of an emailed objection link and the proof of the mailbox, or None."""
+    """Return the user of an emailed link to object, with the proof of the mailbox, or None."""
     link = codes.find_link(Purpose(LINK), token)
     user = users.find_by_id(link.subject.split()[0]) if link else None
     if link is None or user is None or running(user) is None:
@@ -319,7 +321,7 @@ def find_objection(token: str) -> tuple[User, Proof] | None:
 
 
 def cancel(user: User, *proofs: Proof, actor: Actor) -> bool:
-    """Stop the current request if ``proofs`` are enough; return whether they were."""
+    """Stop the current request if ``proofs`` are sufficient; return whether they were."""
     with transaction.atomic():
         # Lock the row, so that nobody else finishes or stops the request at the same time.
         owner = users.lock_row_as_is(user)
@@ -337,9 +339,9 @@ def was_stopped(user: User, *, since: datetime) -> bool:
 
 
 def stop(row: Recovery | None, shown: frozenset[Thing] | None = None) -> None:
-    """Stop a request, which cannot be made again for 30 days unless it shows more.
+    """Stop a request. For 30 days, only a request with more kinds of credentials can follow.
 
-    ``shown``: what the person who stops it has shown; None if Support stops it.
+    ``shown``: the credentials of the person who stops it; None if Support stops it.
     """
     if row is not None:
         by = None if shown is None else _stored(shown)
@@ -349,12 +351,13 @@ def stop(row: Recovery | None, shown: frozenset[Thing] | None = None) -> None:
 
 
 def check(user: User, *proofs: Proof) -> Assessment:
-    """Return the assessment of ``proofs``, which must be enough to open the account now.
+    """Return the assessment of ``proofs``; require that they unlock the account now.
 
     The row of ``user`` is locked until the transaction ends.
 
     Raises:
-        NotDue: the proofs are not enough, and no wait that was begun with them has ended.
+        NotDue: the proofs are not sufficient, and no waiting period that began with them has
+            ended.
         AccountChanged: the account was changed after ``user`` was read from the database.
     """
     found = assess(users.lock_row(user), *proofs)
@@ -364,9 +367,9 @@ def check(user: User, *proofs: Proof) -> Assessment:
 
 
 def note_opened(user: User, found: Assessment | None) -> None:
-    """Remember that the account of ``user`` was opened with what ``found`` says.
+    """Record that the account of ``user`` was unlocked with the credentials in ``found``.
 
-    ``found`` is None if Support has opened it. Then only Support can undo it for 30 days.
+    ``found`` is None if Support has unlocked it. Then only Support can undo it for 30 days.
     """
     now = clock.now()
     opening = found.ownership.opened(now, found.shown) if found else Opening(now, len(Kind))
@@ -396,14 +399,14 @@ def remove_factors(user: User, *proofs: Proof, actor: Actor) -> None:
 def forget(user: User) -> None:
     """Delete the request of ``user``, and the links that were sent for it.
 
-    A case at Support stays until the account is opened, or nobody has asked for 30 days.
+    A case at Support remains until the account is unlocked, or nobody has asked for 30 days.
     """
     Recovery.objects.filter(user=user).update(**NO_REQUEST)
     codes.issued(Purpose(LINK), f"{user.pk} ").delete()
 
 
 def remind() -> int:
-    """Post the notices of the waiting requests again, each once a day; return how many requests."""
+    """Post the notices of waiting requests again, once a day; return how many requests wait."""
     told_before = clock.now() - REMINDER
     rows = Recovery.current().filter(told_at__lte=told_before).select_related("user")
     return sum(_remind(row) for row in rows)
@@ -423,7 +426,7 @@ def _remind(row: Recovery) -> bool:
 
 @transaction.atomic
 def prune() -> int:
-    """Delete the rows that hold nothing of the last weeks; return how many were deleted."""
+    """Delete rows that no longer matter; return how many were deleted."""
     since = clock.now() - rule.MONTH
     times = ("opened_at", "stopped_at", "asked_at", "support_asked_at")
     rows = Recovery.objects.select_for_update(no_key=True)
@@ -435,7 +438,7 @@ def prune() -> int:
 
 
 def _tell(owner: User, row: Recovery, ownership: Ownership, actor: Actor) -> list[str]:
-    """Post the notices of a request, and return the ids of those to addresses that count."""
+    """Post the notices of a request; return the ids of the notices to addresses that count."""
     purpose = Purpose(LINK, life=Recovery.wait() + OPEN)
     counting = {thing.key for thing in ownership.counting if thing.kind is Kind.MAILBOX}
     told = {held.email: held.key for held in owner.emails.order_by("pk")}
@@ -465,7 +468,7 @@ def recovery_message(
 
     ``token``: the secret of the link to object to the recovery.
     ``may_be_strangers``: whether the address may belong to a thief. The email then contains neither
-        the device, the IP address nor the username.
+        the device nor the IP address nor the username.
     """
     about = {"email": email, "site": settings.AUTHSITE.site_name}
     if user.lock:

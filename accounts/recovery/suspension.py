@@ -1,4 +1,4 @@
-"""Suspends recent credentials when an account is locked; puts them back or deletes them later.
+"""Suspends recent credentials when an account is locked; restores or deletes them later.
 
 Suspended rows are moved out of their tables, so that nobody can sign in with them. The owner
 reviews them after a password reset. External identities stay in their table with ``suspended_at``
@@ -31,7 +31,7 @@ FACTORS = (Authenticator, Passkey, RecoveryCodes)
 
 
 class CannotPutBack(PublicError):
-    """Another account has the address now, or the account has the factor again."""
+    """Another account now has the email address, or this account has the factor again."""
 
     code = "not_possible"
     message = _(
@@ -61,17 +61,17 @@ class Suspendable:
 
 
 def suspendable(user: User, lock: Lock) -> Suspendable:
-    """Return the credentials that a lock suspends.
+    """Return the credentials that ``lock`` suspends.
 
-    ``lock`` suspends every credential that the account got after its horizon. It also suspends
-    every external identity.
+    These are all credentials that the account got after the horizon of the lock, and all external
+    identities.
     """
     since = lock.horizon
     emails = user.emails.filter(confirmed_at__gt=since)
     established = list(user.emails.filter(confirmed_at__lte=since).order_by("confirmed_at"))
     primary = next((row.email for row in established if row.email == user.email), "")
     primary = primary or (established[0].email if established else "")
-    # Unconfirmed passkeys are removed with the password: see ``accounts.consequences``.
+    # Unconfirmed passkeys are not listed: ``accounts.consequences`` removes them with the password.
     factors = [
         row
         for model in FACTORS
@@ -83,7 +83,7 @@ def suspendable(user: User, lock: Lock) -> Suspendable:
 
 
 def suspend(owner: User, lock: Lock, actor: Actor) -> None:
-    """Suspend what :func:`suspendable` returns. Turn off codes by email if it says so.
+    """Suspend what :func:`suspendable` returns, and turn codes by email off if it says so.
 
     Call this in a transaction that has locked the row of ``owner``.
     """
@@ -112,7 +112,7 @@ def is_reviewed(user: User) -> bool:
 
 
 def may_review(user: User) -> bool:
-    """Return whether the page of the review has something to decide or to end for ``user``."""
+    """Return whether ``user`` can still restore or delete anything on the review page."""
     return user.horizon is not None or not is_reviewed(user)
 
 
@@ -122,13 +122,14 @@ def suspended_identities(user: User) -> QuerySet[Identity]:
 
 
 def put_back(user: User, row_id: int, actor: Actor) -> bool:
-    """Put a suspended or removed credential back; return whether it was found.
+    """Restore a suspended or removed credential; return whether it was found.
 
-    Every session except that of ``actor`` is revoked. An email address becomes primary only if
-    the account has no primary address.
+    Every session except the session of ``actor`` is revoked. An email address becomes primary only
+    if the account has no primary address.
 
     Raises:
-        CannotPutBack: another account has the email address, or this account has the factor again.
+        CannotPutBack: another account has the email address, or this account has the factor
+            again.
         AccountChanged: the account was changed in the meantime.
     """
     try:
@@ -214,8 +215,8 @@ def _forgotten() -> QuerySet[User]:
 
 @transaction.atomic
 def _end_review(user: User) -> bool:
-    # Select the user again and lock the row: the account may have been locked again in the
-    # meantime. If that lock ended here, the mailbox alone would be enough to open the account.
+    # Read and lock the row again, because the account may have been locked again in the meantime.
+    # If the review of that lock ended here, the mailbox alone would unlock the account.
     owner = _forgotten().select_for_update(no_key=True).filter(pk=user.pk).first()
     if owner is None:
         return False

@@ -1,4 +1,4 @@
-"""Pages to lock an account, object to a recovery, and review what a lock has suspended.
+"""Pages to lock an account, object to a recovery, and review the suspended credentials.
 
 Only a POST changes something, because mail scanners follow links with a GET.
 """
@@ -37,20 +37,20 @@ from accounts.users.models import User
 
 
 class ObjectionForm(forms.Form):
-    """Ask for the password that counts as a proof of ownership."""
+    """Asks for the password that counts as a proof of ownership."""
 
     former = CurrentPasswordField(required=False, label=_("Your password"))
 
 
 class WrongChangeForm(forms.Form):
-    """Ask which change of the last 30 days was the first that somebody else made.
+    """Asks which change of the last 30 days was the first that somebody else made.
 
-    The template shows ``changes`` with their times, but no addresses or names: a former mailbox may
-    belong to a thief.
+    The template shows ``changes`` with their times, but no addresses or names, because a former
+    mailbox may belong to a thief.
     """
 
     wrong = forms.ChoiceField(required=False)
-    # Shown if what was shown before is not enough.
+    # Shown if the earlier proofs are not sufficient.
     former = CurrentPasswordField(required=False, label=_("Your password before that change"))
 
     def __init__(self, changes: list[Activity], *args: Any, **kwargs: Any) -> None:
@@ -77,7 +77,7 @@ def lockdown(request: HttpRequest) -> HttpResponseBase:
     """
     session, actor = current.session_of(request), current.actor_of(request)
     if "send" in request.POST:
-        # If a link was sent a moment ago, that one will do.
+        # If a link was sent less than a minute ago, no other one is needed.
         with suppress(RateLimited):
             locks.send_link(session.user, actor)
         messages.success(request, gettext("We’ve emailed you a link to lock your account."))
@@ -108,7 +108,7 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "accounts/recovery/dead.html", status=404)
     changes = locks.first_changes(notice.user, notice)
     if _name_in(notice) == notice.email:
-        # A former mailbox does not learn what came later.
+        # The reader of a former mailbox must not learn of later changes.
         changes = [row for row in changes if row.at <= notice.row.at]
     posted = request.POST if request.method == "POST" else None
     initial = {"wrong": str(notice.row.pk)} if notice.row in changes else {}
@@ -130,7 +130,7 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _name_in(notice: Notice) -> str:
-    """Return the username, or the address if it is a former one: the username may be new."""
+    """Return the username; for a former address return the address, as the username may be new."""
     is_held = notice.user.emails.filter(key=emails.key(notice.email)).exists()
     return notice.user.username if is_held else notice.email
 
@@ -170,7 +170,7 @@ def _done(request: HttpRequest, user: User, username: str) -> HttpResponse:
 @form_page
 @sensitive_post_parameters("former")
 def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Object to a recovery with the link in the email about the recovery.
+    """Object to a recovery with the link in the email about it.
 
     The link proves access to the mailbox. The page accepts the password as a further proof.
     """
@@ -183,7 +183,7 @@ def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
     if form.is_valid():
         try:
             typed = form.cleaned_data["former"]
-            # A mailbox that does not count must not use up the guesses of the owner.
+            # The reader of a mailbox that does not count must not use up the guesses of the owner.
             if typed and recovery.assess(user, *proofs).shown:
                 proofs.append(evidence.check_password(user, typed, actor))
             methods = (proof.method for proof in proofs)
@@ -213,9 +213,10 @@ def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
 @never_cache
 @require_safe
 def object_from_inside(request: HttpRequest) -> HttpResponse:
-    """Show the current request to a signed-in user, who stops it with a second factor.
+    """Show the current request to a signed-in user, who can stop it with a second factor.
 
-    ``accounts.consequences`` stops it when the user reauthenticates. Afterwards, this page says so.
+    When the user reauthenticates with the factor, ``accounts.consequences`` stops the request.
+    Afterwards, this page says so.
     """
     user = current.session_of(request).user
     if running := recovery.running(user):
@@ -229,7 +230,7 @@ def object_from_inside(request: HttpRequest) -> HttpResponse:
 @form_page
 @recent_authentication_required
 def review(request: HttpRequest) -> HttpResponseBase:
-    """Show suspended credentials, which the user can restore or delete.
+    """Show the suspended credentials, which the user can restore or delete.
 
     Addresses that were removed before the lock can be restored, too.
     """
