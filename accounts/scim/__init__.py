@@ -1,1 +1,1 @@
-"""The SCIM server: directories, such as Okta, add, change and deactivate people here (RFC 7644)."""
+"""The SCIM server, by which directories, such as Okta, manage people on this site (RFC 7644)."""

@@ -19,7 +19,7 @@ from accounts.sessions.current import staff_of
 from accounts.signin.adminsite import SecretAdmin, SecretForm
 from accounts.users.models import User
 
-# The inputs of browsers for a date and a time.
+# Widgets that browsers show as inputs for a date and a time.
 INPUTS: dict[str, Any] = {
     "date_attrs": {"type": "date", "aria-label": gettext_lazy("Date")},
     "time_attrs": {"type": "time", "aria-label": gettext_lazy("Time")},
@@ -58,7 +58,7 @@ class DirectoryAdmin(SecretAdmin):
     set_enabled = staticmethod(services.set_enabled)
 
     def rotate(self, row: Directory, actor: Actor, posted: QueryDict) -> str:
-        """Return a new token."""
+        """Replace the token of the directory, and return the new one."""
         return services.rotate(row, actor, now="now" in posted)
 
     def save_model(self, request: HttpRequest, obj: Directory, form: Any, change: bool) -> None:
@@ -72,14 +72,14 @@ class DirectoryAdmin(SecretAdmin):
 
 
 def tokens_known_to(user: User) -> Iterator[Known]:
-    """Return the tokens that ``user`` has made, for the page about a departure."""
+    """Return the valid tokens that ``user`` created, for the page of known secrets."""
     for row in Directory.objects.filter(made_by=user.pk, disabled_at=None).order_by("-created_at"):
         kind = gettext_lazy("Token of a directory")
         yield secret_of(kind, row, row.created_at, "scim_directory_token", row.pk)
 
 
 AREAS["scim.directory"] = "link", gettext_lazy("Other systems that create and deactivate accounts.")
-# The overview is the last area.
+# Move the overview to the end of the areas.
 AREAS["accounts.dailycount"] = AREAS.pop("accounts.dailycount")
 known.SOURCES.insert(0, tokens_known_to)
 admin.site.register(Directory, DirectoryAdmin)

@@ -15,7 +15,7 @@ class ScimConfig(AppConfig):
     settings_file = ("accounts.scim.settings_file.Directories",)
 
     def ready(self) -> None:
-        """Register the rights."""
+        """Register the permissions."""
         from accounts.administration import roles
 
         roles.register(

@@ -1,4 +1,4 @@
-"""What the server offers: the documents of RFC 7643 sections 5 to 7."""
+"""The documents that describe what the server offers (RFC 7643 sections 5 to 7)."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def resource_types() -> list[Resource]:
 
 
 def schemas() -> list[Resource]:
-    """Return the schemas. They have what the site stores, and nothing else."""
+    """Return the schemas, which contain only the attributes that the site stores."""
     return [
         {
             "schemas": [_SCHEMA],

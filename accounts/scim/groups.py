@@ -1,7 +1,7 @@
-"""The groups of a directory, which decides who of its people is in them.
+"""The groups of a directory, which decides who of the people that it manages is in them.
 
-A directory sees and changes only groups that it has created, and that give no rights here. Members
-whom it does not manage stay, and it does not see them.
+A directory sees and changes only groups that it has created and that give no rights on this site.
+Members whom it does not manage stay in the group, and the directory does not see them.
 """
 
 from collections.abc import Callable, Mapping
@@ -67,7 +67,7 @@ def select(
 
 
 def resource(row: ManagedGroup) -> Resource:
-    """Return the group as SCIM writes it, without the version; with members if they were read."""
+    """Return the group as a SCIM resource, without version; with members if they were read."""
     members = [
         people.reference("user", user.pk) for user in getattr(row.group, "shown_members", ())
     ]
@@ -89,7 +89,7 @@ def create(directory: Directory, given: Any, actor: Actor) -> ManagedGroup:
     """Create a group without rights.
 
     Raises:
-        ScimError: a value is missing or not allowed; or with 409 if a group has the name.
+        ScimError: a value is missing or not allowed. With status 409, the name is taken.
     """
     with people.unique():
         row = ManagedGroup(directory=directory, group=Group())
@@ -100,7 +100,7 @@ def create(directory: Directory, given: Any, actor: Actor) -> ManagedGroup:
 def change(
     directory: Directory, id: UUID, actor: Actor, apply: Callable[[Resource], Any]
 ) -> ManagedGroup:
-    """Change the group with this id to what ``apply`` makes of the present resource.
+    """Change the group with this id as the function ``apply`` changes its resource.
 
     Raises:
         Http404: ``directory`` sees no such group.
@@ -143,9 +143,9 @@ def _locked(directory: Directory, id: UUID) -> ManagedGroup:
 
 
 def _save(row: ManagedGroup, data: Resource, actor: Actor) -> None:
-    """Store ``data``, and record for superusers that the group is new or has another name."""
-    # A proxy cuts spaces off a header, and some apps ignore case. So "Admins " must not pass for
-    # another group.
+    """Store ``data``; record for superusers if the group is new or was renamed."""
+    # A proxy removes spaces from a header, and some apps ignore case. "Admins " must not be taken
+    # for another group.
     name, external_id = data.get("displayName", "").strip(), data.get("externalId", "")
     group, is_new = row.group, row.group.pk is None
     try:
@@ -167,10 +167,10 @@ def _save(row: ManagedGroup, data: Resource, actor: Actor) -> None:
 
 
 def _set_members(row: ManagedGroup, ids: set[str], actor: Actor) -> None:
-    """Replace those members whom the directory manages by the people with these ``ids``.
+    """Replace the members whom the directory manages with the people with these ``ids``.
 
-    Their sessions stay, because the group gives no rights here. Apps that need the group check it
-    whenever they get a token.
+    Their sessions continue, because the group gives no rights on this site. Apps that require the
+    group check it whenever they get a token.
 
     Raises:
         ScimError: the directory sees no person with one of the ids.

@@ -14,7 +14,7 @@ from accounts.common.text import refuse_invisible
 from accounts.users.models import User
 
 LONGEST_NAME = 30
-# RFC 7643 does not limit these two. A user principal name of Entra ID has up to 113 characters.
+# RFC 7643 limits neither. A user principal name of Entra ID has up to 113 characters.
 LONGEST_USER_NAME = LONGEST_EXTERNAL_ID = 254
 LONGEST_KEY = 3 * LONGEST_USER_NAME
 
@@ -23,9 +23,9 @@ class Directory(models.Model):
     """Another system that manages people here by SCIM. It belongs to the site, not to a person.
 
     ``token_id``, ``digest``: the public id of its token, and the digest of the text of the token.
-    ``former_id``, ``former_digest``: the same of the former token, which works until
+    ``former_id``, ``former_digest``: the same for the former token, which is valid until
         ``former_until``.
-    ``made_by``: the id of the member of staff who has made the present token, if any.
+    ``made_by``: the id of the member of staff who created the current token, if any.
     """
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
@@ -47,7 +47,7 @@ class Directory(models.Model):
     used_at = models.DateTimeField(_("last used"), null=True, editable=False)
     disabled_at = models.DateTimeField(null=True, editable=False)
 
-    # The text of a token that was just made; never stored.
+    # The text of a token that was just created. It is not stored.
     new_secret = ""
 
     class Meta:
@@ -59,17 +59,18 @@ class Directory(models.Model):
         return self.name
 
     def actor(self, client: ClientInfo | None) -> Actor:
-        """Return the directory as the actor of the security history, with its ``client``."""
+        """Return the directory as an actor for the security history. ``client``: its client."""
         return Actor(client, name=f"{SCIM}{self.name}")
 
 
 class ManagedUser(models.Model):
     """A person whom a directory manages.
 
-    ``user_name``: the ``userName`` of the directory, and ``user_name_key`` its canonical form. The
-        person has another username here if this one is not allowed, as an email address is not.
-    ``is_switched_off``: whether the directory has deactivated the account. It reactivates no
-        account that staff have deactivated.
+    ``user_name``: the ``userName`` of the directory, and ``user_name_key`` its canonical form. If
+        it is not allowed as a username, as an email address is not, the person has another username
+        here.
+    ``is_switched_off``: whether the directory has deactivated the account. A directory cannot
+        reactivate an account that staff have deactivated.
     """
 
     user = models.OneToOneField(
@@ -105,10 +106,10 @@ class ManagedUser(models.Model):
 
 
 class ManagedGroup(models.Model):
-    """A group whose members a directory decides, as far as it manages them.
+    """A group with members whom a directory manages.
 
     ``id``: the id that the directory reads. It is not the primary key of the group, which some
-        databases give to another group after the group is deleted.
+        databases use again after the group is deleted.
     """
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)

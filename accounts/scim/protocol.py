@@ -1,7 +1,7 @@
-"""The language of SCIM: errors, filters, paths and patches (RFC 7644).
+"""The syntax of SCIM: errors, filters, paths and patches (RFC 7644).
 
-Resources are dicts, as JSON has them. A schema is a dict, too: the names of the attributes that
-clients can write, with ``None`` for a text, ``bool``, or the names of the sub-attributes.
+Resources are parsed JSON. A schema is a dict with the names of the attributes that clients can
+write. Its values are ``None`` for a text, ``bool``, or the names of the sub-attributes.
 """
 
 import json
@@ -18,11 +18,11 @@ from accounts.common.text import refuse_invisible
 CORE = "urn:ietf:params:scim:schemas:core:2.0:"
 MEDIA_TYPE = "application/scim+json"
 MESSAGES = "urn:ietf:params:scim:api:messages:2.0:"
-# The attributes that no client can write (RFC 7643 section 3.1). Members are changed at the groups.
+# Attributes that no client can write (RFC 7643 section 3.1). Members are changed in the group.
 READ_ONLY = frozenset({"id", "meta", "groups"})
 MOST_OPERATIONS, LONGEST_PATH = 100, 1000
 UNSUPPORTED = "A filter can only be about %s."
-# ``path eq "value"``, with an optional filter in the path, and ``and`` between such conditions.
+# Matches ``path eq "value"``, with an optional filter in the path, and ``and`` between conditions.
 _VALUE = r'"(?:[^"\\]|\\.)*"|true|false'
 _CONDITION = re.compile(
     rf"\s*([a-z][^\s\[\]]*(?:\[[^\[\]]*\](?:\.[a-z]+)?)?)\s+eq\s+({_VALUE})\s*(?:\sand\s|$)", re.I
@@ -53,7 +53,7 @@ def error_body(status: int, detail: str, kind: str = "") -> Resource:
 class Path:
     """A path to an attribute: its name, the conditions of its filter, and the sub-attribute.
 
-    ``name`` is empty if the schema has no such attribute. It is in the spelling of the schema.
+    ``name``: in the spelling of the schema; empty if the schema has no such attribute.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Path:
 
 
 def path_of(text: str, schema: Schema) -> Path:
-    """Return the path ``text``. Attribute names ignore case (RFC 7643 section 2.1).
+    """Parse a path. The case of attribute names is ignored (RFC 7643 section 2.1).
 
     Raises:
         ScimError: the path is malformed.
@@ -78,7 +78,7 @@ def path_of(text: str, schema: Schema) -> Path:
 
 
 def conditions_in(text: str, kind: str = "invalidFilter") -> dict[str, Any]:
-    """Return the values that a filter requires, by their paths in lowercase.
+    """Parse a filter; return the required values by their paths in lowercase.
 
     Raises:
         ScimError: the filter has other operators than ``eq`` and ``and``, or a path twice.
@@ -112,12 +112,12 @@ def _visible(text: str, kind: str) -> str:
 
 
 def canonical(given: Any, schema: Schema) -> Resource:
-    """Return the attributes of ``given`` that ``schema`` has, in its spelling.
+    """Return the attributes of ``given`` that ``schema`` contains, in the spelling of ``schema``.
 
     Other attributes, read-only ones and ``null`` are ignored (RFC 7644 section 3.3).
 
     Raises:
-        ScimError: ``given`` or a value has another type than ``schema`` says.
+        ScimError: ``given`` or a value has the wrong type.
     """
     if not isinstance(given, dict):
         raise ScimError("invalidSyntax", "Send a JSON object.")
@@ -132,7 +132,7 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
     match kind:
         case None if isinstance(value, str):
             return _visible(value, "invalidValue")
-        # Entra ID sends booleans as texts, unless its administrators change that.
+        # Entra ID sends booleans as texts by default.
         case type() if isinstance(value, bool):
             return value
         case type() if isinstance(value, str) and value.lower() in ("true", "false"):
@@ -152,7 +152,9 @@ def _spelled(name: str, schema: Schema) -> str:
 
 
 def patched(resource: Resource, body: Any, schema: Schema) -> Resource:
-    """Return ``resource`` after the operations in the ``body`` of a PATCH (RFC 7644 section 3.5.2).
+    """Apply the operations in the ``body`` of a PATCH to ``resource``; return the result.
+
+    See RFC 7644 section 3.5.2.
 
     Raises:
         ScimError: an operation is malformed, has no target, or changes a read-only attribute.
@@ -169,7 +171,7 @@ def patched(resource: Resource, body: Any, schema: Schema) -> Resource:
 
 
 def _steps(operation: Any, schema: Schema) -> Iterable[tuple[str, Path, Any]]:
-    """Return the changes of ``operation``: one for each attribute if it has no path."""
+    """Return the changes of ``operation``: one for each attribute if ``operation`` has no path."""
     if not isinstance(operation, dict):
         raise ScimError("invalidSyntax", "An operation is a JSON object.")
     given = {key.lower(): value for key, value in operation.items()}
@@ -183,7 +185,7 @@ def _steps(operation: Any, schema: Schema) -> Iterable[tuple[str, Path, Any]]:
         raise ScimError("noTarget", "Removing needs a path.")
     if not isinstance(value, dict):
         raise ScimError("invalidValue", "Without a path, the value is a JSON object.")
-    # The URN of an extension is no path. Extensions are ignored, like unknown attributes.
+    # The URN of an extension is not a path. Extensions are ignored, like unknown attributes.
     named = ((key, value[key]) for key in value if not key.lower().startswith("urn:"))
     return [(op, path_of(key, _with_read_only(schema)), item) for key, item in named]
 
@@ -220,7 +222,7 @@ def _set(target: Resource, op: str, name: str, value: Any, schema: Schema) -> No
 
 
 def _apply_to_list(result: Resource, op: str, path: Path, value: Any, item: Schema) -> None:
-    """Change a list of objects, each of which has its own ``value``."""
+    """Change a list of objects, which are identified by their ``value``."""
     rows: list[Resource] = result.setdefault(path.name, [])
     if not path.conditions:
         given = [] if value is None else _typed(path.name, _rows_in(value, path.sub), [item])
@@ -231,7 +233,7 @@ def _apply_to_list(result: Resource, op: str, path: Path, value: Any, item: Sche
                 result[path.name] = [*others, *given]
             case "replace":
                 result[path.name] = given
-            # Entra ID names the members that it removes in the value.
+            # Entra ID sends the members to remove in the value.
             case _:
                 result[path.name] = others if given else []
         return
@@ -265,9 +267,9 @@ def _equals(row: Resource, name: str, value: Any) -> bool:
 
 
 def chosen(resource: Resource, params: Mapping[str, str]) -> Resource:
-    """Return the part of ``resource`` that the client asks for (RFC 7644 section 3.9).
+    """Return the part of ``resource`` that the client requests (RFC 7644 section 3.9).
 
-    A sub-attribute in ``attributes`` or ``excludedAttributes`` stands for its whole attribute.
+    A sub-attribute in ``attributes`` or ``excludedAttributes`` selects its whole attribute.
     """
     wanted, unwanted = (_names(params.get(key, "")) for key in ("attributes", "excludedAttributes"))
     always = {"schemas", "id"}

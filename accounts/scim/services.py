@@ -1,4 +1,4 @@
-"""Makes directories and their tokens, and finds the directory of a token.
+"""Creates directories and their tokens, and finds the directory of a token.
 
 All superusers are notified of a new directory or token, because a directory can create accounts.
 """
@@ -21,14 +21,14 @@ from accounts.scim.models import Directory
 
 # How long the former token stays valid.
 OVERLAP = timedelta(days=7)
-# The use of a token is recorded at most this often, so that not every request writes.
+# The use of a token is recorded at most this often, to limit writes to the database.
 NOTE_EVERY = timedelta(minutes=5)
-# The fields that staff decide.
+# The fields that staff can change.
 FIELDS = ("name", "expires_at")
 
 
 class TokenReplaced(PublicError):
-    """The directory has a new token already, perhaps because a form was sent twice."""
+    """The directory already has a new token, perhaps because a form was sent twice."""
 
     code = "already_done"
     status = 409
@@ -37,7 +37,7 @@ class TokenReplaced(PublicError):
 
 @transaction.atomic
 def save(directory: Directory, actor: Actor, new: NewKey | None = None) -> str:
-    """Save the :data:`FIELDS` of ``directory``; return the token of a new one, else an empty text.
+    """Save the fields :data:`FIELDS`; return the token of a new directory, else an empty text.
 
     ``new``: the token of a new directory; by default, a random one.
 
@@ -59,13 +59,13 @@ def save(directory: Directory, actor: Actor, new: NewKey | None = None) -> str:
 def rotate(
     directory: Directory, actor: Actor, *, now: bool = False, new: NewKey | None = None
 ) -> str:
-    """Return a new token of ``directory``. The former one works for a week, too.
+    """Create and return a new token of ``directory``. The former token stays valid for a week.
 
-    ``now``: if True, the former token ends at once, because it may have leaked.
+    ``now``: if True, the former token expires at once, because it may have leaked.
     ``new``: the new token; by default, a random one.
 
     Raises:
-        TokenReplaced: the token before the present one is still valid.
+        TokenReplaced: the token before the current one is still valid.
     """
     directory = Directory.objects.select_for_update(no_key=True).get(pk=directory.pk)
     if not now and directory.former_until and directory.former_until > clock.now():
@@ -82,9 +82,9 @@ def rotate(
 
 @transaction.atomic
 def set_enabled(directory: Directory, actor: Actor, *, enabled: bool) -> bool:
-    """Enable or disable ``directory``; return False if that changes nothing.
+    """Enable or disable ``directory``; return False if this changes nothing.
 
-    The people of a disabled directory stay, and nobody but staff can deactivate them.
+    The accounts of a disabled directory stay active, and only staff can deactivate them.
     """
     rows = Directory.objects.filter(pk=directory.pk, disabled_at__isnull=not enabled)
     if not rows.update(disabled_at=None if enabled else clock.now()):
@@ -110,7 +110,7 @@ def find(text: str) -> Directory | None:
 
 
 def url() -> str:
-    """Return the URL that a directory needs besides its token."""
+    """Return the URL that is configured in a directory together with its token."""
     return absolute("scim-config").rpartition("/")[0]
 
 
@@ -122,5 +122,5 @@ def note_use(directory: Directory) -> None:
 
 
 def _tell(event: Event, directory: Directory, actor: Actor) -> None:
-    """Record ``event`` for the maker of the token, for ``actor`` and for every superuser."""
+    """Record ``event`` for the creator of the token, for ``actor`` and for every superuser."""
     record_for_superusers(event, actor, directory.name, also=(directory.made_by, actor.id))

@@ -21,7 +21,8 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 class Directories(Kind[Directory]):
     """The directories, by their names.
 
-    A new token replaces the former one as in the admin. One that a file has made is not made again.
+    A new token replaces the former one as in the admin. A token that a file has created once is not
+    created again.
     """
 
     name = "directories"
@@ -66,5 +67,5 @@ class Directories(Kind[Directory]):
         return services.set_enabled(row, ACTOR, enabled=False)
 
     def mark(self, row: Directory) -> str:
-        """Return the id and the name: a directory that staff have renamed is theirs."""
+        """Return the id and the name, so that the file does not change a renamed directory."""
         return f"{row.pk} {row.name}"

@@ -1,7 +1,7 @@
-"""The people that a directory manages: it creates, changes, deactivates and deletes accounts.
+"""The people whom a directory manages: it creates, changes, deactivates and deletes accounts.
 
-A directory sees and changes only accounts that it has created, and that have no rights. A person
-who becomes staff is out of its reach. Every change first locks the row of the user.
+A directory sees and changes only accounts that it has created and that have no rights. It no longer
+sees a person who becomes staff. Every change first locks the row of the user.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -60,7 +60,7 @@ SCHEMA = {
     "emails": [_EMAIL],
     "active": bool,
 }
-# The fields of a profile, by their SCIM attributes.
+# The fields of a profile by SCIM attribute.
 _PROFILE = {"givenName": "given_name", "familyName": "family_name"}
 _TAKEN = "Another account has this userName, email address or externalId."
 _ADDRESS = ("emails", "emails.value", 'emails[type eq "work"].value')
@@ -68,9 +68,9 @@ _ADDRESS = ("emails", "emails.value", 'emails[type eq "work"].value')
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a directory wants a person to be, in the form in which it is stored.
+    """The state of a person that a directory requests, in the form in which it is stored.
 
-    ``email``: empty if it stays as it is.
+    ``email``: empty if it stays unchanged.
     """
 
     user_name: str
@@ -81,7 +81,7 @@ class Wanted:
 
     @property
     def username(self) -> str:
-        """The username that the person has here; empty if ``user_name`` is not allowed as one."""
+        """The username on this site; empty if ``user_name`` is not allowed as a username."""
         try:
             return usernames.clean(self.user_name)
         except ValidationError:
@@ -89,7 +89,7 @@ class Wanted:
 
 
 def id_of(text: str) -> UUID:
-    """Return the id ``text``; if it is not a UUID, return an id that nobody has."""
+    """Parse an id; for text that is not a UUID, return an id that nobody has."""
     try:
         return UUID(text)
     except ValueError:
@@ -97,7 +97,7 @@ def id_of(text: str) -> UUID:
 
 
 def have_rights() -> Q:
-    """Return the condition for the users whom no directory may see or change."""
+    """Return the condition for users with rights, whom no directory may see or change."""
     given = Permission.objects.filter(
         Q(user=OuterRef("user")) | Q(group__user=OuterRef("user"))
     ).order_by()
@@ -123,7 +123,7 @@ def select(directory: Directory, conditions: Mapping[str, Any]) -> QuerySet[Mana
     rows = of(directory)
     for path, value in conditions.items():
         if path in _ADDRESS:
-            # Not the addresses that people have added themselves.
+            # Without addresses that people have added themselves.
             is_given = Q(user__emails__email=F("user__email"))
             rows = rows.filter(is_given, user__emails__key=emails.key(str(value)))
         elif path == "id":
@@ -138,12 +138,12 @@ def select(directory: Directory, conditions: Mapping[str, Any]) -> QuerySet[Mana
 
 
 def reference(kind: str, id: UUID) -> Resource:
-    """Return an item of a list that refers to a resource, a ``user`` or a ``group``."""
+    """Return an item of a list that refers to a resource of this ``kind``: a user or a group."""
     return {"value": str(id), "$ref": absolute(f"scim-{kind}", id)}
 
 
 def resource(row: ManagedUser) -> Resource:
-    """Return the person as SCIM writes it, without the version."""
+    """Return the person as a SCIM resource, without version."""
     user = row.user
     name = {key: value for key, field in _PROFILE.items() if (value := getattr(user, field))}
     address = {"value": user.email, "type": "work"}
@@ -172,7 +172,7 @@ def resource(row: ManagedUser) -> Resource:
 
 
 def wanted(given: Any) -> Wanted:
-    """Return what the directory wants that has sent the resource ``given``.
+    """Parse the resource ``given``, which a directory has sent.
 
     Raises:
         ScimError: a value is missing, or is not allowed.
@@ -184,7 +184,7 @@ def wanted(given: Any) -> Wanted:
     name, display = data.get("name", {}), data.get("displayName", "")
     profile = {field: name.get(key, "") for key, field in _PROFILE.items()}
     try:
-        # Some characters become 18 in the canonical form.
+        # Some characters become 18 characters in the canonical form.
         is_long = len(user_name) > LONGEST_USER_NAME or len(fold(user_name)) > LONGEST_KEY
         if is_long or len(external_id) > LONGEST_EXTERNAL_ID:
             raise ValidationError("A userName or externalId is too long.")
@@ -216,12 +216,12 @@ def create(directory: Directory, given: Any, actor: Actor) -> ManagedUser:
     false for apps.
 
     Raises:
-        ScimError: see :func:`wanted`; or with 409 if the username, a look-alike of it, the email
-            address or the ``externalId`` is taken.
+        ScimError: see :func:`wanted`. With status 409, the username, a look-alike of it, the
+            email address or the ``externalId`` is taken.
     """
     new = wanted(given)
     if not new.email:
-        # Okta and Entra ID have email addresses as usernames.
+        # Okta and Entra ID use email addresses as usernames.
         by_name = {"userName": new.user_name, "emails": {"value": new.user_name}}
         new = replace(new, email=wanted(by_name).email)
     with unique(), mass_mail(directory.pk):
@@ -248,12 +248,12 @@ def change(
     actor: Actor,
     apply: Callable[[Resource], Any],
 ) -> ManagedUser:
-    """Change the person with this id to what ``apply`` makes of the present resource.
+    """Change the person with this id as the function ``apply`` changes the resource.
 
     Raises:
         Http404: ``directory`` sees no such person.
-        ScimError: see :func:`wanted` and :func:`create`; or with 403 if staff have deactivated the
-            account, and the directory wants to reactivate it.
+        ScimError: see :func:`wanted` and :func:`create`. With status 403, the directory tried
+            to reactivate an account that staff have deactivated.
     """
     with unique(), mass_mail(directory.pk):
         row = _locked(directory, id)
@@ -275,9 +275,10 @@ def change(
 def delete(
     directory: Directory, id: UUID, actor: Actor, check: Callable[[Resource], object]
 ) -> None:
-    """Deactivate the account, and ask for its deletion. The directory no longer sees it.
+    """Deactivate the account, and request its deletion. The directory no longer sees it.
 
-    The person can stop the deletion for ``DELETION_DAYS``; only staff can reactivate the account.
+    The person can undo the request for ``DELETION_DAYS``, but only staff can reactivate the
+    account.
 
     Raises:
         Http404: ``directory`` sees no such person.
@@ -287,7 +288,7 @@ def delete(
         check(resource(row))
         if row.user.is_active:
             User.objects.filter(pk=id).update(is_active=False)
-            # The email about the deletion has the link that undoes it.
+            # The email about the deletion contains the link that undoes it.
             record(row.user, events.SWITCHED_OFF, actor, mail=False)
         if row.user.deletion_due is None:
             deletion.request(row.user, actor)
@@ -296,10 +297,10 @@ def delete(
 
 @contextmanager
 def unique() -> Iterator[None]:
-    """Run a transaction. If a name, email address or id is taken, raise an error of SCIM.
+    """Return a context manager with a transaction, which converts conflicts to SCIM errors.
 
     Raises:
-        ScimError: one of these is taken.
+        ScimError: a name, email address or id is taken.
     """
     try:
         with transaction.atomic():
@@ -340,8 +341,9 @@ def _rename(user: User, name: str, actor: Actor) -> None:
 def _replace_email(user: User, email: str, actor: Actor) -> None:
     """Make ``email`` the only address that the directory has given.
 
-    The former one gets a notice, and still proves ownership for a while. A new one gets a link to
-    refuse the account (:func:`emails_services.vouch`). If it has done so before, nothing changes.
+    The former address gets a notice, and still proves ownership for a while. A new address gets a
+    link to refuse the account (:func:`emails_services.vouch`). If the directory has already given
+    ``email``, nothing changes.
 
     Raises:
         EmailTaken: another account has the address.
@@ -354,9 +356,9 @@ def _replace_email(user: User, email: str, actor: Actor) -> None:
     own = user.emails.filter(key=emails.key(email)).first()
     if own is None:
         users.confirm_email(user, email)
-        # It is unproven even if a limit prevents the email below.
+        # The address is unverified even if a limit prevents the email below.
         user.emails.filter(key=emails.key(email)).update(vouched_at=clock.now())
-    # The first address is the primary one already.
+    # The first address is already the primary one.
     if (row := own or user.emails.get(key=emails.key(email))).email != user.email:
         emails_services.replace_primary(user, row, actor)
     if own is None and throttle.hit(silent=throttle.of_person(user.pk, row.key)[1:]):
@@ -364,7 +366,7 @@ def _replace_email(user: User, email: str, actor: Actor) -> None:
 
 
 def _switch(row: ManagedUser, is_active: bool, actor: Actor) -> None:
-    """Let the person sign in again, or end every session, token and app and block sign-in."""
+    """Reactivate the account; or deactivate it, and end every session, token and app."""
     user = row.user
     User.objects.filter(pk=user.pk).update(is_active=is_active)
     event = events.SWITCHED_ON if is_active else events.SWITCHED_OFF
@@ -376,7 +378,7 @@ def _switch(row: ManagedUser, is_active: bool, actor: Actor) -> None:
 
 @receiver(credentials_changed)
 def forget_switch(*, user: User, event: str, **_signal: Any) -> None:
-    """Note that staff, and not the directory, have decided whether the account is active."""
+    """Record that staff, not the directory, have decided whether the account is active."""
     if event in events.names(events.SWITCHED_ON, events.SWITCHED_OFF):
         ManagedUser.objects.filter(user=user).update(is_switched_off=False)
 
@@ -389,13 +391,13 @@ def _invite(row: ManagedUser) -> None:
 
 
 def invitation(row: ManagedUser) -> Message:
-    """Return the email that tells a person of the account, and how to sign in."""
+    """Return the email that tells a person about the new account and how to sign in."""
     about = {
         "directory": row.directory.name,
         "email": row.user.email,
         "site": settings.AUTHSITE.site_name,
     }
-    # Under ``STRICT``, no emailed code signs in, and its page does not exist.
+    # Under ``STRICT``, emailed codes do not sign anybody in, and their page does not exist.
     if settings.AUTHSITE.is_strict:
         page, label = "account_reset_password", gettext("Set a password")
         first = gettext("To set a password, enter this email address. We’ll email you a link.")

@@ -1,4 +1,4 @@
-"""The SCIM endpoints. Only the token of a directory opens them, and no cookie is read."""
+"""The SCIM endpoints. Only the token of a directory authenticates; cookies are ignored."""
 
 import re
 import uuid
@@ -39,9 +39,9 @@ from accounts.throttle.services import around, hit
 from accounts.tokens.errors import InvalidToken
 
 DEFAULT_RESULTS = 100
-# A directory has this many times the limit for acts of staff: 100,000 requests an hour.
+# The limit of a directory is this many times the limit for acts of staff: 100,000 requests an hour.
 OF_DIRECTORIES = 280
-# The ``scimType`` of errors of the site, by their codes.
+# The ``scimType`` of the site's errors, by their codes.
 _KINDS = {"parse_error": "invalidSyntax", "invalid": "invalidValue"}
 _NUMBER = re.compile("-?[0-9]{1,9}", re.ASCII)
 
@@ -53,8 +53,9 @@ class DirectoryAuthentication(BaseAuthentication):
         """Return the directory of the token, or None if the request has no token.
 
         Raises:
-            InvalidToken: the token is not a valid one of an enabled directory.
-            RateLimited: there were too many wrong tokens, or too many requests of the directory.
+            InvalidToken: the token is not a valid token of an enabled directory.
+            RateLimited: there were too many wrong tokens, or too many requests of the
+                directory.
         """
         scheme, text = header_of(request)
         directory = services.find(text) if scheme == "bearer" else None
@@ -79,7 +80,7 @@ class IsDirectory(BasePermission):
 
 
 class Renderer(JSONRenderer):
-    """Writes JSON with the media type of SCIM."""
+    """Renders JSON with the media type of SCIM."""
 
     media_type = MEDIA_TYPE
 
@@ -91,28 +92,28 @@ class Parser(JSONParser):
 
 
 class ScimView(APIView):
-    """A view for directories."""
+    """The base class of views for directories."""
 
     authentication_classes = (DirectoryAuthentication,)
     permission_classes = (IsDirectory,)
     renderer_classes = (Renderer,)
     parser_classes = (Parser, JSONParser)
-    # The description of the API leaves these views out: the server describes itself.
+    # The API description does not contain these views, because the server describes itself.
     schema = None
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
     @property
     def directory(self) -> Directory:
-        """The directory that sends the request."""
+        """The directory that makes the request."""
         return cast(Directory, self.request.auth)
 
     @property
     def actor(self) -> Actor:
-        """The directory as the actor of the security history."""
+        """The directory as the actor for the security history."""
         return self.directory.actor(client_of(self.request._request))
 
     def get_exception_handler(self) -> Any:
-        """Return the handler of the site, with the errors of SCIM."""
+        """Return an exception handler that converts the site's errors to SCIM errors."""
         handle = super().get_exception_handler()
 
         def handler(error: Exception, context: Any) -> Response | None:
@@ -126,7 +127,7 @@ class ScimView(APIView):
         return handler
 
     def listed(self, rows: Sequence[Resource], total: int, first: int = 1) -> Response:
-        """Return a list response with the page ``rows``, whose first index is ``first``."""
+        """Return a list response with the page ``rows``; ``first``: the index of its first row."""
         body = {
             "schemas": [f"{MESSAGES}ListResponse"],
             "totalResults": total,
@@ -140,7 +141,7 @@ class ScimView(APIView):
         """Return the parsed body.
 
         Raises:
-            ParseError: there is no body.
+            ParseError: the body is missing.
         """
         if not self.request.data:
             raise ParseError
@@ -148,17 +149,17 @@ class ScimView(APIView):
 
 
 class ResourcesView(ScimView):
-    """Base class of the views of users and groups. ``module``: the services for them."""
+    """The base class of the views of users and groups. ``module``: the services for them."""
 
     module: Any
 
     @property
     def schema_of(self) -> Schema:
-        """The attributes that can be written."""
+        """The schema of the attributes that can be written."""
         return cast(Schema, self.module.SCHEMA)
 
     def shown(self, row: Any, status: int = 200) -> Response:
-        """Return the response with one resource and its entity tag."""
+        """Return the response with a resource and its entity tag."""
         resource = self.module.resource(row)
         response = conditions.tagged(self.request, resource)
         response.status_code = status if response.status_code == 200 else response.status_code
@@ -169,7 +170,7 @@ class ResourcesView(ScimView):
         return response
 
     def check(self, resource: Resource) -> None:
-        """Require that ``resource`` is what the client has read, if the request has ``If-Match``.
+        """Require that ``resource`` is what the client read, if there is ``If-Match``.
 
         Raises:
             PreconditionFailed: it has changed since.
@@ -276,7 +277,7 @@ class ConfigView(ScimView):
 
 
 class DocumentsView(ScimView):
-    """List the resource types or schemas, or show one of them. ``documents`` returns all."""
+    """List the resource types or schemas, or show one of them. ``documents``: returns all."""
 
     documents: Callable[[], list[Resource]]
 
@@ -310,7 +311,7 @@ class SchemasView(DocumentsView):
 
 
 class UnsupportedView(ScimView):
-    """Refuse what the configuration says is not supported."""
+    """Refuses requests that the configuration calls unsupported."""
 
     def post(self, request: Request) -> Response:
         """Refuse the request.
@@ -324,7 +325,8 @@ class UnsupportedView(ScimView):
 
     def finalize_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(*args, **kwargs)
-        # Django would log a failure of the site, but RFC 7644 section 3.12 wants this status.
+        # Django would log status 501 as a failure of the site, but RFC 7644 section 3.12 requires
+        # it.
         setattr(response, "_has_been_logged", True)  # noqa: B010 its type does not have it
         return response
 
