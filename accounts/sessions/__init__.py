@@ -1,5 +1,5 @@
 """Sessions of browsers and API clients.
 
-The database contains only digests of session keys and tokens, so nobody can use a session with a
-copy of the database.
+The database contains only digests of session keys and tokens, so that a copy of the database does
+not help to use a session.
 """

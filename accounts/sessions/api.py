@@ -53,7 +53,7 @@ class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
 
     def get_is_current(self, session: LoginSession) -> bool:
         """Return whether the request was made in this session."""
-        # A request that is authenticated by a password has no session.
+        # A request that authenticates with a password has no session.
         current = request_auth_of(self.context["request"]._request).session
         return current is not None and current.pk == session.pk
 
@@ -69,11 +69,11 @@ class SessionsView(generics.ListAPIView[LoginSession]):
         current = request_auth_of(self.request._request).session
         if current is None or not current.is_app:
             return rows
-        # An app must not learn which other apps the person uses.
+        # An app must not learn which other apps the user has connected.
         return rows.filter(~services.IS_APP | connected.apps().sessions_like(current.pk))
 
     def paginate_queryset(self, rows: Any) -> Any:
-        """Return the page, with the apps that its sessions belong to."""
+        """Return the page of sessions, with the app of each."""
         page = super().paginate_queryset(rows)
         connected.fetch(page or ())
         return page
@@ -119,9 +119,9 @@ class EndedSerializer(serializers.Serializer[Any]):
 
 
 class OthersView(views.APIView):
-    """Sign the user who makes the request out everywhere else."""
+    """Sign the user who makes the request out of all other sessions."""
 
-    # No connected app has this scope.
+    # Connected apps cannot have this scope.
     area = "credentials"
     permission_classes = (IsRecent,)
 

@@ -1,6 +1,7 @@
-"""The connected apps, as far as the rest of the site needs to know them.
+"""The interface by which the rest of the site deals with connected apps.
 
-Only ``accounts.oauth`` knows apps. If it is installed, it registers an object of its own at start.
+Only ``accounts.oauth`` implements it. If that app is installed, it registers its implementation at
+the start.
 """
 
 import uuid
@@ -16,7 +17,7 @@ from accounts.users.models import User
 
 @dataclass(frozen=True)
 class App:
-    """A connected app. Pages call it by its ``label``."""
+    """A connected app. ``label``: its name on pages."""
 
     client_id: str
     label: str
@@ -26,10 +27,10 @@ class App:
 
 
 class Apps:
-    """What the rest of the site can ask and do about connected apps.
+    """The interface to connected apps.
 
-    ``accounts.oauth`` overrides these methods. Here, they answer for a site without it: no app is
-    connected, and nothing is to be done.
+    ``accounts.oauth`` overrides these methods. The methods here are for a site without connected
+    apps: they return nothing and do nothing.
     """
 
     def of_sessions(self, ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, App]:
@@ -37,7 +38,7 @@ class Apps:
         return {}
 
     def sessions_like(self, session_id: uuid.UUID) -> Q:
-        """Return a query condition for all sessions of the app with the session ``session_id``."""
+        """Return the condition that a session belongs to the same app as ``session_id``."""
         return Q(pk=session_id)
 
     def ending_with(self, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, list[str]]:
@@ -48,7 +49,7 @@ class Apps:
         return {}
 
     def names(self, sessions: QuerySet[Any]) -> list[str]:
-        """Return the names of the apps that the ``sessions`` belong to, each app once."""
+        """Return the names of the apps of ``sessions``, without duplicates."""
         return []
 
     def connections_of(self, user: User) -> list[Any]:
@@ -61,7 +62,7 @@ class Apps:
         return []
 
     def restricted(self) -> QuerySet[Any]:
-        """Return the apps to which not everybody can sign in.
+        """Return the apps that not everybody can use.
 
         They are disabled, or have a ``required_group`` or a ``required_factor``.
         """
@@ -91,14 +92,14 @@ def register(apps: Apps) -> None:
 
 
 def apps() -> Apps:
-    """Return the object that was registered, or one of :class:`Apps` if none was."""
+    """Return the registered implementation; without one, an object of :class:`Apps`."""
     return _registered[0]
 
 
 def fetch[S: Any](rows: Iterable[S]) -> list[S]:
     """Return the sessions ``rows`` as a list, and set ``app`` of each session of a connected app.
 
-    All apps are read with one query.
+    This reads all apps in one query.
     """
     sessions = list(rows)
     of_apps = [session for session in sessions if session.is_app]

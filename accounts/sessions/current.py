@@ -8,8 +8,8 @@ cookie alone is not enough. ``SESSION_PROTECTION_NETWORK`` also requires the sam
 protection only makes an attack harder, because a thief who copies a cookie can copy the User-Agent
 as well. Sessions also expire, and users can revoke them.
 
-Only the browser that had a session learns why it was signed out: it must send the last session key,
-and pass the session protection.
+Only the browser that had a session is told why it was signed out: it must send the last session
+key, and pass the session protection.
 """
 
 from collections.abc import Callable
@@ -76,9 +76,9 @@ ATTRIBUTE = "_request_auth"
 class RequestAuth:
     """How a request is authenticated.
 
-    ``presented``: the session that the cookie or access token belongs to, or None.
-    ``needs_reauthentication``: whether the cookie is valid, but does not come from the browser
-        that signed in, so that the user must reauthenticate.
+    ``presented``: the session of the cookie or access token, or None.
+    ``needs_reauthentication``: whether the cookie is valid, but is not from the browser that signed
+        in, so that the user must reauthenticate.
     ``is_revoked``: whether the site revoked the session because of this request.
     ``by``: how an API request without a session is authenticated: ``pwd`` or ``api_key``.
     ``key``: the label of the API key, if one was used.
@@ -127,9 +127,9 @@ def user_of(request: HttpRequest) -> User | AnonymousUser:
 
 
 def known_user_id(request: HttpRequest) -> UUID | None:
-    """Return the id of the signed-in user, or None if nothing has asked who that is yet.
+    """Return the id of the signed-in user; None if this request has not determined the user yet.
 
-    An error page calls this, because the database may be what has failed.
+    Error pages call this, because the database may be the cause of the error.
     """
     session = getattr(request, ATTRIBUTE, RequestAuth()).session
     return session.user_id if session else None
@@ -146,12 +146,12 @@ def actor_of(request: HttpRequest) -> Actor:
 
 
 def staff_of(request: HttpRequest, reason: str = "") -> Actor:
-    """Return the actor of ``request``, as the member of staff who makes it and gives ``reason``."""
+    """Return the actor of a request by staff. ``reason``: the reason that the person gives."""
     return actor_of(request).as_staff(cast(User, request.user), reason)
 
 
 def actor_without_session_of(request: HttpRequest) -> Actor:
-    """Return the actor of a request to a page that was opened with an emailed link.
+    """Return the actor of a request for a page that was opened by an emailed link.
 
     The actor has no session, because the browser may be signed in as another user.
     """
@@ -185,7 +185,7 @@ def set_api_auth(request: HttpRequest, request_auth: RequestAuth) -> None:
 
 
 def forget(request: HttpRequest, user: User) -> None:
-    """Sign the browser of ``request`` out if it is signed in as ``user``.
+    """Sign the browser of ``request`` out if ``user`` is signed in there.
 
     Call this after all sessions of ``user`` have been revoked.
     """
@@ -195,7 +195,7 @@ def forget(request: HttpRequest, user: User) -> None:
 
 
 def clear_session(request: HttpRequest) -> None:
-    """Make ``request`` anonymous after its session has ended."""
+    """Make ``request`` anonymous because its session has ended."""
     request.user = AnonymousUser()
     setattr(request, ATTRIBUTE, RequestAuth())
 
@@ -237,12 +237,12 @@ REASONS: dict[str, str | Promise] = {
 }
 OTHER = _("You were signed out because your sign-in settings were changed.")
 
-# The browser knows these, or another page tells them.
+# The user knows these reasons, or another page shows them.
 UNTOLD = ("", events.SIGNED_OUT.name, events.SESSION_STOPPED.name)
 
 
 def sign_out_reason_of(request: HttpRequest) -> str:
-    """Return a sentence that says why the browser of ``request`` was signed out, or ""."""
+    """Return a sentence that explains why the browser was signed out; empty if there is none."""
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     if not key:
         return ""
@@ -262,7 +262,7 @@ class AuthenticationMiddleware(middleware.AuthenticationMiddleware):
         request.auser = partial(sync_to_async(user_of), request)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        """Set the cookies that recognize this browser and its last method after a sign-in."""
+        """After a sign-in, set the cookies that identify the browser and the sign-in method."""
         known_browsers.set_cookie(request, response)
         last_method.set_cookie(request, response)
         return response

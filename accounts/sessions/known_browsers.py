@@ -26,14 +26,13 @@ from accounts.users.models import PendingSignup, User
 
 ATTRIBUTE = "_known_browser"
 PURPOSE = "known browser"
-# The browser that :func:`find_browser` has found for an account in this request.
+# The attribute of a request that stores the result of :func:`find_browser`.
 MEMO = "_known_browser"
-# No user has this id. The query for an unknown account costs as much as the query for a known
-# account.
+# No user has this id, which makes the query for an unknown account as expensive as for a known one.
 NOBODY = uuid.UUID(int=0)
-# The page lists at most so many browsers.
+# The maximum number of browsers on the page.
 MOST_LISTED = 50
-# A sign-in is recorded if the last one was recorded before this time.
+# A sign-in is recorded only if the last recorded one is older than this.
 RECORD_AGAIN = timedelta(hours=1)
 
 
@@ -48,7 +47,7 @@ def of(user: User) -> list[KnownBrowser]:
 def known(user: User) -> QuerySet[KnownBrowser]:
     """Return the browsers that are known to ``user``, most recently used first.
 
-    A sign-in of ``user`` in one of them is not mailed as one in a new browser.
+    A sign-in of ``user`` in one of them causes no email about a new browser.
     """
     return _known(user, user.credential_version, clock.now())
 
@@ -62,7 +61,7 @@ _LISTED = PreparedQuery(lambda: _known(P("user"), P("version"), P("now"))[:MOST_
 
 
 def listed(request: HttpRequest, user: User) -> list[KnownBrowser]:
-    """Return those of :func:`known` that the page of sessions lists."""
+    """Return the known browsers that the page of sessions lists."""
     here = _digests(_token(request), client_of(request).device)
     rows = _LISTED.all(user=user.pk, version=user.credential_version, now=clock.now())
     for row in rows:
@@ -74,9 +73,9 @@ def listed(request: HttpRequest, user: User) -> list[KnownBrowser]:
 def forget(user: User, row_id: int, actor: Actor) -> bool:
     """Make a browser unknown to ``user``; return whether it was known.
 
-    The next sign-in in it is mailed. The row stays, with its own rate limits, as after a lock. A
-    thief with a stolen session could otherwise forget the owner's browsers, and then keep the owner
-    out with guesses.
+    The next sign-in in it causes an email. The row stays, with its own rate limits, as after a
+    lock. Otherwise, a thief with a stolen session could make the owner's browsers unknown, and then
+    keep the owner out by wrong guesses.
     """
     row = known(user).filter(pk=row_id).first()
     if row is None or not known(user).filter(pk=row_id).update(version=None):
@@ -88,7 +87,7 @@ def forget(user: User, row_id: int, actor: Actor) -> bool:
 def find_browser(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrowser | None:
     """Return the browser of ``client`` if somebody has signed in to ``account`` with it, else None.
 
-    This includes browsers that a lock has made unknown. They keep rate limits of their own. Without
+    This includes browsers that a lock has made unknown, which keep their own rate limits. Without
     these, guesses in other browsers could keep the owner out after a lock.
 
     The same query is made whether or not there is an account.
@@ -153,7 +152,7 @@ def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) 
 
 
 def keep(user: User) -> None:
-    """Let the browsers that are known to ``user`` stay known after a change of credentials.
+    """Keep the browsers that are known to ``user`` known after a change of credentials.
 
     Call this after :func:`accounts.users.services.void_proofs_and_links`.
     """
@@ -185,7 +184,7 @@ def note_client(client: ClientInfo, user: User) -> Event:
 
 
 def is_known_client(client: ClientInfo, user: User | None) -> bool:
-    """Return whether ``user`` has signed in with the API client ``client`` (:func:`note_client`).
+    """Return whether ``user`` has signed in with this API client: see :func:`note_client`.
 
     The same query is made whether or not there is a user.
     """
@@ -196,19 +195,19 @@ def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
     """Return the browser of ``request`` if it is known to ``user``, else None.
 
     A browser without a sign-in for 90 days is unknown. The attribute ``since`` is the time of the
-    first sign-in, also if the account has been locked since then.
+    first sign-in, even if the account has been locked since then.
     """
     return _find_by_cookie(_token(request), client_of(request).device, user.pk)
 
 
 def renew(request: HttpRequest, user: User) -> None:
-    """Give the browser of ``request`` a new cookie that identifies it as known to ``user``.
+    """Replace the cookie by which ``user`` knows the browser of ``request``.
 
-    Do nothing if the browser is not known to ``user``. Otherwise, a browser that has a copy of the
+    Do nothing if the browser is not known to ``user``. Afterwards, a browser with a copy of the
     previous cookie is no longer known to ``user``.
 
-    Other users who know the browser by the previous cookie do not know it by the new one. A thief
-    who has copied the cookie could otherwise sign in to an account of the thief's own, and get a
+    Other users who know the browser by the previous cookie do not know it by the new one.
+    Otherwise, a thief who has copied the cookie could sign in to the thief's own account, and get a
     new cookie by which the victim's account knows the thief's browser.
     """
     device = client_of(request).device
@@ -217,7 +216,7 @@ def renew(request: HttpRequest, user: User) -> None:
         return
     token = secrets.token()
     rows = KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest)
-    # If two copies of the browser are renewed at the same time, only one of them stays known.
+    # If two copies of the cookie are renewed at the same time, only one of them stays valid.
     if rows.update(digest=_digests(token, device)[0]):
         setattr(request, ATTRIBUTE, token)
 
@@ -228,7 +227,7 @@ def prune() -> int:
 
 
 def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
-    """Set the cookie if :func:`note_sign_in` or :func:`renew` was called for ``request``."""
+    """Set the known-browser cookie if :func:`note_sign_in` or :func:`renew` has changed it."""
     if token := getattr(request, ATTRIBUTE, ""):
         pages.set_cookie(response, settings.KNOWN_COOKIE_NAME, token, KnownBrowser.LIFE)
 
@@ -236,8 +235,8 @@ def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
 def _token(request: HttpRequest) -> str:
     """Return the value of the known-browser cookie, or an empty string if there is none.
 
-    If this request has set a new value, that one is returned. Otherwise the value is the one that
-    the browser has sent, if it is well-formed.
+    A new value of this request takes precedence over the value that the browser has sent. A
+    malformed value is ignored.
     """
     return getattr(request, ATTRIBUTE, "") or client_of(request).known_cookie
 

@@ -1,7 +1,7 @@
-"""Remembers in a cookie how this browser last signed in, for "Last used" on the sign-in page.
+"""Stores in a cookie how this browser last signed in, for "Last used" on the sign-in page.
 
 The cookie names a button of the sign-in page, such as ``passkey`` or ``google``, and no account. It
-is set only after the proof was right, and never depends on a typed login. Otherwise it would reveal
+is set only after a successful proof, and never depends on a typed login. Otherwise it would reveal
 whether an account exists, or how its owner signs in.
 """
 
@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from accounts.common import pages
 
 LIFE = timedelta(days=365)
-# The buttons that are not those of a provider.
+# The buttons that do not belong to a provider.
 PASSKEY, PASSWORD, EMAIL = "passkey", "password", "email"
 ATTRIBUTE = "_last_method"
 
@@ -21,7 +21,7 @@ ATTRIBUTE = "_last_method"
 def of(request: HttpRequest) -> str:
     """Return the button in the cookie of this browser, or an empty string.
 
-    The value can be anything, because the browser sends it: only compare it.
+    The browser can send any value, so only compare it.
     """
     return request.COOKIES.get(settings.LAST_METHOD_COOKIE_NAME, "")
 
@@ -32,7 +32,7 @@ def note(request: HttpRequest, button: str) -> None:
 
 
 def forget(request: HttpRequest) -> None:
-    """Delete the cookie. Call this after a lock, because no earlier method signs in any more."""
+    """Delete the cookie. Call this after a lock, because earlier methods no longer sign in."""
     setattr(request, ATTRIBUTE, "")
 
 

@@ -24,20 +24,20 @@ LONGEST_SCOPE = 1000
 def is_live(now: datetime | P) -> models.Q:
     """Return the condition that a session has neither ended nor expired at ``now``.
 
-    This is the only definition, besides :attr:`LoginSession.is_live` for a session in memory.
+    :attr:`LoginSession.is_live` is the same for a session in memory. No other code may define this.
     """
     return models.Q(ended_at=None, idle_at__gt=now, ends_at__gt=now)
 
 
-# The UUID version of the ``sid`` that :func:`other_sid` returns for an id (RFC 9562 section 5.8).
+# The UUID version of a ``sid`` after the sign-out (RFC 9562 section 5.8).
 SIGNED_OUT = 8
 
 
 def other_sid(sid: uuid.UUID) -> uuid.UUID:
-    """Return the ``sid`` after the sign-out for the one before it, and the other way round.
+    """Return the ``sid`` after the sign-out for the ``sid`` before it, and vice versa.
 
-    The two differ in the version of the UUID. A column for the second one would need an index, in
-    which each access token is looked up, and a statement for each session at a sign-out.
+    The two differ only in the version of the UUID. A second column would need another index for the
+    lookup of access tokens, and a statement for each session at a sign-out.
     """
     return uuid.UUID(int=sid.int ^ (4 ^ SIGNED_OUT) << 76)
 
@@ -59,11 +59,11 @@ class LoginSession(models.Model):
         API = "api"
         # A browser app that calls the API and stores its refresh token in a cookie.
         APP = "app"
-        # A connected app (``accounts.oauth``).
+        # A session of a connected app (``accounts.oauth``).
         CONNECTED = "connected"
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
-    # Needs no index of its own, because ``sessions_of_a_person`` begins with the user.
+    # No index on ``user`` alone, because ``sessions_of_a_person`` begins with it.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,
@@ -77,11 +77,11 @@ class LoginSession(models.Model):
     ip = models.CharField(max_length=45, blank=True)
     amr = models.JSONField(default=list)
     auth_time = models.DateTimeField()
-    # When the user last showed any second factor (``factor_at``) and a passkey (``passkey_at``).
+    # When the user last showed any second factor (``factor_at``), and a passkey (``passkey_at``).
     factor_at = models.DateTimeField(null=True)
     passkey_at = models.DateTimeField(null=True)
     # When the user last showed a second factor that counts for acts of staff and for apps
-    # (``signin.policy.stepped_up_at``); None if a factor that does not was shown or added since.
+    # (``signin.policy.stepped_up_at``); None after a factor was added or shown that does not count.
     stepped_up_at = models.DateTimeField(null=True)
     # The ``persistent_id`` of the second factor that was last shown.
     factor_key = models.CharField(max_length=64, blank=True, default="")
@@ -93,29 +93,30 @@ class LoginSession(models.Model):
     ends_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     # The name of the event that ended the session, and the digest of the last session key of its
-    # browser. That browser is told why it was signed out.
+    # browser, which is told why it was signed out.
     ended_by = models.CharField(max_length=32, blank=True, default="")
     ended_key = models.CharField(max_length=40, blank=True, default="")
-    # When reauthentication became necessary because another browser used the session, else None.
+    # When another browser used the session, so that reauthentication became necessary; else None.
     challenged_at = models.DateTimeField(null=True)
-    # For API clients: the scope of the tokens, digests of the current and the previous refresh
-    # token, and when the token was last rotated. The session of a page of this site has no refresh
-    # token: its ``former_digest`` is the id of the browser session with which it ends.
+    # Only for API clients: the scope of the tokens, digests of the current and the previous refresh
+    # token, and the time of the last rotation. A session that a page of this site has begun has no
+    # refresh token, and its ``former_digest`` is the id of the browser session with which it ends.
     scope = models.CharField(max_length=LONGEST_SCOPE, blank=True, default="")
     refresh_digest = models.CharField(max_length=64, blank=True, default="")
     former_digest = models.CharField(max_length=64, blank=True, default="")
     rotated_at = models.DateTimeField(null=True)
-    # For apps that stay connected: when the browser session ended from which the user signed in to
-    # the app. The app was told then that the session with this id as ``sid`` has ended.
+    # Only for apps that stay connected: when the parent browser session ended. The app was notified
+    # then that the session with this id as ``sid`` has ended.
     signed_out_at = models.DateTimeField(null=True)
-    # The thumbprint of the key to which its tokens are bound (RFC 9449); empty if they are not.
+    # The thumbprint of the key to which the tokens are bound (RFC 9449); empty if they are not
+    # bound.
     dpop_thumbprint = models.CharField(max_length=43, blank=True, default="")
-    # The ``sub`` of its tokens (:attr:`subject`); None if it is the id of the user.
+    # The ``sub`` of the tokens (:attr:`subject`); None if it is the id of the user.
     pairwise_subject = models.UUIDField(null=True)
 
-    # The names of the apps that end with the session, for the page that lists sessions.
+    # The names of the apps that end with the session; set for the page that lists sessions.
     apps: Sequence[str] = ()
-    # The name of the provider with which the person signed in, for the same page; empty if unknown.
+    # The name of the provider with which the user signed in, for the same page; empty if unknown.
     provider: str = ""
 
     class Meta:
@@ -148,7 +149,7 @@ class LoginSession(models.Model):
 
     @property
     def sid(self) -> uuid.UUID:
-        """The ``sid`` of its access tokens."""
+        """The ``sid`` claim of its access tokens."""
         return other_sid(self.pk) if self.signed_out_at else self.pk
 
     @property
@@ -164,17 +165,17 @@ class LoginSession(models.Model):
 
     @property
     def acr(self) -> proofs.Assurance:
-        """The assurance of the authentication, as in the ``acr`` claim."""
+        """The assurance of the authentication: the value of the ``acr`` claim."""
         return proofs.assurance(self.amr)
 
     @property
     def has_new_factor(self) -> bool:
-        """Whether the second factor that was last used or added is too new for ``claimed_acr``."""
+        """Whether the last second factor that was used or added is too new for ``claimed_acr``."""
         return self.factor_at is not None and self.stepped_up_at is None
 
     @property
     def claimed_acr(self) -> proofs.Assurance:
-        """The ``acr`` claim for apps and services, for which a new second factor does not count."""
+        """The ``acr`` claim for apps and services; a new second factor does not count for it."""
         return proofs.Assurance.ONE_STEP if self.has_new_factor else self.acr
 
     @property
@@ -184,7 +185,7 @@ class LoginSession(models.Model):
 
     @property
     def expires_at(self) -> datetime:
-        """When the session expires if nobody uses it."""
+        """When the session expires if it is not used any more."""
         return min(self.idle_at, self.ends_at)
 
     @property
@@ -201,7 +202,7 @@ class LoginSession(models.Model):
 class BrowserSession(AbstractBaseSession):
     """The session data of a browser, stored under a digest of its session key.
 
-    ``login_session`` is the session in which a user is signed in, or None.
+    ``login_session``: the session in which a user is signed in, or None.
     """
 
     login_session = models.ForeignKey(
@@ -221,7 +222,7 @@ class KnownBrowser(models.Model):
     ``digest``: a digest of the cookie and the device.
     ``since``: the time of the first sign-in.
     ``version``: the ``credential_version`` of the user as long as the browser is known; an older
-        one after a lock, None after the user has forgotten the browser.
+        version after a lock, None after the user has removed the browser from the list.
     ``until``: the time at which the browser becomes unknown.
     ``factor_at``: the time at which a second factor was first shown in the browser, or None.
     """
@@ -240,7 +241,7 @@ class KnownBrowser(models.Model):
     browser = models.CharField(max_length=LONGEST_NAME, blank=True, default="", db_default="")
     system = models.CharField(max_length=LONGEST_NAME, blank=True, default="", db_default="")
 
-    # Whether it is the browser of the request, for the page that lists known browsers.
+    # Set on the page that lists known browsers: whether it is the browser of the request.
     is_here = False
 
     class Meta:
@@ -259,5 +260,5 @@ class KnownBrowser(models.Model):
 
     @property
     def used_at(self) -> datetime:
-        """The time of the last recorded sign-in. At most one in an hour is recorded."""
+        """The time of the last recorded sign-in. At most one sign-in per hour is recorded."""
         return self.until - self.LIFE

@@ -31,16 +31,16 @@ from accounts.users import services as users
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
-# The use of a session is recorded at most this often, so that not every request writes to the
-# database. An idle session may expire this much earlier than the setting says, but never later.
+# The use of a session is recorded at most this often, to limit writes to the database. An idle
+# session may expire this much earlier than the setting says, but never later.
 NOTE_EVERY = timedelta(minutes=1)
-# How long ended sessions are kept, because a client may still present one of their tokens.
+# Ended sessions are kept for this long, because a client may still present one of their tokens.
 KEEP_ENDED = timedelta(days=1)
-# How many sessions a single sign-in revokes at most to enforce ``MAX_SESSIONS``.
+# The maximum number of sessions that one sign-in revokes because of ``MAX_SESSIONS``.
 AT_ONCE = 20
 
 insert = PreparedInsert(LoginSession)
-# Connected apps have rules of their own (``accounts.oauth.app_sessions``).
+# Connected apps have their own rules (``accounts.oauth.app_sessions``).
 IS_APP = Q(kind=LoginSession.Kind.CONNECTED)
 _LIVE = LoginSession.objects.filter(is_live(P("now")))
 _LOCKED = PreparedQuery(lambda: _LIVE.select_for_update().filter(pk=P("session")))
@@ -62,10 +62,10 @@ def create(
     is_remembered: bool,
     stepped_up_at: datetime | None = None,
 ) -> LoginSession:
-    """Store and return a new session of ``user`` in the browser of ``client``.
+    """Create and return a session of ``user`` in the browser of ``client``.
 
     ``is_remembered``: whether the session outlives the browser.
-    ``stepped_up_at``: what ``signin.policy.stepped_up_at`` returned for ``proofs``.
+    ``stepped_up_at``: the result of ``signin.policy.stepped_up_at`` for ``proofs``.
     """
     config = settings.AUTHSITE
     ends_at = clock.now() + timedelta(
@@ -117,9 +117,9 @@ def _new(
 
 
 def inherited(parent: LoginSession) -> dict[str, Any]:
-    """Return what a new session copies from the browser session ``parent``, by field.
+    """Return the fields that a new session copies from the browser session ``parent``.
 
-    That is the user, the device, and how the user has authenticated.
+    These are the user, the device, and how the user has authenticated.
     """
     device = ("user", "agent", "browser", "system", "ip")
     shown = ("amr", "auth_time", "factor_at", "passkey_at", "factor_key", "stepped_up_at")
@@ -127,7 +127,7 @@ def inherited(parent: LoginSession) -> dict[str, Any]:
 
 
 def of_page(parent: LoginSession) -> dict[str, Any]:
-    """Return the fields by which a session that a page begins belongs to its ``parent``."""
+    """Return the fields of a session that a page of the browser session ``parent`` has begun."""
     return {"kind": LoginSession.Kind.APP, "former_digest": parent.pk.hex}
 
 
@@ -144,23 +144,23 @@ _LIVE_OR_STOPPED = PreparedQuery(
 
 
 def live_or_stopped(user: User) -> list[LoginSession]:
-    """Return the sessions of :func:`live`, and those that session protection revoked."""
+    """Return the live sessions, and the sessions that session protection has revoked."""
     return _LIVE_OR_STOPPED.all(user=user.pk, now=clock.now())
 
 
 def count_kinds(user: User, *, keep: uuid.UUID | None = None) -> Counter[str]:
-    """Return how many live sessions of each kind ``user`` has, without the session ``keep``."""
+    """Return the number of live sessions of ``user`` by kind, without the session ``keep``."""
     rows = _KINDS.rows(user=user.pk, now=clock.now(), keep=keep or _NONE)
     return Counter(kind for (kind,) in rows)
 
 
 def signed_in(people: QuerySet[User]) -> QuerySet[User]:
-    """Return those of ``people`` who have a live session."""
+    """Return the users among ``people`` who have a live session."""
     return people.filter(pk__in=LoginSession.objects.filter(is_live(clock.now())).values("user"))
 
 
 def last_uses(users: Collection[uuid.UUID]) -> dict[uuid.UUID, datetime]:
-    """Return when the last session of each of the users with these ids was last used."""
+    """Return the last use of any session by user, for the users with these ids."""
     rows = LoginSession.objects.filter(user__in=users).order_by().values_list("user")
     return dict(rows.annotate(Max("used_at")))
 
@@ -202,9 +202,9 @@ def record_reauthentication(
 ) -> None:
     """Record that the user reauthenticated with ``proof`` in the browser of ``client``.
 
-    From then on, session protection expects that browser.
+    From then on, session protection accepts only this browser.
 
-    ``steps_up``: whether ``proof`` is of a second factor that counts for acts of staff and for
+    ``steps_up``: whether ``proof`` is from a second factor that counts for acts of staff and for
         apps.
     """
     session.auth_time = proof.at
@@ -224,7 +224,7 @@ def record_reauthentication(
 def require_reauthentication(session: LoginSession, actor: Actor) -> None:
     """Record that another browser uses ``session`` and must reauthenticate.
 
-    Only the first request of that browser records an event.
+    Only the first request of the other browser causes an event.
     """
     if session.challenged_at:
         return
@@ -244,7 +244,7 @@ def revoke(
 ) -> bool:
     """Revoke ``session``; return False if it had already ended.
 
-    The sessions that pages have begun in a browser session (:func:`of_page`) end with it.
+    Sessions that pages have begun in a browser session (:func:`of_page`) end with it.
 
     If ``reason`` and ``actor`` are given, the event ``reason`` is recorded with that actor.
     """
@@ -252,7 +252,7 @@ def revoke(
     if not _revoke(LoginSession.objects.filter(pk=session.pk), name):
         return False
     if not session.is_client:
-        # A second statement also sees a session that was begun while the first one waited.
+        # This second statement also sees a session that was begun while the first one waited.
         _revoke(LoginSession.objects.filter(user=session.user_id, **of_page(session)), name)
     session.ended_at = clock.now()
     if reason and actor:
@@ -269,11 +269,11 @@ def revoke_by_id(user: User, session_id: uuid.UUID, actor: Actor) -> bool:
 
 
 def revoke_all(user: User, *, keep: uuid.UUID | None = None, reason: str = "") -> None:
-    """Revoke all sessions of ``user`` except the one with the id ``keep``.
+    """Revoke all sessions of ``user`` except the session with the id ``keep``.
 
-    No event is recorded: the caller does that.
+    No event is recorded: the caller does this.
 
-    ``reason``: the name of this event, which is stored with each session.
+    ``reason``: the name of the event, which is stored with each session.
     """
     sessions = LoginSession.objects.filter(user=user)
     _revoke(sessions.exclude(pk=keep) if keep else sessions, reason)
@@ -281,7 +281,7 @@ def revoke_all(user: User, *, keep: uuid.UUID | None = None, reason: str = "") -
 
 @transaction.atomic
 def revoke_by_operator(user: User, actor: Actor) -> int:
-    """Revoke all sessions of ``user`` for an operator; return how many were live."""
+    """Revoke all sessions of ``user`` on behalf of an operator; return the number of live ones."""
     users.lock_row_as_is(user)
     count = live(user).count()
     revoke_all(user, reason=events.ALL_ENDED.name)
@@ -291,9 +291,9 @@ def revoke_by_operator(user: User, actor: Actor) -> int:
 
 @transaction.atomic
 def revoke_of_many(whose: Q) -> dict[uuid.UUID, int]:
-    """Revoke all sessions of many people in a few statements; return how many each of them had.
+    """Revoke all sessions of many people in a few statements; return their number by user.
 
-    No event is recorded: the caller does that.
+    No event is recorded: the caller does this.
 
     ``whose``: a condition on ``user``. A range of ids lets the database use its index.
     """
@@ -305,12 +305,12 @@ def revoke_of_many(whose: Q) -> dict[uuid.UUID, int]:
 
 
 def of_lasting_apps() -> QuerySet[LoginSession]:
-    """Return the live sessions of apps that stay connected without a browser session."""
+    """Return the live sessions of apps that stay connected after the browser session has ended."""
     return LoginSession.objects.filter(is_live(clock.now()), IS_APP).exclude(refresh_digest="")
 
 
 def count_live() -> dict[str, int]:
-    """Return how many sessions of each kind are live. This reads all sessions."""
+    """Return the number of live sessions by kind. This reads all sessions."""
     rows = LoginSession.objects.filter(is_live(clock.now())).order_by()
     found = dict(rows.values_list("kind").annotate(Count("pk")))
     return {kind.value: found.get(kind, 0) for kind in LoginSession.Kind}
@@ -336,10 +336,11 @@ def _idle() -> timedelta:
 
 
 def _revoke(sessions: QuerySet[LoginSession], reason: str, *, at_once: bool = False) -> int:
-    """Mark sessions as ended and delete the data of their browsers; return the number of sessions.
+    """Mark sessions as ended and delete the session data of their browsers; return their number.
 
     ``reason``: the name of the event that ends them, or an empty string.
-    ``at_once``: whether one statement ends them. PostgreSQL plans portions of many people badly.
+    ``at_once``: whether to use one statement, because PostgreSQL plans portions of many people
+        badly.
     """
     live, now = sessions.filter(ended_at=None).order_by(), clock.now()
     browsers = BrowserSession.objects.filter(login_session=OuterRef("pk"))
@@ -349,7 +350,7 @@ def _revoke(sessions: QuerySet[LoginSession], reason: str, *, at_once: bool = Fa
         count = live.update(**changes)
     else:
         count = change_in_portions(live, lambda some: some.update(**changes))
-    # Without a session, there is nothing else to end. Most people in bulk acts have no session.
+    # Without a session, nothing else needs to end. Most people in bulk acts have no session.
     if not count:
         return 0
     sessions_ended.send(LoginSession, rows=sessions, at=now, reason=reason)
@@ -361,11 +362,11 @@ def _revoke(sessions: QuerySet[LoginSession], reason: str, *, at_once: bool = Fa
 def make_room(user: User, new: LoginSession, actor: Actor) -> None:
     """Revoke sessions of ``user`` in excess of ``MAX_SESSIONS``, and record an event for each.
 
-    Sessions of API clients are revoked before those of browsers, and the least recently used first.
-    ``new`` is never revoked, and connected apps have a limit of their own. A tenth of the limit is
-    revoked beyond the excess: a program that signs in for each call would otherwise revoke one at
-    each of them. One call revokes at most ``AT_ONCE`` sessions, so that a sign-in stays fast after
-    the setting was lowered.
+    Sessions of API clients are revoked before sessions of browsers, in the order of their last use.
+    ``new`` is never revoked, and connected apps have their own limit. A tenth of the limit is
+    revoked in addition: otherwise, a program that signs in for each call would revoke a session at
+    each call. One call revokes at most ``AT_ONCE`` sessions, so that a sign-in is fast after the
+    setting was lowered.
     """
     most = settings.AUTHSITE.max_sessions
     excess = _COUNTED.count(most + AT_ONCE, user=user.pk, now=clock.now()) - most
@@ -381,7 +382,7 @@ def make_room(user: User, new: LoginSession, actor: Actor) -> None:
 
 
 # Fewer failures may be typing errors of the owner. ``throttle.limits.REAUTHENTICATION`` allows the
-# same number in a row, so the email is sent before the limit delays further attempts.
+# same number, so the email is sent before the limit delays further attempts.
 NEWS_AFTER = 5
 NEWS_EVERY = timedelta(days=1)
 
@@ -390,12 +391,12 @@ NEWS_EVERY = timedelta(days=1)
 def record_failed_reauthentication(user: User, actor: Actor) -> None:
     """Record that ``user`` failed to reauthenticate in the session of ``actor``.
 
-    After the fifth failure in a session within 24 hours, the account owner is notified by email,
-    because the session may be stolen (ASVS 6.3.5). The owner gets at most one such email in 24
-    hours for each session.
+    After five failures in a session within 24 hours, the account owner is notified by email,
+    because the session may be stolen (ASVS 6.3.5). The owner gets at most one such email for each
+    session in 24 hours.
     """
     session = cast(uuid.UUID, actor.session)
-    # Lock the session, so that simultaneous failures are counted one after the other.
+    # The lock makes simultaneous failures count one after the other.
     LoginSession.objects.select_for_update(no_key=True).filter(pk=session).first()
     record(user, events.PROOF_FAILED, actor)
     recent = Activity.objects.filter(user=user, session=session, at__gt=clock.now() - NEWS_EVERY)

@@ -1,8 +1,8 @@
 """The session store. The database contains digests of session keys instead of the keys.
 
-The cookie contains a key of 256 random bits. The database contains only a hash of the key, so
-nobody can sign in with a copy of the database. A new key is stored when ``save`` is called. If the
-``LoginSession`` of the browser has ended, the session data is empty.
+The cookie contains a key of 256 random bits. The database contains only a hash of the key, so a
+copy of the database does not help to sign in. ``save`` stores a new key. If the ``LoginSession`` of
+the browser has ended, the session data is empty.
 """
 
 from copy import deepcopy
@@ -22,7 +22,7 @@ from accounts.sessions import services
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.users.models import User
 
-# The session data of a browser, with its session and user.
+# A query for the session data of a browser, its session and user.
 _FOUND = PreparedQueries(
     PreparedQuery(
         lambda: BrowserSession.objects.filter(session_key=P("key"), expire_date__gt=P("now"))
@@ -33,14 +33,14 @@ _FOUND = PreparedQueries(
 
 
 def digest(session_key: str) -> str:
-    """Return 160 bits of SHA-256 in hexadecimal, the most that Django's column can hold."""
+    """Return 160 bits of the SHA-256 in hexadecimal, which fill Django's column."""
     return sha256(session_key.encode()).hexdigest()[:40]
 
 
 class SessionStore(db.SessionStore):
     """Stores session data in the database under digests of the session keys."""
 
-    # The key under which the data is stored, or None.
+    # The digest under which the data is stored, or None.
     _stored: str | None = None
     _saved: dict[str, Any] | None = None
     _login_session: LoginSession | None = None
@@ -79,13 +79,13 @@ class SessionStore(db.SessionStore):
         return BrowserSession.objects.filter(session_key=digest(session_key)).exists()
 
     def create(self) -> None:
-        """Choose a new session key, which the next :meth:`save` stores."""
+        """Choose a new session key, which the next :meth:`save` will store."""
         self._session_key = self._get_new_session_key()
         self._session_cache = getattr(self, "_session_cache", {})
         self.modified = True
 
     def cycle_key(self) -> None:
-        """Choose a new session key. The next :meth:`save` stores it in place of the present one."""
+        """Choose a new session key. The next :meth:`save` replaces the current one."""
         self.keys()  # Loads the session data.
         self.create()
 
@@ -126,7 +126,7 @@ class SessionStore(db.SessionStore):
         return clock.now() + timedelta(seconds=settings.SESSION_COOKIE_AGE)
 
     def get_expiry_age(self, **_options: Any) -> int:
-        """Return the seconds until the session data expires."""
+        """Return the number of seconds until the session data expires."""
         return round((self.get_expiry_date() - clock.now()).total_seconds())
 
     def create_model_instance(self, data: dict[str, Any]) -> AbstractBaseSession:
@@ -145,15 +145,15 @@ class SessionStore(db.SessionStore):
         self._login_session = self._stored = None
 
     def delete(self, session_key: str | None = None) -> None:
-        """Delete the session data of ``session_key``, or the stored data of this store.
+        """Delete the session data of ``session_key``; without an argument, of this store.
 
         Only :meth:`flush` revokes the ``LoginSession``.
         """
         key = session_key or self._stored or ""
         BrowserSession.objects.filter(session_key=digest(key)).delete()
 
-    # The asynchronous methods of Django's store in the database would look up keys instead of
-    # digests. Those of its base class call the synchronous methods above.
+    # The asynchronous methods of Django's database store would look up keys instead of digests. The
+    # methods of its base class call the synchronous methods above.
     aload = SessionBase.aload
     aexists = SessionBase.aexists
     acreate = SessionBase.acreate

@@ -1,10 +1,10 @@
-"""Undo the last change, for 30 seconds, in the browser session that has made it.
+"""Undoes the last change, within 30 seconds, in the browser session that has made it.
 
 Only changes without consequences can be undone, such as a new name or a hidden suggestion. A
-session, a key or a second factor that was removed does not come back.
+removed session, key or second factor cannot be restored.
 
-An offer is part of the session data in the database. So it needs no signature, only the browser
-that has made the change can accept it, and it ends with the session. It is accepted once.
+An offer to undo is part of the session data in the database. Therefore it needs no signature, only
+the browser that has made the change can accept it, it ends with the session, and it works once.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,20 +28,20 @@ from accounts.users.models import User
 
 LIFE = timedelta(seconds=30)
 OFFER = "undo"
-# Restores the former state of a user. Returns False if somebody has changed it again meanwhile.
+# Restores the former state of a user. Returns False if the state has changed again meanwhile.
 type Restore = Callable[[User, Mapping[str, Any], Actor], bool]
 _functions: dict[str, Restore] = {}
 
 
 def register(change: str, restore: Restore) -> None:
-    """Let ``restore`` undo each change that is offered by the name ``change``."""
+    """Register ``restore`` as the function that undoes changes with the name ``change``."""
     _functions[change] = restore
 
 
 def offer(request: HttpRequest, text: str, change: str, **former: Any) -> None:
     """Show the message ``text`` on the next page, with a button that undoes ``change``.
 
-    ``former`` is what the function that undoes it gets; it must be JSON.
+    ``former``: the arguments of the function that undoes the change; they must be JSON values.
     """
     until = (clock.now() + LIFE).timestamp()
     request.session[OFFER] = [secrets.token(), change, former, until]
@@ -58,7 +58,7 @@ def offered(request: HttpRequest) -> dict[str, Any] | None:
 @never_cache
 @require_POST
 def undo(request: HttpRequest) -> HttpResponse:
-    """Undo the change that was offered, and return to the page."""
+    """Undo the change that was offered, and redirect back to the page."""
     user, found = session_of(request).user, offered(request)
     is_undone = False
     if found and compare_digest(found["token"].encode(), request.POST.get("token", "").encode()):

@@ -40,9 +40,9 @@ IN_BROWSER = Q(kind=LoginSession.Kind.BROWSER)
 def _others(user: uuid.UUID | P, here: uuid.UUID | P, now: datetime | P) -> QuerySet[LoginSession]:
     """Return the live sessions of ``user``, except ``here``, that can be revoked one by one.
 
-    Browsers come first, then API clients, then apps; in each group, the most recently used first.
-    Sessions of apps without a refresh token are left out, because they end with the browser session
-    that the page lists: see :func:`add_apps`.
+    Browsers come first, then API clients, then apps, each most recently used first. Sessions of
+    apps without a refresh token are left out, because they end with their browser session: see
+    :func:`add_apps`.
     """
     group = Case(When(IN_BROWSER, then=2), When(IS_APP, then=0), default=1)
     rows = LoginSession.objects.filter(is_live(now), user=user).exclude(pk=here)
@@ -53,7 +53,7 @@ _FIRST_OTHERS = PreparedQuery(lambda: _others(P("user"), P("here"), P("now"))[: 
 
 
 def add_apps(browsers: Iterable[LoginSession]) -> None:
-    """Set ``apps`` of each browser session to the names of the apps that are signed out with it."""
+    """Set ``apps`` of each browser session to the names of the apps that end with it."""
     by_id = {session.pk: session for session in browsers}
     found = connected.apps().ending_with(by_id)
     for pk, session in by_id.items():
@@ -80,7 +80,7 @@ def sign_out_elsewhere(
     end_keys: Set[str] = frozenset(),
     keep_keys: Set[str] = frozenset(),
 ) -> int:
-    """Revoke all other sessions, the API keys made in them and the trust in every browser.
+    """Revoke all other sessions, the API keys created in them, and the trust in every browser.
 
     Return how many sessions ended.
 
@@ -134,22 +134,23 @@ def sessions(request: HttpRequest) -> HttpResponse:
 
 
 def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpResponse:
-    """Revoke all sessions except ``here``, and require recent authentication.
+    """Revoke all sessions except ``here``. Recent authentication is required.
 
-    Without recent authentication, a thief with copied cookies could sign the owner out. The cookie
-    of the known browser is renewed as well, so the owner's browser would become an unknown one.
+    Otherwise, a thief with copied cookies could sign the owner out. The cookie of the known browser
+    is renewed as well, so the owner's browser would become an unknown one.
     """
     if needed := recent.reauthenticate_first(request):
         return needed
-    # A key that the page has not shown, such as one that was made meanwhile, ends as well.
+    # A key that the page did not show, for example because it was created meanwhile, is revoked,
+    # too.
     ticked, shown = (set(request.POST.getlist(name)) for name in ("end_key", "shown_key"))
     with transaction.atomic():
         count = sign_out_elsewhere(
             here.user, here.pk, actor_of(request), end_keys=ticked, keep_keys=shown - ticked
         )
         known_browsers.renew(request, here.user)
-    # Copies of this browser's cookies are no longer valid afterwards. The key is renewed after the
-    # commit: otherwise two browsers that sign each other out would wait for each other's rows.
+    # Copies of this browser's cookies become invalid. The key is renewed after the commit:
+    # otherwise two browsers that sign each other out would wait for each other's rows.
     renew_key(request)
     sentence = ngettext(
         "You’re signed out on %(count)d other device. Sign in again there to use it.",
@@ -213,8 +214,8 @@ def event(request: HttpRequest, event_id: int) -> HttpResponse:
 def _live_session(row: Activity, here: LoginSession) -> LoginSession | None:
     """Return the session in which the event ``row`` occurred, if the user can revoke it.
 
-    The result is None if the session is not live or is the current session ``here``. It is also
-    None if staff or the operator caused the event, because no session of the user did.
+    Return None if the session is not live, or is the current session ``here``. If staff or the
+    operator caused the event, return None, too, because it was no session of the user.
     """
     if row.actor or row.session is None or row.session == here.pk:
         return None

@@ -1,1 +1,1 @@
-"""The settings file: apps, groups and the like, which an operator writes down in TOML."""
+"""The settings file, in which an operator describes apps, groups and more in TOML."""

@@ -31,9 +31,9 @@ class Kind[T: Model](ABC):
     """A kind of rows that a settings file describes. An instance serves one run.
 
     ``name``: the name of the kind in the file.
-    ``secret``: the key that refers to a secret, which is made once; empty if there is none.
-    ``kept``: the keys that stay as they are in an existing row if the file does not name them.
-    ``withheld``: the keys whose values are not printed when they differ.
+    ``secret``: the key that refers to a secret, which is created once; empty if there is none.
+    ``kept``: keys that keep their value in an existing row if the file does not contain them.
+    ``withheld``: keys whose values are not printed when they differ.
     """
 
     name: str
@@ -44,9 +44,9 @@ class Kind[T: Model](ABC):
     @property
     @abstractmethod
     def defaults(self) -> Values:
-        """The keys of a row, each with the value that it has if the file does not name it.
+        """The keys of a row, with their default values.
 
-        The type of the default is the type of the key.
+        The type of a key is the type of its default.
         """
 
     @abstractmethod
@@ -55,11 +55,11 @@ class Kind[T: Model](ABC):
 
     @abstractmethod
     def values(self, row: T) -> Values:
-        """Return the values of ``row``, as the file writes them."""
+        """Return the values of ``row`` in the form that the file uses."""
 
     @abstractmethod
     def save(self, identity: str, row: T | None, values: Values, changed: set[str]) -> T:
-        """Make the row, or change the keys ``changed`` of ``row``; return it.
+        """Create the row, or change the keys ``changed`` of ``row``; return it.
 
         Raises:
             ValidationError, PublicError: a value is not allowed.
@@ -67,10 +67,10 @@ class Kind[T: Model](ABC):
 
     @abstractmethod
     def remove(self, row: T) -> bool:
-        """Remove ``row``, or disable it; return False if that changes nothing."""
+        """Remove or disable ``row``; return False if this changes nothing."""
 
     def normal(self, _name: str, value: Any) -> Any:
-        """Return the ``value`` of a key of the file in the form of :meth:`values`.
+        """Convert the ``value`` of a key in the file to the form of :meth:`values`.
 
         Raises:
             ValidationError, ValueError: the value is not allowed.
@@ -79,7 +79,7 @@ class Kind[T: Model](ABC):
         return value
 
     def identity(self, key: str, _given: Values) -> str:
-        """Return which of the :meth:`rows` the file describes with ``key``.
+        """Return the identity (see :meth:`rows`) of the row that the file describes as ``key``.
 
         Raises:
             ValidationError: the key that identifies the row is missing.
@@ -87,9 +87,9 @@ class Kind[T: Model](ABC):
         return key
 
     def differing(self, _row: T, current: Values, wanted: Values) -> set[str]:
-        """Return the keys of the row with the values ``current`` that must change.
+        """Return the keys that must change to turn the values ``current`` into ``wanted``.
 
-        A secret that a settings file has made before is not made again.
+        A secret that a settings file has already created is not created again.
 
         Raises:
             ValidationError: one of them cannot change.
@@ -100,30 +100,30 @@ class Kind[T: Model](ABC):
         return changed
 
     def mark_of(self, secret: str) -> str:
-        """Return a text that identifies the ``secret`` in a settings file, and no other secret."""
+        """Return a text that identifies only this ``secret`` of a settings file."""
         return new_key(secret).id
 
     def is_over(self, _identity: str, _values: Values) -> bool:
-        """Return whether a row that does not exist must not be made any more."""
+        """Return whether a row that does not exist must not be created again."""
         return False
 
     def mark(self, row: T) -> str:
-        """Return a text that identifies ``row``, and no other row of this kind ever."""
+        """Return a text that identifies ``row``, and no past or future row of this kind."""
         return str(row.pk)
 
     @cached_property
     def made(self) -> set[str]:
-        """The marks of the rows of this kind that a settings file has made."""
+        """The marks of the rows of this kind that a settings file has created."""
         return _marks(self.name)
 
     @cached_property
     def former_secrets(self) -> set[str]:
-        """The marks of the secrets that a settings file has made, which are not made again."""
+        """The marks of the secrets that a settings file has created. None is created again."""
         return _marks(SECRETS)
 
 
 class Groups(Kind[Group]):
-    """The groups, by name. A role is a group with the right that gives it.
+    """The groups, by name. A role is a group with certain permissions.
 
     ``rights``: permissions, such as ``accounts.view_user``.
     """
@@ -152,7 +152,7 @@ class Groups(Kind[Group]):
 
     def save(self, identity: str, row: Group | None, values: Values, _changed: set[str]) -> Group:
         if values["rights"] and row and hasattr(row, "managed"):
-            # Otherwise, a directory could make such a group in advance.
+            # Otherwise, a directory could create a group in advance and decide who gets the rights.
             raise ValidationError({"rights": "A directory decides who is in this group."})
         group = row or Group(name=identity)
         group.full_clean()
@@ -165,16 +165,16 @@ class Groups(Kind[Group]):
         return changes.delete_group(row, None, ACTOR)
 
     def mark(self, row: Group) -> str:
-        """Return the id and the name: a group that staff have renamed is theirs."""
+        """Return the id and the name, so that the file does not change a renamed group."""
         return f"{row.pk} {row.name}"
 
 
-# The kind under which the secrets that a settings file has made are remembered.
+# The kind under which the secrets of settings files are recorded.
 SECRETS = "secrets"
 
 
 def remember(mark: str) -> None:
-    """Remember the secret with this mark, so that it is not made again."""
+    """Record the secret with this mark, so that it is not created again."""
     MadeByFile.objects.get_or_create(kind=SECRETS, mark=mark)
 
 
@@ -183,10 +183,10 @@ def _marks(kind: str) -> set[str]:
 
 
 def in_order(given: Iterable[str], offered: Iterable[str]) -> list[str]:
-    """Return the texts ``given``, each once, in the order in which they are ``offered``.
+    """Return the texts ``given``, without duplicates, in the order of ``offered``.
 
     Raises:
-        ValidationError: one of them is not offered.
+        ValidationError: one of them is not in ``offered``.
     """
     known, wanted = list(offered), set(given)
     if unknown := wanted.difference(known):
@@ -195,7 +195,7 @@ def in_order(given: Iterable[str], offered: Iterable[str]) -> list[str]:
 
 
 def read_secret(reference: str) -> str:
-    """Return the text to which ``env:NAME`` or ``file:PATH`` refers, without spaces around it.
+    """Return the text to which ``env:NAME`` or ``file:PATH`` refers, without surrounding spaces.
 
     Raises:
         ValidationError: ``reference`` has another form, or there is no such variable.
@@ -212,18 +212,18 @@ def read_secret(reference: str) -> str:
 
 
 def written_digest(id: str, digest: str) -> str:
-    """Return how a settings file refers to a secret by its id and digest."""
+    """Return the reference to a secret in a settings file, with the secret's id and digest."""
     return f"sha256:{id}:{digest}"
 
 
 def new_key(digest: str) -> NewKey:
-    """Return the key with this :func:`written_digest`. Its text is unknown."""
+    """Return the key for a result of :func:`written_digest`. Its text is unknown."""
     _form, id, value = digest.split(":")
     return NewKey("", id, value)
 
 
 def referred(reference: str, form: KeyText, word: str) -> str:
-    """Return the :func:`written_digest` of the secret to which ``reference`` refers.
+    """Return :func:`written_digest` of the secret to which ``reference`` refers.
 
     Raises:
         ValidationError: the secret does not have the ``form`` of secrets of this site.

@@ -1,15 +1,16 @@
-"""Which rows a settings file has made, so that nothing else is ever removed by one."""
+"""The model of rows that a settings file has created, because it removes no others."""
 
 from django.db import models
 
 
 class MadeByFile(models.Model):
-    """A row that a settings file has made.
+    """A row that a settings file has created.
 
-    The row stays here after it is gone: what was used up or revoked is not made again.
+    This record remains after the row is gone, so that a used-up or revoked row is not created
+    again.
 
     ``kind``: the kind of the row, such as ``apps``.
-    ``mark``: what identifies the row; see :meth:`Kind.mark`.
+    ``mark``: identifies the row: see :meth:`Kind.mark`.
     """
 
     kind = models.CharField(max_length=40)

@@ -1,7 +1,7 @@
-"""Makes the database as a settings file describes it, and writes the file of a database.
+"""Changes the database so that it matches a settings file, and writes a file for a database.
 
-The file decides about the rows that it names, whoever has made them. It removes only rows that a
-settings file has made, and only with ``prune``.
+The file decides about the rows that it names, whoever has created them. It removes only rows that a
+settings file has created, and only with ``prune``.
 """
 
 import json
@@ -21,7 +21,7 @@ from accounts.common.text import refuse_invisible
 from accounts.settingsfile.kinds import Groups, Kind, Values, in_order
 from accounts.settingsfile.models import MadeByFile
 
-# What a value is called in an error, by the type of the default.
+# The words for a value in an error message, by the type of the default.
 _TYPES = {
     "str": "a text",
     "list": "a list of texts",
@@ -37,12 +37,12 @@ HEAD = """\
 
 
 class WrongFile(ValueError):
-    """The file is wrong. The message names the line or the key, and what is allowed."""
+    """The file is invalid. The message names the line or the key, and what is allowed."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What applying the file changes.
+    """A change that applying the file makes.
 
     ``what``: ``new``, ``changed`` or ``removed``.
     ``item``: the row, such as ``apps.wiki``.
@@ -55,15 +55,15 @@ class Change:
 
 
 def apply(text: str, *, prune: bool = False, only_check: bool = False) -> list[Change]:
-    """Make the database as the file with the content ``text`` describes it; return what changed.
+    """Change the database so that it matches the settings file ``text``; return the changes.
 
-    ``prune``: whether to remove rows that a settings file has made and this one does not name.
-    ``only_check``: whether to undo everything at the end, so that only the result is returned.
+    ``prune``: whether to remove rows that a settings file has created and this one does not name.
+    ``only_check``: whether to undo all changes at the end, so that they are only returned.
 
     Only one process may call this at a time.
 
     Raises:
-        WrongFile: the file is wrong. Nothing has changed.
+        WrongFile: the file is invalid. Nothing has changed.
     """
     tables = _parsed(text)
     kinds = _kinds()
@@ -73,14 +73,14 @@ def apply(text: str, *, prune: bool = False, only_check: bool = False) -> list[C
         runs = [_Run(kind, tables.get(kind.name, {})) for kind in kinds]
         changes = [change for run in runs for change in run.save()]
         if prune:
-            # The other way round, because apps may need groups.
+            # Rows are removed in reverse order, because apps may need groups.
             changes += [change for run in reversed(runs) for change in run.remove()]
         transaction.set_rollback(only_check)
     return changes
 
 
 def dump(origin: str) -> str:
-    """Return a file that describes the present state, with the digests of secrets."""
+    """Return a file that describes the current state, with the digests of secrets."""
     parts = [HEAD.format(origin=origin)]
     for kind in _kinds():
         for identity, row in kind.rows().items():
@@ -97,7 +97,7 @@ def table(name: str, key: str, values: Mapping[str, Any]) -> str:
 
 
 def as_toml(value: Any) -> str:
-    """Return ``value``: a text, a number, a boolean, an aware time, or a list or dict of these."""
+    """Return TOML for a text, number, boolean or aware time, or for a list or dict of these."""
     match value:
         case dict():
             pairs = (f"{as_toml(key)} = {as_toml(item)}" for key, item in value.items())
@@ -107,24 +107,25 @@ def as_toml(value: Any) -> str:
         case datetime():
             return value.isoformat()
         case _:
-            # Basic strings are JSON's, but TOML does not allow surrogates, or DEL as it is.
+            # Basic strings have the syntax of JSON, but TOML requires DEL to be escaped and forbids
+            # surrogates.
             return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _kinds() -> list[Kind[Any]]:
-    # Those of apps are applied after the others.
+    # The kinds of optional apps are applied after the others.
     return [Groups(), *(kind() for kind in registered("settings_file"))]
 
 
 class _Run:
-    """Applies the part of a file about one kind. ``tables``: the rows that the file names."""
+    """Applies the part of a file for one kind. ``tables``: the rows that the file names."""
 
     def __init__(self, kind: Kind[Any], tables: Any) -> None:
         self._kind, self._tables = kind, tables
         self._rows, self._marks = kind.rows(), set[str]()
 
     def save(self) -> Iterator[Change]:
-        """Make and change the rows that the file names."""
+        """Create and change the rows that the file names."""
         with _naming(self._kind.name):
             _check_type(self._tables, {})
         for key, given in self._tables.items():
@@ -156,7 +157,7 @@ class _Run:
         return Change("changed", item, values) if changed else None
 
     def remove(self) -> Iterator[Change]:
-        """Remove the rows that a settings file has made and this one does not name."""
+        """Remove the rows that a settings file has created and this one does not name."""
         for identity, row in self._rows.items():
             mark = self._kind.mark(row)
             if mark in self._kind.made - self._marks:
@@ -207,10 +208,10 @@ def _check_type(value: Any, default: Any) -> None:
 
 @contextmanager
 def _naming(item: str) -> Iterator[None]:
-    """Begin the messages of errors with ``item``.
+    """Return a context manager that adds ``item`` to the beginning of error messages.
 
     Raises:
-        WrongFile: in place of any error that the file has caused.
+        WrongFile: instead of any error that the file has caused.
     """
     try:
         yield
