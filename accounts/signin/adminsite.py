@@ -45,9 +45,9 @@ FORMS = ("_add", "_change", "_delete", "_act")
 
 
 def always_open(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Mark a view of the admin whose form all staff may send, also staff who may only read.
+    """Mark a view of the admin whose form all staff may send, even auditors.
 
-    The view itself requires recent authentication.
+    The view itself must require recent authentication.
     """
     view.is_always_open = True  # type: ignore[attr-defined]  # a mark, like Django's
     return view
@@ -59,8 +59,8 @@ class Site(admin.AdminSite):
     def admin_view(self, view: Callable[..., HttpResponseBase], cacheable: bool = False) -> Any:
         """Require recent authentication for changes, and send a CSP without Trusted Types.
 
-        The jQuery of Django's admin does not work with Trusted Types. Staff who may only read
-        cannot send any form, except to sign out.
+        The jQuery of Django's admin does not work with Trusted Types. Auditors cannot send any
+        form, except to sign out.
         """
         stock = super().admin_view(view, cacheable)
         is_open = view == self.logout or getattr(view, "is_always_open", False)
@@ -79,7 +79,7 @@ class Site(admin.AdminSite):
         return csp_override(settings.SECURE_CSP_ADMIN)(guarded)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user is staff, with the proofs that the policy requires of staff."""
+        """Return whether the user is staff and has shown the proofs that staff must show."""
         session = request_auth_of(request).session
         return super().has_permission(request) and session is not None and policy.suffices(session)
 
@@ -93,7 +93,7 @@ class Site(admin.AdminSite):
         return self.has_permission(request) and (request.method == "POST" or is_form)
 
     def _only_reads(self, request: HttpRequest) -> bool:
-        """Return whether the user is staff and has no right except to see something."""
+        """Return whether the user is staff and has only permissions to view."""
         if not self.has_permission(request):
             return False
         names = (name.partition(".")[2] for name in request.user.get_all_permissions())
@@ -162,8 +162,8 @@ def links(row: Any, offers: Mapping[str, str]) -> SafeString:
 
 
 LONGEST_SEARCH = 254
-# Texts of Django's admin that this site translates itself, because Django's German addresses people
-# formally and the other pages do not.
+# Texts of Django's admin that this site translates itself. Django's German texts are formal, unlike
+# the other pages.
 TRANSLATED_HERE = (
     gettext_lazy(
         'Are you sure you want to delete the %(object_name)s "%(escaped_object)s"? '
@@ -180,8 +180,7 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class
     """A list in the admin with translated texts. Invalid query parameters cause no error.
 
     ``title``: the title of the list, if it is not Django's.
-    ``pages``: the names of the URLs that the site uses, without that of the model; all if it is
-        empty.
+    ``pages``: the names of the URLs that the site uses, without the model's name; all if empty.
     """
 
     empty_value_display = gettext_lazy("None")
@@ -190,7 +189,7 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class
 
     @property
     def media(self) -> forms.Media:
-        """The script of the list. Forms need none of Django's, such as jQuery."""
+        """The script of the list. Forms need none of Django's scripts, such as jQuery."""
         return forms.Media(js=["admin/js/actions.js"] if self.actions is not None else [])
 
     def get_urls(self) -> list[Any]:
@@ -224,24 +223,24 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class
         default_choices: Any = None,
         action_location: Any = ActionLocation.CHANGE_LIST,
     ) -> list[tuple[str, str]]:
-        """Return the choices for what to do with the selected rows. The first one does nothing."""
+        """Return the choices of actions for the selected rows. The first choice does nothing."""
         empty = [("", _("Choose what to do"))]
         return super().get_action_choices(request, empty, action_location)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Return the rows that Django finds for ``search_term``, and whether some may be repeated.
+        """Return the rows that match ``search_term``, and whether some may be duplicates.
 
-        A text that is too long or has control characters finds nothing, because databases refuse a
-        NUL character, and a condition with a thousand words.
+        An overlong text, or one with control characters, matches nothing, because databases refuse
+        NUL and conditions with a thousand words.
         """
         if not search_term.isprintable() or len(search_term) > LONGEST_SEARCH:
             return queryset.none(), False
         return super().get_search_results(request, queryset, search_term)
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        """Return the field without a link to add a row: its pop-up window needs jQuery."""
+        """Return the field without a link to add a row, because the link's window needs jQuery."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field and isinstance(field.widget, RelatedFieldWidgetWrapper):
             field.widget.can_add_related = False
@@ -281,7 +280,7 @@ class ReasonForm(forms.Form):
 
 
 class SecretForm(forms.ModelForm):  # type: ignore[type-arg]  # as above
-    """A form for something that has a secret, with the reason of the change."""
+    """The base of forms for rows with a secret, which ask for the reason of the change."""
 
     reason = ReasonForm.base_fields["reason"]
 
@@ -294,12 +293,12 @@ class SecretForm(forms.ModelForm):  # type: ignore[type-arg]  # as above
 class SecretAdmin(ListAdmin):
     """The admin of rows with a secret, which is shown once.
 
-    Rows are disabled, not deleted. Their attribute ``new_secret`` holds the secret of a new row.
+    Rows are disabled, not deleted. The attribute ``new_secret`` of a new row contains its secret.
 
     ``converter``: the path converter of ids.
-    ``secret``: the name in URLs of the act that makes a secret.
+    ``secret``: the name in URLs of the act that creates a new secret.
     ``set_enabled``: enables or disables a row; called with the row, the actor and ``enabled``.
-    ``done``: what a message says after a row was disabled, and after it was enabled.
+    ``done``: the messages after a row was disabled, and after it was enabled.
     """
 
     pages = ("changelist", "add", "change")
@@ -340,12 +339,16 @@ class SecretAdmin(ListAdmin):
         return ()
 
     def acts(self) -> dict[str, Callable[..., HttpResponse]]:
-        """Return the views that do something with a row, by their names in URLs."""
+        """Return the views that act on a row, by their names in URLs."""
         acts = {self.secret: self._make_secret, "enabled": self._set_enabled}
         return {name: partial(self._act, act) for name, act in acts.items()}
 
     def rotate(self, row: Any, actor: Actor, posted: QueryDict) -> str:
-        """Return a new secret of ``row``; raise a ``PublicError`` if it gets none."""
+        """Create and return a new secret of ``row``.
+
+        Raises:
+            PublicError: the row cannot get a new secret.
+        """
         raise NotImplementedError
 
     def show(self, request: HttpRequest, row: Any, secret: str, **context: object) -> HttpResponse:
@@ -364,7 +367,7 @@ class SecretAdmin(ListAdmin):
         return False
 
     def context_of(self, row: Any) -> dict[str, Any]:
-        """Return what the page shows beside the form of ``row``, which is None for a new one."""
+        """Return the template context beside the form of ``row``, which is None for a new row."""
         raise NotImplementedError
 
     def render_change_form(
@@ -399,7 +402,7 @@ class SecretAdmin(ListAdmin):
         request: HttpRequest,
         id: object,
     ) -> HttpResponse:
-        """Run ``act`` unless the reason is missing; then show the page of the row."""
+        """Run ``act`` if a reason was given; then show the page of the row."""
         row, form = self.find(request, id), ReasonForm(request.POST)
         if not form.is_valid():
             messages.error(request, str(form.errors["reason"][0]))
@@ -433,8 +436,8 @@ class RowsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # as
         """Return the chosen rows.
 
         Raises:
-            ValidationError: an id is not that of a row. The database is not asked for ids that no
-                row can have.
+            ValidationError: an id does not belong to a row. Impossible ids are refused without
+                a query.
         """
         for text in value or ():
             if not _is_id(self.queryset, text):

@@ -37,13 +37,14 @@ from accounts.users.services import AccountChanged
 
 @dataclass(frozen=True)
 class Hint:
-    """What the sign-in pages show of the app that a person is signing in to.
+    """What the sign-in pages show about the app to which a person is signing in.
 
     No decision may depend on it. This package cannot import ``accounts.oauth``, which knows the
     apps. Therefore ``accounts.oauth`` passes a function that returns hints to :func:`register`.
 
     ``app``: the name of the app.
-    ``login``: what the person probably types to sign in; empty if unknown. Anybody may choose it.
+    ``login``: the login that the person will probably type; empty if unknown. Anybody may choose
+        it.
     """
 
     app: str
@@ -56,7 +57,7 @@ _sources: list[Source] = []
 
 
 def register(source: Source) -> None:
-    """Register a function that gets a request and its ``next`` URL, and returns a hint or None."""
+    """Register a function that returns a hint or None, given a request and its ``next`` URL."""
     _sources.append(source)
 
 
@@ -66,7 +67,7 @@ def of(request: HttpRequest) -> Hint | None:
     return next(filter(None, (source(request, next_url) for source in _sources)), None)
 
 
-# Key in the session data.
+# The key of the pending sign-in in the session data.
 PENDING = "pending_sign_in"
 # Counted from the latest proof. An emailed code, which may be requested meanwhile, is valid for 15
 # minutes.
@@ -82,7 +83,7 @@ class PendingSignIn:
     ``remember``: whether the session will outlive the browser.
     ``next_url``: the page to open after the sign-in.
     ``nonce``: identifies the code that was emailed for the second step in this browser; empty if
-        none was.
+        there is none.
     """
 
     user: User
@@ -112,7 +113,7 @@ def store(request: HttpRequest, pending: PendingSignIn) -> None:
 def find_pending(request: HttpRequest) -> PendingSignIn | None:
     """Return the pending sign-in of this browser, or None if there is no valid one.
 
-    A pending sign-in stops being valid after :data:`LIFE`, and when the account is changed or
+    A pending sign-in becomes invalid after :data:`LIFE`, and when the account is changed or
     deactivated.
     """
     data = request.session.get(PENDING)
@@ -125,7 +126,7 @@ def find_pending(request: HttpRequest) -> PendingSignIn | None:
     if clock.now() >= max(proof.at for proof in proofs) + LIFE:
         return None
     pending = PendingSignIn(user, proofs, data["remember"], data["next"], data["nonce"])
-    # If the user has become staff meanwhile, the sign-in must start over with the password.
+    # If the user has become staff meanwhile, the sign-in must begin again with the password.
     begins_anew = {Requirement.CREDENTIAL, Requirement.PASSWORD}
     return None if pending.requirement in begins_anew else pending
 
@@ -136,16 +137,17 @@ def discard(request: HttpRequest) -> str | None:
     return data["next"] if data else None
 
 
-# Session keys: the sign-up that this browser may confirm, and whether it then stays signed in.
+# The key, in the session data, of the sign-up that this browser may confirm, and whether the
+# browser then stays signed in.
 PENDING_SIGNUP = "pending_signup"
 REMEMBER = "pending_remember"
-# Session key: the locked account to which a proof in this browser would have signed in.
+# The key, in the session data, of the locked account to which a proof in this browser belongs.
 LOCKED_OUT = "locked_out"
-# Session key: what the sign-in page fills in, once.
+# The key, in the session data, of the login that the next sign-in page shows.
 SUGGESTED = "suggested_login"
-# How long after the proof the recovery of a locked account may begin.
+# After a proof, the recovery of a locked account must begin within this time.
 RECOVERY_LIFE = timedelta(minutes=1)
-# The names of the pages that ask for a requirement.
+# The names of the pages for each requirement.
 PAGES = {
     Requirement.MAILBOX: "second_step",
     Requirement.SECOND_FACTOR: "second_step",
@@ -169,7 +171,7 @@ def start_sign_in(
 
     ``remember``: whether the session outlives the browser.
     ``next_url``: the page to open after the sign-in.
-    ``button``: the button of the sign-in page that this browser marks as "Last used" from now on.
+    ``button``: the button that this browser's sign-in page marks as "Last used" from now on.
     """
     try:
         requirement = policy.next_requirement(account, proofs)
@@ -198,7 +200,7 @@ def resume(
 
     ``sign_in.user``: the user as read after the second step. If the second step has added a factor
         to the account, an older copy would cause :class:`AccountChanged`.
-    ``next_url``: if given, the page to open after the sign-in, in place of ``sign_in.next_url``.
+    ``next_url``: if given, the page to open after the sign-in, instead of ``sign_in.next_url``.
     """
     if proof:
         sign_in = replace(sign_in, proofs=(*sign_in.proofs, proof))
@@ -239,7 +241,8 @@ def _ask_for(
     if browser_session_of(request).login_session:
         # Otherwise the pages of the second step would add a factor to the account of the session.
         sign_out(request)
-    # A pending sign-in stands for a first step, so a session key from before must not open it.
+    # The pending sign-in contains a first step, so an earlier session key must not give access to
+    # it.
     request.session.cycle_key()
     store(request, sign_in)
     if requirement is not Requirement.ENROLMENT:
@@ -249,7 +252,7 @@ def _ask_for(
 
 
 def restart(request: HttpRequest, *, back: str = "") -> HttpResponse:
-    """Redirect to the sign-in page. If a pending sign-in of this browser has ended, say why.
+    """Redirect to the sign-in page, and explain if a pending sign-in of this browser has ended.
 
     ``back``: the page to open after the sign-in, if this browser has no pending sign-in.
     """
@@ -279,13 +282,13 @@ def pending_of(request: HttpRequest) -> str | None:
 
 
 def recover(request: HttpRequest, user: User, proof: Proof) -> HttpResponse:
-    """Redirect a browser that has tried to sign in to a locked account to the pages that unlock it.
+    """Redirect a browser that tried to sign in to a locked account to the pages that unlock it.
 
-    These pages count ``proof``, which the browser has shown, as a proof of ownership.
+    These pages accept ``proof``, which the browser has shown, as a proof of ownership.
 
-    Redirect to the password reset by email instead if no wrong change is known for which the
-    account was locked, or if ``proof`` is a sign-in with a provider and the account has an email
-    address. A provider proves ownership only of an account without an email address.
+    Redirect to the password reset by email instead if no first wrong change is known, or if
+    ``proof`` is a sign-in with a provider and the account has an email address. A provider proves
+    ownership only of an account without an email address.
     """
     if user.lock is None or (user.email and proof.method is Method.PROVIDER):
         return redirect("account_reset_password")
@@ -312,7 +315,7 @@ def pop_recovery(request: HttpRequest) -> tuple[User | None, Proof | None]:
 
 
 def suggest_login(request: HttpRequest, login: str) -> None:
-    """Let the next sign-in page of this browser fill in ``login``."""
+    """Store ``login``, which the next sign-in page of this browser shows in its form."""
     request.session[SUGGESTED] = login
 
 

@@ -20,7 +20,7 @@ from accounts.users.models import User
 
 
 class WhoField(forms.CharField):
-    """A field for a username or email address. No account is looked up."""
+    """A field for a username or email address. It does not look up an account."""
 
     def __init__(self, autocomplete: str = "username", **options: Any) -> None:
         super().__init__(
@@ -48,7 +48,7 @@ class LoginForm(forms.Form):
     remember = RememberField()
 
     def render(self, *args: Any, **kwargs: Any) -> SafeString:
-        """Render the form. The empty form is cached for each language.
+        """Render the form. The empty form is cached by language.
 
         Rendering it each time would take half of the time of the most requested page.
         """

@@ -47,7 +47,7 @@ from accounts.users import emails
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, User
 
-# Key of the session data.
+# The key of the code request in the session data.
 KEY = "mail_code"
 
 
@@ -59,7 +59,7 @@ class CodeRequest:
     ``nonce``: distinguishes this request from the requests of other browsers.
     ``remember``: whether the session will outlive the browser.
     ``next_url``: the page to open after the sign-in.
-    ``until``: the Unix time at which the request ends.
+    ``until``: the Unix time at which the request expires.
     """
 
     login: str
@@ -70,18 +70,18 @@ class CodeRequest:
 
 
 def make(login: str, *, remember: bool, next_url: str) -> CodeRequest:
-    """Return a new request for a code. The request ends when the code expires."""
+    """Return a new request for a code. The request expires together with the code."""
     until = (clock.now() + CODE_LIFE).timestamp()
     return CodeRequest(login, new_nonce(), remember, next_url, until)
 
 
 def store(request: HttpRequest, code_request: CodeRequest) -> None:
-    """Keep ``code_request`` in this browser's session data."""
+    """Store ``code_request`` in this browser's session data."""
     request.session[KEY] = asdict(code_request)
 
 
 def find_code_request(request: HttpRequest) -> CodeRequest | None:
-    """Return the code request of this browser, or None if there is none or it has ended."""
+    """Return the code request of this browser; None if there is none or it has expired."""
     data = request.session.get(KEY)
     return CodeRequest(**data) if data and data["until"] > clock.now().timestamp() else None
 
@@ -95,9 +95,9 @@ CODE = Purpose("signin.code")
 
 
 def challenge_of(purpose: Purpose, login: str, nonce: str) -> str:
-    """Return the text with which an API client sends back the code that it has requested.
+    """Return the challenge that an API client must send together with the emailed code.
 
-    It stands for the session data of a browser: the code is accepted only together with it.
+    The challenge replaces the session data of a browser: the code is accepted only with it.
     """
     content = json.dumps([login, nonce], ensure_ascii=False)
     return crypto.seal(content, f"challenge {purpose.name}")
@@ -107,7 +107,7 @@ def read_challenge(purpose: Purpose, challenge: str) -> tuple[str, str]:
     """Return the login and the nonce in ``challenge``.
 
     Raises:
-        WrongCode: this site has not made ``challenge`` for ``purpose``.
+        WrongCode: this site has not created ``challenge`` for ``purpose``.
     """
     try:
         login, nonce = json.loads(crypto.unseal(challenge, f"challenge {purpose.name}"))
@@ -116,7 +116,7 @@ def read_challenge(purpose: Purpose, challenge: str) -> tuple[str, str]:
     return login, nonce
 
 
-# The link of a password reset, which ``passwords.changes`` redeems.
+# The purpose of links that reset a password, which ``passwords.changes`` redeems.
 RESET = Purpose("password.reset", life=timedelta(minutes=30))
 
 
@@ -168,7 +168,7 @@ def recipient_of(login: str) -> Recipient:
     account = users.find_by_login(login)
     user = account if isinstance(account, User) and account.is_active else None
     wanted = key if "@" in key else emails.key(user.email) if user else ""
-    # Sent to the stored email address, not to the spelling that was typed (CVE-2019-19844).
+    # The email goes to the stored address, not to the typed spelling (CVE-2019-19844).
     row = EmailAddress.objects.filter(user=user, key=wanted).first()
     return Recipient(key, user, row.email) if user and row else Recipient(key)
 
@@ -183,13 +183,13 @@ def recipient_for(
 
     If the mailbox has already received too many emails, the recipient has no email address.
 
-    ``complete``: a function that takes the recipient and returns the one to use instead.
+    ``complete``: may replace the recipient, for example with a former address of the account.
 
     Raises:
         RateLimited: the client has requested too many emails.
     """
     again, *budgets = budgets_of_request(purpose, login, client)
-    # Without the cookie of a known browser, the budgets are spent before any lookup, so that one
+    # Without the cookie of a known browser, the limits are checked before any lookup, so that one
     # statement refuses a flood.
     if not client.known_cookie:
         hit(again, *budgets)
@@ -208,13 +208,13 @@ def recipient_for(
 
 
 def budgets_of_request(purpose: Purpose, login: str, client: ClientInfo) -> list[Budget]:
-    """Return the budgets that count a request for an email from a browser that no account knows.
+    """Return the rate limits for a request for an email from an unknown browser.
 
-    A request from a browser that the account knows takes only from the first of these budgets. No
-    account is looked up.
+    A request from a browser that the account knows counts only against the first of these limits.
+    No account is looked up.
 
-    The limits count by typed login, not by account. Otherwise refusals would reveal which
-    usernames and email addresses belong to the same account.
+    The limits count by typed login, not by account. Otherwise refusals would reveal which usernames
+    and email addresses belong to the same account.
     """
     key = users.login_key(login)
     # Counted by browser, so that users of the same network do not make each other wait.
@@ -228,7 +228,7 @@ def _of_stranger(key: str, client: ClientInfo) -> list[Budget]:
 
 
 def budgets_of_mail(key: str, client: ClientInfo) -> list[Budget]:
-    """Return the budgets of a browser that no account knows and of the mailbox, for one email.
+    """Return the rate limits, of an unknown browser and of the mailbox, for one email.
 
     ``key``: the canonical form of a username or email address.
     """
@@ -294,7 +294,7 @@ def verify_mailed_code(
 def _guessing(
     login: str, client: ClientInfo
 ) -> tuple[Recipient, KnownBrowser | None, list[Budget]]:
-    """Count a guess at a code; return its recipient, the known browser and the budgets."""
+    """Count a guess at a code; return its recipient, the known browser and the rate limits."""
     budgets = around(CODE_GUESS, client)
     if not client.known_cookie:
         hit(*budgets)
@@ -317,7 +317,7 @@ def _unlocked(recipient: Recipient) -> Recipient:
 
 
 def seconds_to_next_mail(login: str, client: ClientInfo) -> int:
-    """Return the seconds until :func:`send_code` may be called again; 0 means now."""
+    """Return the number of seconds until :func:`send_code` may be called again; 0 means now."""
     return wait(budgets_of_request(CODE, login, client)[0])
 
 
@@ -363,8 +363,8 @@ def second_code_message(user: User, secret: str, device: Device) -> Message:
 def _code(secret: str, device: Device, unasked: str) -> dict[str, Any]:
     """Return the parts of a message with a code.
 
-    They name the device that requested the code, so that a user can notice that an attacker
-    requested it. ``unasked``: what it means if the user did not ask for the code.
+    The message names the device that requested the code, so that the user can notice a request by
+    an attacker. ``unasked``: explains what it means if the user did not request the code.
     """
     return {
         "paragraphs": [_("Enter this code on the page where you asked for it:")],

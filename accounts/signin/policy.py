@@ -31,7 +31,7 @@ from accounts.twofactor.models import Factor, Passkey
 from accounts.users import models as users_models
 from accounts.users.models import PendingSignup, User
 
-# How long after a sign-in with the password the browser may make a passkey by itself.
+# In this time after a sign-in with the password, the browser may create a passkey by itself.
 MAKE_PASSKEY = timedelta(minutes=5)
 
 
@@ -40,16 +40,15 @@ class Requirement(Enum):
 
     CREDENTIAL = "credential"
     EMAIL = "email"
-    # PASSWORD and MAILBOX are for staff without a second factor: neither the mailbox alone nor the
-    # password alone is enough to enrol one.
+    # PASSWORD and MAILBOX are for staff without a second factor, who need both to enrol one.
     PASSWORD = "password"  # noqa: S105 the name of a requirement
     MAILBOX = "mailbox"
     SECOND_FACTOR = "second_factor"
     ENROLMENT = "enrolment"
     PASSKEY = "passkey"
-    # Required after every proof, so that nobody else learns whether the user has accepted them.
+    # Required after all proofs, so that nobody else learns whether the user has accepted the terms.
     TERMS = "terms"
-    # Required after every proof, so that nobody else keeps an account that will be deleted.
+    # Required after all proofs, so that nobody else can keep an account that will be deleted.
     KEEP_ACCOUNT = "keep_account"
 
 
@@ -69,7 +68,7 @@ def next_requirement(
     Raises:
         AccountInactive: the account is deactivated, so no proof is enough.
     """
-    # A newer node may have accepted a method whose rules this code does not know.
+    # A newer release may have accepted a method whose rules this one does not know.
     if not proofs or proofs[0].method not in WORDS:
         return Requirement.CREDENTIAL
     if isinstance(account, PendingSignup):
@@ -96,9 +95,10 @@ def _next_proof(user: User, proofs: tuple[Proof, ...]) -> Requirement | None:
 def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
     """Return whether an emailed code is accepted as the second step after ``proofs``.
 
-    It is accepted only after a password: otherwise access to the mailbox could be enough for both
-    steps. Staff can use an emailed code only to enrol their first factor. All other users decide
-    themselves, and emailed codes are off until they turn them on. ``STRICT`` forbids them.
+    It is accepted only after a password, because otherwise access to the mailbox could be
+    sufficient for both steps. Staff can use an emailed code only to enrol their first factor. All
+    other users decide themselves: emailed codes are off until they turn them on. ``STRICT`` forbids
+    them.
     """
     if proofs[0].method is not Method.PASSWORD:
         return False
@@ -115,24 +115,24 @@ def may_use_emailed_codes(user: User) -> bool:
 
 
 def may_make_passkey(session: LoginSession) -> bool:
-    """Return whether the browser of ``session`` may add a passkey without asking the user.
+    """Return whether the browser of ``session`` may create a passkey without asking the user.
 
     It may in the first minutes of a session that began with the password, unless the user is staff,
-    or the account has a passkey, or has or needs a second factor. Whoever has the password could
-    then do all that the passkey allows.
+    or the account has a passkey, or has or needs a second factor. In such a session, the password
+    already gives all the access that the passkey will give.
     """
     user = session.user
     if user.is_privileged or twofactor.is_required(user) or session.amr[:1] != [Method.PASSWORD]:
         return False
     is_fresh = clock.now() < session.begun_at + MAKE_PASSKEY
-    # An account has one passkey of this kind: more would only be harder to tell apart.
+    # An account has at most one passkey of this kind, because several would be hard to tell apart.
     return is_fresh and not (twofactor.has_any(user) or Passkey.objects.filter(user=user).exists())
 
 
 def suffices(session: LoginSession) -> bool:
     """Return whether the proofs of the session meet the requirements of the admin.
 
-    A session may not meet them if it began before the user became staff or before the settings were
+    They may not if the session began before the user became staff or before the settings were
     changed.
     """
     if twofactor.needs_passkey(session.user) and Method.PASSKEY not in session.amr:
@@ -146,8 +146,8 @@ def authenticated_at(session: LoginSession) -> datetime | None:
     The strongest proof is a passkey if the policy requires one and the user has one. Otherwise, it
     is any second factor of the user. If the user has none, it is any proof.
 
-    Return None if the strongest proof was never shown in the session. Examples: the session began
-    in a trusted browser or with an emailed code, or the user added the factor in a later session.
+    Return None if the strongest proof was never shown in the session. For example, the session
+    began in a trusted browser or with an emailed code, or the factor was added in another session.
     """
     if twofactor.needs_passkey(session.user) and twofactor.has_passkey(session.user):
         return session.passkey_at
@@ -155,9 +155,9 @@ def authenticated_at(session: LoginSession) -> datetime | None:
 
 
 def may_enrol(session: LoginSession) -> bool:
-    """Return whether the user may add a second factor for the first time in ``session``.
+    """Return whether the user may add a first second factor in ``session``.
 
-    The proofs of the session may not be enough if it began before the user became staff or before
+    The proofs of the session may be insufficient if it began before the user became staff or before
     the settings were changed.
     """
     user = session.user
@@ -170,9 +170,8 @@ def may_enrol(session: LoginSession) -> bool:
 def is_recent(session: LoginSession, *, is_opening: bool = False) -> bool:
     """Return whether authentication in the session is recent enough for a sensitive action.
 
-    ``is_opening``: whether the request only opens the form of the action. Opening requires a more
-        recent authentication than the action itself, so that enough time remains to fill in the
-        form.
+    ``is_opening``: whether the request only opens the form of the action. This requires a more
+        recent authentication than the action itself, so that the user has time to fill in the form.
     """
     at = authenticated_at(session)
     return at is not None and clock.now() <= at + (
@@ -183,17 +182,17 @@ def is_recent(session: LoginSession, *, is_opening: bool = False) -> bool:
 def may_end_sessions(session: LoginSession) -> bool:
     """Return whether the user may end another session without reauthenticating first.
 
-    The strongest proof of the account must have been shown in ``session``, at any time. Otherwise
+    The strongest proof of the account must have been shown in ``session`` at some time. Otherwise
     somebody with a trusted browser and the mailbox could sign the owner out.
     """
     return authenticated_at(session) is not None
 
 
 def stepped_up_at(user: User, proofs: Sequence[Proof]) -> datetime | None:
-    """Return when ``proofs`` last showed a second factor that is old enough (:func:`_counts`).
+    """Return when a second factor that is old enough was last shown in ``proofs``.
 
     Return None if no second factor was shown, or if the last one is so new that a thief may have
-    added it.
+    added it: see :func:`_counts`.
     """
     at, now = None, clock.now()
     for proof in proofs:
@@ -203,9 +202,9 @@ def stepped_up_at(user: User, proofs: Sequence[Proof]) -> datetime | None:
 
 
 def steps_up(session: LoginSession, proof: Proof) -> bool:
-    """Return whether ``proof``, shown in ``session``, is of a second factor that is old enough.
+    """Return whether ``proof``, shown in ``session``, is from a second factor that is old enough.
 
-    A newer factor may have been added by a thief of the session: see :func:`_counts`.
+    A thief of the session may have added a newer factor: see :func:`_counts`.
     """
     return proof.method in FACTORS and _shows_old_factor(
         session.user, proof, session.begun_at, session.stepped_up_at
@@ -215,17 +214,17 @@ def steps_up(session: LoginSession, proof: Proof) -> bool:
 def _shows_old_factor(
     user: User, proof: Proof, begun_at: datetime, stepped_up_at: datetime | None
 ) -> bool:
-    # A factor that was added in the sign-in is the newest one, and its proof names none.
+    # A factor that was added during the sign-in is the newest one, and its proof names no factor.
     factor = proof.factor or twofactor.find(user, proof.key)
     return factor is not None and _counts(factor, begun_at, stepped_up_at)
 
 
 def _counts(factor: Factor, begun_at: datetime, stepped_up_at: datetime | None = None) -> bool:
-    """Return whether ``factor`` counts for acts of staff and for apps in a session.
+    """Return whether ``factor`` is old enough for acts of staff and for apps in a session.
 
     A thief of a session could add a factor, and sign in with it. Therefore, a factor counts seven
-    days after it was added, or once an older one has been shown in the session since. The first
-    factor of an account counts in the sessions that begin after it.
+    days after it was added, or as soon as an older one has been shown in the session since. The
+    first factor of an account counts in the sessions that begin after it was added.
 
     ``begun_at``: when the session began.
     ``stepped_up_at``: when a factor that counts was last shown in it.
@@ -239,7 +238,7 @@ def _counts(factor: Factor, begun_at: datetime, stepped_up_at: datetime | None =
 
 @dataclass(frozen=True)
 class NewFactor:
-    """What to tell a user who has shown a second factor that is too new for an action.
+    """The explanation for a user who has shown a second factor that is too new for an action.
 
     ``may_show``: whether the account has another factor, which is old enough.
     ``until``: when the newest factor is old enough; None if it is from the next sign-in on.
@@ -250,7 +249,7 @@ class NewFactor:
 
 
 def new_factor(session: LoginSession) -> NewFactor:
-    """Return what to tell the user of ``session``, who has shown a factor that is too new."""
+    """Return the explanation for the user of ``session``, whose factor is too new."""
     rows = twofactor.devices(session.user)
     may_show = any(_counts(row, session.begun_at) for row in rows)
     newest = twofactor.find(session.user)
@@ -262,7 +261,7 @@ def new_factor(session: LoginSession) -> NewFactor:
 class ReauthenticationMethods:
     """The methods by which a user may reauthenticate; see :func:`provers` for providers.
 
-    ``code`` is a code of an authenticator app or a recovery code.
+    ``code``: whether a code of an authenticator app or a recovery code is accepted.
     """
 
     passkey: bool
@@ -273,9 +272,9 @@ class ReauthenticationMethods:
 def reauthentication_methods(session: LoginSession) -> ReauthenticationMethods:
     """Return the methods by which the user of ``session`` may reauthenticate.
 
-    A user with a second factor must show one; all others use the password. A user who has the
-    passkey that the policy requires must show it, because a code would not be enough. While the
-    passkey is new, a code shows that the user has an older factor.
+    A user with a second factor must show one; all others use the password. If the policy requires a
+    passkey and the user has one, the user must show it, because a code would not be sufficient.
+    While the passkey is new, a code proves that the user has an older factor.
     """
     user = session.user
     has_factor, has_passkey = twofactor.has_any(user), twofactor.has_passkey(user)
@@ -290,9 +289,9 @@ def reauthentication_methods(session: LoginSession) -> ReauthenticationMethods:
 def provers(user: User) -> list[Issuer]:
     """Return the providers with which ``user`` may reauthenticate.
 
-    The list is empty if the user has a second factor. Providers that say when the person
-    authenticated are preferred. Other providers only show that the browser is still signed in
-    there, so they are listed only if the account has neither a password nor a better provider.
+    The list is empty if the user has a second factor. Providers that report the time of
+    authentication are preferred. Other providers only prove that the browser is still signed in
+    there, so they are listed only if the account has neither a password nor a preferred provider.
     """
     if twofactor.has_any(user):
         return []
@@ -307,7 +306,7 @@ def must_enrol_passkey(user: User, proofs: tuple[Proof, ...]) -> bool:
     """Return whether the second factor that ``user`` adds must be a passkey.
 
     It must if the policy requires a passkey. It also must if the account has no password and the
-    user signed in with an emailed code, because then nothing but access to the mailbox was shown.
+    user signed in with an emailed code, because then only access to the mailbox was proved.
     """
     by_mail = proofs[0].method is Method.MAIL and not user.has_usable_password()
     return twofactor.needs_passkey(user) or by_mail

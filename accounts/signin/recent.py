@@ -27,8 +27,8 @@ type View = Callable[..., HttpResponseBase]
 def has_recent_authentication(request: HttpRequest, *, acts: bool = False) -> bool:
     """Return whether authentication is recent enough for the sensitive action of the request.
 
-    ``acts``: whether the request is the action itself even if it is a GET request, such as the
-        redirect from a provider. Otherwise, a GET request only opens the form of the action.
+    ``acts``: whether a GET request is the action itself, such as the redirect from a provider.
+        Otherwise, a GET request only opens the form of the action.
     """
     session = request_auth_of(request).session
     is_opening = request.method in SAFE_METHODS and not acts
@@ -43,7 +43,7 @@ def reauthenticate_first(request: HttpRequest) -> HttpResponse | None:
 
 
 def refuse_new_factor(request: HttpRequest) -> HttpResponse:
-    """Return the page that says how the new second factor of the session will count."""
+    """Return the page that explains when the new second factor of the session will count."""
     context = vars(policy.new_factor(session_of(request))) | {"back": request.get_full_path()}
     return render(request, NEW_FACTOR, context, status=403)
 

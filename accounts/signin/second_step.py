@@ -97,10 +97,11 @@ def offer(user: User, proofs: tuple[Proof, ...], *, wanted: str = "", nonce: str
 def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, client: ClientInfo) -> None:
     """Email a code for the second step to the primary email address of ``user``.
 
-    ``nonce`` identifies the request; :func:`verify` needs it to check the code.
+    ``nonce``: identifies the request; :func:`verify` needs it to check the code.
 
     Raises:
-        NoMail: emailed codes are not accepted after ``proofs``, or the user has no email address.
+        NoMail: emailed codes are not accepted after ``proofs``, or the user has no email
+            address.
         RateLimited: too many emails were requested.
     """
     if not (policy.takes_mail(user, proofs) and user.email):
@@ -126,12 +127,12 @@ def verify(
     nonce: str = "",
     removed: Callable[[str], Proof | None] | None = None,
 ) -> Proof:
-    """Check the code ``typed`` with every method that is accepted; return the proof.
+    """Check the code ``typed`` with every accepted method; return the proof.
 
-    ``proofs``: what the user has shown before, on which the accepted methods depend.
-    ``nonce``: identifies the request for an emailed code; empty if the user requested none.
-    ``removed``: a function that uses up a code of a removed factor and returns the proof, or None
-        if the code is wrong. Without this function, removed factors are not accepted.
+    ``proofs``: the earlier proofs of the user, on which the accepted methods depend.
+    ``nonce``: identifies the request for an emailed code; empty if there was none.
+    ``removed``: uses up a code of a removed factor and returns the proof, or None if the code is
+        wrong. Without this function, removed factors are not accepted.
 
     Raises:
         WrongFactorCode: the code is wrong for every method.
@@ -154,15 +155,15 @@ def verify(
 
 
 def seconds_to_next_mail(user: User, client: ClientInfo) -> int:
-    """Return the seconds until :func:`send_code` may be called again; 0 means now."""
+    """Return the number of seconds until :func:`send_code` may be called again; 0 means now."""
     return wait(_of_request(user, client))
 
 
 def budgets_of_mail(user: User, browser: KnownBrowser | None, client: ClientInfo) -> list[Budget]:
-    """Return the budgets of an emailed code.
+    """Return the rate limits of an emailed code.
 
-    A known browser has its own limits. A thief who enters the password in another browser does not
-    use them up.
+    A known browser has its own limits, which a thief who enters the password in another browser
+    cannot use up.
     """
     if browser:
         return [MAIL_BROWSER.of(browser.user_id, browser.pk)]

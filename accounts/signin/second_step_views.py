@@ -34,9 +34,9 @@ from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import WrongPasskey
 from accounts.users.models import User
 
-# Attributes of the input for a code. A recovery code has letters, and no fixed length.
+# The attributes of the input for a code. A recovery code has letters, and no fixed length.
 DIGITS = {SecondMethod.TOTP: digits(6), SecondMethod.EMAIL: digits(8)}
-# What a person who has lost every second factor may ask for.
+# The buttons for a person who has lost every second factor.
 RECOVERY_ACTIONS = {"ask", "finish", "stop", "support"}
 
 
@@ -45,7 +45,7 @@ class SecondStepView(View):
     """Ask for the second step of a pending sign-in.
 
     The user shows a second factor or types an emailed code. A user who has lost every second factor
-    can request that all of them are removed.
+    can request their removal.
     """
 
     sign_in: PendingSignIn
@@ -78,7 +78,7 @@ class SecondStepView(View):
     def show(self, form: SecondForm | None = None, *, passkey_error: str = "") -> HttpResponse:
         """Return the page that asks for the second step.
 
-        ``form`` and ``passkey_error``: the errors of the code or passkey that was posted.
+        ``form``, ``passkey_error``: the errors of the posted code or passkey.
         """
         sign_in = self.sign_in
         context = page_context(
@@ -177,7 +177,7 @@ def page_context(
     return {
         "form": form,
         "owner": user,
-        # Staff without a factor only confirm their email here, to enrol one next.
+        # Staff without a factor only confirm their mailbox here, and then enrol a factor.
         "enrols": not twofactor.has_any(user),
         "method": offer.method,
         "others": offer.others,
@@ -220,7 +220,8 @@ class ReauthenticateView(View):
         self.session = session
         self.methods = policy.reauthentication_methods(session)
         if request.GET.get("require") == "passkey" and self.methods.passkey:
-            # The page at ``next`` requires a passkey and checks that itself. A code would not do.
+            # The page at ``next`` requires a passkey and checks it itself, so a code would not be
+            # sufficient.
             self.methods = replace(self.methods, code=False)
         self.password_form = PasswordForm(request.POST if "password" in request.POST else None)
         self.code_form = SecondForm(request.POST if "code" in request.POST else None)
@@ -259,7 +260,7 @@ class ReauthenticateView(View):
         return None
 
     def verify_password(self, password: str) -> Proof | None:
-        """Return the proof if ``password`` is that of the signed-in user, else None."""
+        """Return the proof if ``password`` is the password of the signed-in user, else None."""
         try:
             return services.reverify_password(self.session, password, client_of(self.request))
         except services.InvalidCredentials:

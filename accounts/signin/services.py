@@ -1,6 +1,7 @@
 """Checks a login and a password.
 
-The result for a wrong password and the time that it takes do not reveal whether an account exists.
+Neither the result for a wrong password nor the time that it takes reveals whether an account
+exists.
 """
 
 from typing import Any, NamedTuple
@@ -59,10 +60,10 @@ class LockedAccountPassword(InvalidCredentials):
 
 
 class Verified(NamedTuple):
-    """The account that has a password, and whether it must get a new one.
+    """The account with the verified password, and whether the password must be replaced.
 
-    ``must_replace``: the password has been on a list of leaked passwords since it was chosen, so an
-        attacker can sign in with it, too (ASVS 6.2.12).
+    ``must_replace``: the password was leaked after it was chosen, so that an attacker can sign in
+        with it, too (ASVS 6.2.12).
     """
 
     account: User | PendingSignup
@@ -82,7 +83,7 @@ def verify_password(login: str, password: str, client: ClientInfo) -> Verified:
     account, failure = _check_password(login, password, client)
     if failure or account is None:
         # A failure without an account is recorded too, but without the typed login, because people
-        # type passwords into the wrong field.
+        # may type passwords into the wrong field.
         user = account if isinstance(account, User) else None
         record(user, events.SIGN_IN_FAILED, Actor(client), detail=failure or "")
         raise InvalidCredentials
@@ -93,7 +94,7 @@ def verify_password(login: str, password: str, client: ClientInfo) -> Verified:
 
 
 def refuse_flood(login: str, client: ClientInfo) -> None:
-    """Raise the error that :func:`verify_password` would raise because of too many attempts.
+    """Raise the error that :func:`verify_password` would raise after too many attempts.
 
     Nothing is counted. Do nothing for a browser with a known-browser cookie, whose limits depend on
     the account.
@@ -107,7 +108,7 @@ def refuse_flood(login: str, client: ClientInfo) -> None:
 
 
 class NotAccepted(PublicError):
-    """The authentication policy does not let the user reauthenticate in this way."""
+    """The authentication policy does not accept this method of reauthentication."""
 
     code = "not_accepted"
     status = 403
@@ -117,12 +118,12 @@ class NotAccepted(PublicError):
 def reauthenticate(session: LoginSession, client: ClientInfo, **shown: str) -> Proof:
     """Return the proof that the user of ``session`` has shown to an API client.
 
-    ``shown``: a ``password``, a ``code`` of a second factor, or the ``credential``, which is the
+    ``shown``: a ``password``, a ``code`` of a second factor, or a ``credential``, which is the
         response of a passkey (JSON).
 
     Raises:
-        NotAccepted: the user must show something else.
-        InvalidCredentials, WrongFactorCode, WrongPasskey: what was shown is wrong.
+        NotAccepted: the user must show another proof.
+        InvalidCredentials, WrongFactorCode, WrongPasskey: the proof is wrong.
         RateLimited: there were too many guesses in this session.
     """
     methods, actor = policy.reauthentication_methods(session), Actor(client, session=session.pk)
@@ -138,7 +139,7 @@ def reauthenticate(session: LoginSession, client: ClientInfo, **shown: str) -> P
 def reverify_password(session: LoginSession, password: str, client: ClientInfo) -> Proof:
     """Return the proof that the signed-in user of ``session`` knows the password.
 
-    Guesses are counted for the session only.
+    Guesses are counted only for the session.
 
     Raises:
         InvalidCredentials: the password is wrong.
@@ -156,12 +157,12 @@ def reverify_password(session: LoginSession, password: str, client: ClientInfo) 
 def _check_password(
     login: str, password: str, client: ClientInfo
 ) -> tuple[User | PendingSignup | None, Failure | None]:
-    """Return the account that ``login`` names, if any, and why ``password`` does not sign in.
+    """Return the account that ``login`` names, if any, and the reason why ``password`` is refused.
 
     The reason is None if the password is right.
     """
     key = users.login_key(login)
-    # ``repeat`` is never given back, because a successful sign-in costs a hash, too.
+    # ``repeat`` is never given back, because a successful sign-in also costs a hash.
     repeat = around(LOGIN_REPEAT, client, key)
     guess = _of_stranger(key, client)
     account = users.find_by_login(login)
@@ -169,12 +170,12 @@ def _check_password(
     if browser:
         guess = budgets_of_browser(browser)
     of_account = [] if browser else _of_account(account.pk if account else key, client)
-    # If the budgets of the account are used up, every password counts as wrong. A refusal instead
-    # would reveal which logins belong to the same account.
+    # If the limits of the account are used up, every password counts as wrong. A refusal would
+    # reveal which logins belong to the same account.
     is_checked = hit(*repeat, *guess, silent=of_account)
     encoded = _encoded(account)
     # The hash is computed even if its result does not count. Otherwise the response time would
-    # change when the budgets of an account are used up, and of no other login.
+    # reveal that the limits of an account are used up, and so that it exists.
     is_right = passwords.verify(password, encoded, login=key)
     if not (is_right and is_checked) or account is None:
         return account, _failure(account, is_checked=is_checked)
@@ -195,28 +196,28 @@ def _failure(account: User | PendingSignup | None, *, is_checked: bool) -> Failu
 
 
 def _of_stranger(key: str, client: ClientInfo) -> list[Budget]:
-    """Return the budgets of an attempt in a browser that is not known for the account.
+    """Return the rate limits of an attempt in a browser that is not known to the account.
 
-    These limits are counted by what was typed, not by account. Otherwise attempts with a username
-    would use up the limits of an email address, which would reveal that both belong to one account.
+    These limits count by typed login, not by account. Otherwise attempts with a username would use
+    up the limits of an email address, which would reveal that both belong to one account.
     """
     of_login = [LOGIN_SUBSCRIBER.of(key, client.wide_network), LOGIN_NAME.of(key)]
     return [*around(LOGIN_NETWORK, client), *of_login, LOGIN_EVERYONE.of()]
 
 
 def _of_account(subject: object, client: ClientInfo) -> list[Budget]:
-    """Return the budgets that count for the account, regardless of the typed login."""
+    """Return the rate limits that count for the account, regardless of the typed login."""
     of_line = LOGIN_SUBSCRIBER.of("account", subject, client.wide_network)
     return [of_line, LOGIN_NAME.of("account", subject)]
 
 
 def budgets_of_browser(browser: KnownBrowser) -> list[Budget]:
-    """Return the budgets of a password check in a known browser."""
+    """Return the rate limits of a password check in a known browser."""
     return [LOGIN_SUBSCRIBER.of(browser.user_id, browser.pk)]
 
 
 def budgets_of_password(user: User, client: ClientInfo, logins: list[str]) -> list[Budget]:
-    """Return the budgets of a password check for ``user`` in a browser that ``user`` does not know.
+    """Return the rate limits of a password check for ``user`` in an unknown browser.
 
     ``logins``: the canonical forms of the username and of every email address of ``user``.
     """
@@ -257,8 +258,8 @@ def keep_next(account: User | PendingSignup, next_url: str) -> None:
 class LoadOnlyBackend(ModelBackend):
     """Loads users by id for sessions, and their permissions for the admin. Checks no credentials.
 
-    ``django.contrib.auth.authenticate`` therefore always fails. Otherwise code that calls it, such
-    as the login form of Django's admin, would sign users in with a password alone.
+    Therefore ``django.contrib.auth.authenticate`` always fails. Otherwise code that calls it, such
+    as the login form of Django's admin, would sign users in with only a password.
     """
 
     def authenticate(self, request: Any, **_credentials: Any) -> None:  # type: ignore[override]  # never a user

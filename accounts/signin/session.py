@@ -1,4 +1,4 @@
-"""Create sessions. This is the only module that signs users in, in a browser or to the API."""
+"""Creates sessions. No other module signs users in, neither in a browser nor to the API."""
 
 from dataclasses import dataclass
 
@@ -48,18 +48,18 @@ class CompletedSignIn:
 
 
 class PolicyNotMet(Exception):
-    """A bug: a caller tried to create a session although the policy still requires something."""
+    """A bug: a caller tried to create a session, but the policy requires another proof or step."""
 
 
 @transaction.atomic
 def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
     """Sign in ``sign_in.user``: create a session under a new session key, in one transaction.
 
-    The policy is evaluated again here, so that no caller can forget it. A sign-in and a change of
+    The policy is evaluated here again, so that no caller can forget it. A sign-in and a change of
     the account write to the same row, so the later transaction notices the earlier one.
 
     Raises:
-        PolicyNotMet: the policy still requires something.
+        PolicyNotMet: the policy requires another proof or step.
         AccountChanged: the account was changed or deactivated after the proofs were checked.
     """
     user = sign_in.user
@@ -102,7 +102,7 @@ def establish_api_session(
     The user is notified of the first sign-in from each network and kind of client.
 
     Raises:
-        PolicyNotMet: the policy still requires something.
+        PolicyNotMet: the policy requires another proof or step.
         AccountChanged: the account was changed or deactivated after the proofs were checked.
     """
     _decide(sign_in)
@@ -131,7 +131,7 @@ def _decide(sign_in: CompletedSignIn) -> None:
     """Check the policy and the state of the account, and set ``last_login``.
 
     Raises:
-        PolicyNotMet: the policy still requires something.
+        PolicyNotMet: the policy requires another proof or step.
         AccountChanged: the account was changed or deactivated after the proofs were checked.
     """
     user = sign_in.user
@@ -165,7 +165,7 @@ def record_reauthentication(request: HttpRequest, session: LoginSession, proof: 
 def record_api_reauthentication(session: LoginSession, proof: Proof, client: ClientInfo) -> None:
     """Record that the user of ``session`` has shown ``proof`` to an API client.
 
-    The session ends no later than before, and no token is issued.
+    The expiry of the session does not change, and no token is issued.
     """
     steps_up = policy.steps_up(session, proof)
     sessions.record_reauthentication(session, proof, client, steps_up=steps_up)

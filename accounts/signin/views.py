@@ -3,9 +3,10 @@
 The page after too many attempts depends only on the network, the browser and the typed login.
 Therefore it does not reveal whether an account exists.
 
-Most requests for the sign-in page come from visitors who send nothing but a language: strangers,
-robots and floods. Their pages differ only in three secrets. The site renders such a page once for
-each language, with marks in the place of the secrets, and fills in new secrets for each visitor.
+Most requests for the sign-in page come from visitors whose only header of interest is the language:
+strangers, robots and floods. Their pages differ only in three secrets. The site renders such a page
+once for each language, with placeholders for the secrets, and fills in new secrets for each
+visitor.
 
 A passkey also verifies the user, so it counts as both steps of a sign-in.
 """
@@ -60,8 +61,8 @@ choose = login_not_required(never_cache(require_POST(set_language)))
 def rate_limited_page(request: HttpRequest, form: LoginForm, error: RateLimited) -> HttpResponse:
     """Return the page that says when to try again, after too many sign-ins with a password.
 
-    It offers the methods that this browser may still use. It keeps what was typed into ``form``,
-    except for the password.
+    It offers the methods that this browser may still use, and keeps the typed text except for the
+    password.
     """
     login, client = form.cleaned_data["login"], client_of(request)
     groups = (
@@ -87,16 +88,16 @@ def rate_limited_page(request: HttpRequest, form: LoginForm, error: RateLimited)
 
 
 def _own(budgets: list[Budget]) -> list[Budget]:
-    """Return those of ``budgets`` that this client does not share with others."""
+    """Return the rate limits among ``budgets`` that this client does not share with others."""
     return [budget for budget in budgets if not budget.limit.is_shared]
 
 
 TEMPLATE = "accounts/signin/login.html"
-# Marks cannot occur in the text of a page, because HTML forbids the character NUL.
+# These placeholders cannot occur in the text of a page, because HTML forbids the character NUL.
 TOKEN, NONCE, CHALLENGE = "\0token\0", "\0nonce\0", "\0challenge\0"
 
 
-# By language and theme: the page with marks, and the settings with which it was rendered.
+# By language and theme: the page with placeholders, and the settings with which it was rendered.
 _pages: dict[tuple[str, str], tuple[Config, str]] = {}
 
 
@@ -126,7 +127,7 @@ def login_page(request: HttpRequest, form: LoginForm | None = None, **more: Any)
 
 
 def _with_marks(request: HttpRequest) -> str:
-    """Return the page with marks in the place of the secrets."""
+    """Return the page with placeholders for the secrets."""
     options = passkeys.options_to_sign_in()
     marks = {"form": LoginForm(), "csrf_token": TOKEN, "csp_nonce": NONCE}
     text = render_to_string(TEMPLATE, _context(request, options) | marks, request)
@@ -134,13 +135,14 @@ def _with_marks(request: HttpRequest) -> str:
 
 
 def _is_plain(request: HttpRequest) -> bool:
-    """Return whether the request has no query and no cookie but those that every visitor gets."""
+    """Return whether the request has no query, and only cookies that every visitor gets."""
     visitors = {
         settings.CSRF_COOKIE_NAME,
         settings.LANGUAGE_COOKIE_NAME,
         settings.THEME_COOKIE_NAME,
     }
-    # The page has the URL of its request. A query of nothing but "&" has no parameters.
+    # The page contains the URL of its request. Even a query without parameters, such as "&",
+    # changes it.
     has_query = bool(request.META.get("QUERY_STRING"))
     is_new = request.method == "GET" and not has_query and not typed(request)
     return is_new and request.COOKIES.keys() <= visitors
@@ -191,7 +193,7 @@ def login(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return login_page(request)
     if "again" in request.POST:
-        # From a page that keeps what was typed: show it in the form.
+        # The page of another form posts here: show the login that was typed there.
         form = LoginForm(initial=request.POST.dict())
     else:
         form = LoginForm(request.POST)
@@ -200,7 +202,7 @@ def login(request: HttpRequest) -> HttpResponse:
             return _sign_in(request, form)
         except RateLimited as error:
             if isinstance(error, Busy):
-                raise  # Other ways to sign in, which the page offers, would not help.
+                raise  # Other methods, which the page would offer, would not help
             return rate_limited_page(request, form, error)
         except services.LockedAccountPassword as error:
             return flow.recover(request, error.user, Proof.now(Method.PASSWORD))
@@ -235,13 +237,13 @@ def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
 def login_code(request: HttpRequest) -> HttpResponse:
     """Sign in with an emailed code: ask for the username or email address, then for the code.
 
-    The code is accepted only in the browser that has asked for it.
+    The code is accepted only in the browser that has requested it.
     """
     code_request = mailed_codes.find_code_request(request)
     if "code" in request.POST and code_request:
         return _sign_in_by_code(request, code_request)
     if "ask" in request.POST and not request.POST.get("login", "").strip():
-        # From the sign-in page, where nothing was typed yet.
+        # The sign-in page posts here without a login.
         return _ask_for_login(request, WhoForm(initial=request.POST.dict()))
     if "login" in request.POST:
         return _mail_code(request)
@@ -301,7 +303,7 @@ def _ask_for_code(request: HttpRequest, code_request: CodeRequest, form: CodeFor
 @login_not_required
 @form_page
 def logout(request: HttpRequest) -> HttpResponse:
-    """Sign out if this is a POST request. A GET request only asks for confirmation.
+    """Sign out on a POST request. A GET request only asks for confirmation.
 
     Otherwise, any page could sign the user out, because any page can make a browser send a GET
     request. With ``next``, the sign-in page opens that page after the next sign-in.
@@ -321,7 +323,7 @@ def logout(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @form_page
 def accept_terms(request: HttpRequest) -> HttpResponse:
-    """Ask for the current terms, the last requirement of a pending sign-in, and record the answer.
+    """Ask to accept the current terms, the last requirement of a sign-in; record the answer.
 
     The button sends the version of the terms that the page has shown.
     """
@@ -342,7 +344,7 @@ def accept_terms(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def inactive(request: HttpRequest) -> HttpResponse:
-    """Show the page that says that the account is deactivated."""
+    """Show the page for a deactivated account."""
     return render(request, "accounts/signin/inactive.html", status=403)
 
 
