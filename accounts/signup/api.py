@@ -40,7 +40,7 @@ class NewUserSerializer(TermsSerializer):
     )
 
     def to_internal_value(self, data: Any) -> Any:
-        # A missing password is then reported together with the errors of other fields.
+        # This reports a missing password together with the errors of other fields.
         self.fields["password"].required = not (
             isinstance(data, dict) and data.get("passkey") is True
         )
@@ -68,7 +68,7 @@ class ResendSerializer(serializers.Serializer[Any]):
     email = CanonicalField(emails.clean, max_length=emails.MAX_LENGTH)
     username = TextField(
         required=False,
-        # The maximum length in the OpenAPI description counts spaces, too. No username begins or
+        # The maximum length in the OpenAPI description also counts spaces. No username begins or
         # ends with a space.
         trim_whitespace=False,
         max_length=usernames.MAX_LENGTH,
@@ -85,7 +85,8 @@ class VerifySerializer(ResendSerializer):
 def again(_view: APIView, request: Request, signup_id: str) -> Response:
     """Return the response to a repeated sign-up.
 
-    Nothing is looked up: the response must not tell strangers whether the sign-up still exists.
+    Nothing is looked up, because the response must not tell strangers whether the sign-up still
+    exists.
     """
     return _signed_up(signup_id, usernames.clean(cast(Any, request.data)["username"]))
 
@@ -198,7 +199,7 @@ class AcceptView(Open, APIView):
 
 
 class CorrectionSerializer(serializers.Serializer[Any]):
-    """The username and password of a pending sign-up, or its id, and its right email address."""
+    """The username and password, or the id, of a pending sign-up, and its right email address."""
 
     username = TextField(required=False, max_length=usernames.MAX_LENGTH)
     password = TextField(required=False, trim_whitespace=False, style={"input_type": "password"})
@@ -208,7 +209,7 @@ class CorrectionSerializer(serializers.Serializer[Any]):
     email = CanonicalField(emails.clean, max_length=emails.MAX_LENGTH)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return ``attrs``. Raise ``ValidationError`` if nothing names the sign-up."""
+        """Require a password or an id that identifies the sign-up; return ``attrs``."""
         require(attrs, ("username", "password"), ("id",))
         return attrs
 

@@ -45,7 +45,7 @@ from accounts.users.models import PendingSignup, User
 
 
 def confirm_message(signup: PendingSignup, code: str, token: str) -> Message:
-    """Return the email with a code and a link, for an email address that no account has."""
+    """Return the email with a code and a link that confirm an address which no account has."""
     about = {"email": signup.email, "site": settings.AUTHSITE.site_name}
     hello = gettext("Hello %(name)s,") % {"name": signup.username}
     closing = gettext("Didn’t sign up? You don’t need to do anything. We won’t create an account.")
@@ -114,8 +114,8 @@ def sign_up(
 
     ``username``, ``email``: must be validated. ``password``: None if the user will add a passkey.
     ``instead_of``: the id of an earlier sign-up to delete if it has the same username.
-    ``wide_network``: that of the API client, from which the code can be tried.
-    ``terms_version``: what the person accepts; empty without terms.
+    ``wide_network``: the network of the API client, from which the code can be tried.
+    ``terms_version``: the version of the terms that the person accepts; empty without terms.
 
     Raises:
         UsernameTaken: the username is taken, or looks like one that is taken.
@@ -150,8 +150,9 @@ def _begin_and_mail(signup: PendingSignup, instead_of: str | None, client: Clien
 
 
 def _undo_mail(key: str, client: ClientInfo, *, may_send: bool) -> None:
-    # No email was sent, so trying taken usernames must not use up the budget of the mailbox.
-    # Given back in both cases, or a refusal would reveal that others caused emails to this mailbox.
+    # No email was sent, so trying taken usernames must not use up the limit of the mailbox. The
+    # count is undone whether or not an email was allowed, because a refusal would reveal that
+    # others caused emails to this mailbox.
     if may_send:
         throttle.refund(key, client, key)
     else:
@@ -176,12 +177,12 @@ def find_signup(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
 
 
 def find_signup_by_link(token: str) -> PendingSignup | None:
-    """Return the pending sign-up that the emailed link with ``token`` confirms, or None."""
+    """Return the pending sign-up whose link contains ``token``, or None."""
     return find_signup(codes.subject_of(LINK, token))
 
 
 def seconds_to_next_mail(signup: PendingSignup) -> int:
-    """Return the seconds until :func:`send_again` may be called; 0 means now."""
+    """Return the number of seconds until :func:`send_again` may be called; 0 means now."""
     return wait(MAIL_AGAIN.of(signup.pk))
 
 
@@ -205,8 +206,9 @@ def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None
     Neither the result nor the time that it takes reveals whether there is such a sign-up, or how
     many there are.
 
-    ``username``: the username of the sign-up. If it is empty, the newest sign-up from the line of
-        the client gets the code, or the newest of all: a stranger may have signed up later.
+    ``username``: the username of the sign-up. If it is empty, the newest sign-up from the client's
+        network gets the code, or else the newest of all, because a stranger may have signed up
+        later.
 
     Raises:
         RateLimited: the client has requested too many emails.
@@ -218,7 +220,7 @@ def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None
     if username:
         waiting = waiting.filter(username_key=usernames.key(username))
     is_own = Case(When(wide_network=client.wide_network, then=0), default=1)
-    # Without a sign-up, an empty one costs the same work.
+    # If there is no sign-up, an empty one costs the same work.
     signup = waiting.order_by(is_own, "-expires_at").first() or PendingSignup()
     with suppress(SignupEnded):
         _issue_again(signup, may_send=throttle.may_send(key, client))
@@ -240,7 +242,7 @@ def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> N
     signup.email, signup.email_key = email, key
     with transaction.atomic():
         code, token = _issue(signup, is_sent=may_send)
-        # Locked after the codes are written, to avoid a deadlock.
+        # The row is locked after the codes are written, to avoid a deadlock.
         if _waiting(signup) is None:
             raise SignupEnded
         signup.save(update_fields=["email", "email_key"])
@@ -252,7 +254,7 @@ def correct_email_by_password(
 ) -> None:
     """Replace the email address of the pending sign-up that has this username and password.
 
-    A guess at the password counts towards the same rate limits as a guess at a sign-in.
+    A guess at the password counts against the same rate limits as a guess at a sign-in.
 
     Raises:
         InvalidCredentials: no pending sign-up has this username and password.
@@ -260,7 +262,8 @@ def correct_email_by_password(
         RateLimited: there were too many attempts, or the site is busy.
     """
     is_pending = isinstance(users.find_by_login(username), PendingSignup)
-    # The password of an account is not tried here: its owner would not hear that it was right.
+    # The password of an account is not tried here, because its owner would not be notified of a
+    # right guess.
     signup = verify_password(username, password if is_pending else "", client).account
     if not isinstance(signup, PendingSignup):
         raise SignupEnded
@@ -273,7 +276,7 @@ def correct_email_by_id(signup_id: uuid.UUID, email: str, *, client: ClientInfo)
     Only the client that has signed up knows the id.
 
     Raises:
-        SignupEnded: no sign-up without a password is pending with this id.
+        SignupEnded: no pending sign-up without a password has this id.
         RateLimited: there were too many attempts.
     """
     signup = find_signup(signup_id)
@@ -289,12 +292,12 @@ def prune() -> int:
 
 @transaction.atomic
 def _issue_again(signup: PendingSignup, *, may_send: bool) -> None:
-    # If no email may be sent, the earlier code and link stay valid, because strangers may have used
-    # up the budget of the mailbox. The codes of an empty sign-up cost the same work.
+    # If no email may be sent, because strangers may have used up the limit of the mailbox, the
+    # earlier code and link stay valid. The codes of an empty sign-up cost the same work.
     code, token = _issue(signup if may_send else PendingSignup(email_key=signup.email_key))
     held = _waiting(signup)
     if signup.email and (held is None or held.email_key != signup.email_key):
-        # The email address was corrected meanwhile, and this code would confirm the former one.
+        # The email address was corrected meanwhile, and this code would confirm the former address.
         raise SignupEnded
     _post(signup, code, token, may_send=may_send)
 
@@ -314,8 +317,8 @@ def _issue(signup: PendingSignup, *, is_sent: bool = True) -> tuple[str, str]:
 def _post(signup: PendingSignup, code: str, token: str, *, may_send: bool) -> None:
     """Email ``code`` and ``token``, or a notice if an account has the email address.
 
-    The notice does not contain the code and the token. They are issued nevertheless, so that the
-    work is the same. If ``may_send`` is False, the email has no recipient and is not sent.
+    The notice does not contain the code and the token, which are issued only to do the same work.
+    If ``may_send`` is False, the email has no recipient and is not sent.
     """
     confirm = partial(confirm_message, signup, code, token)
     key, taken = signup.email_key, already_taken_message
@@ -342,7 +345,7 @@ def proof_of_password(signup: PendingSignup, password: str, client: ClientInfo) 
     """Return a proof if ``password`` is the password that was chosen at the sign-up.
 
     Call this if the emailed link was opened in a browser that did not sign up. A guess counts
-    towards the same rate limits as a guess on the sign-in page.
+    against the same rate limits as a guess on the sign-in page.
 
     Raises:
         InvalidCredentials: the password is wrong, or the sign-up has no password.
@@ -357,8 +360,8 @@ def proof_of_password(signup: PendingSignup, password: str, client: ClientInfo) 
 def proofs_of(signup: PendingSignup, password: Proof) -> tuple[Proof, ...]:
     """Return the proofs of the first sign-in, after ``signup`` was confirmed.
 
-    The emailed code or link proves access to the mailbox. ``password`` is the proof of the
-    password, which is ignored if the sign-up has no password.
+    The emailed code or link proves access to the mailbox. ``password``: the proof of the password,
+    which is ignored if the sign-up has no password.
     """
     mailbox = Proof.now(Method.MAIL)
     return (password, mailbox) if has_password(signup) else (mailbox,)
@@ -428,13 +431,13 @@ def accept_invitation(
 
     The link proves that the person reads the mailbox, so the email address counts as confirmed.
 
-    ``username``, ``password``: must be validated.
-    ``password``: None if the user will add a passkey after the sign-in.
+    ``username``: must be validated.
+    ``password``: must be validated; None if the user will add a passkey after the sign-in.
     ``terms_version``: the version of the terms that the person accepts; empty without terms.
 
     Raises:
-        LinkEnded: the invitation is not valid any more, or an account has got its email address.
-        UsernameTaken: the username is taken, or looks like one that is taken. The link stays valid.
+        LinkEnded: the invitation is no longer valid, or an account has got its email address.
+        UsernameTaken: the username, or a look-alike, is taken. The link stays valid.
         RateLimited: there were too many attempts, or all hashing slots are busy.
     """
     hit(*of_sign_up(client))
@@ -442,7 +445,8 @@ def accept_invitation(
     try:
         with transaction.atomic():
             invited = invitations.redeem(token)
-            # Before the username: this deletes pending sign-ups, which may hold it.
+            # This comes before the username, because it deletes pending sign-ups that may have the
+            # username.
             users.delete_signups_for(invited.email)
             users.take_username(username, until=None)
             user = users.create_user(username, hashed, language=spoken())
@@ -469,18 +473,24 @@ def confirm_by_link(signup: PendingSignup, token: str, client: ClientInfo) -> Us
 def confirm_by_staff(signup: PendingSignup, actor: Actor) -> User:
     """Create the user of ``signup`` without a code, for ``actor``, a member of staff.
 
-    The user accepts no invitation, because nobody has shown that they read the mailbox: staff could
-    otherwise sign up with an address that is invited to more rights than their own.
+    The user accepts no invitation, because access to the mailbox was not proved. Otherwise staff
+    could sign up with an address that is invited to more rights than their own.
 
     Raises:
-        WrongCode: the sign-up has ended, or its username or email address has been taken meanwhile.
+        WrongCode: the sign-up has ended, or its username or email address has been taken
+            meanwhile.
     """
     token = codes.issue_link(LINK, signup.pk, signup.email_key)
     return _become_user(signup, LINK, token, actor)
 
 
 def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, actor: Actor) -> User:
-    """Use up ``secret`` and create the user in one transaction, or raise ``WrongCode``."""
+    """Use up ``secret`` and create the user in one transaction.
+
+    Raises:
+        WrongCode: the secret is not valid, or the username or email address has been taken
+            meanwhile.
+    """
     try:
         with transaction.atomic():
             if not codes.redeem(purpose, signup.pk, secret, signup.email_key):
@@ -491,8 +501,8 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, actor: Ac
                 id=signup.pk,
                 language="" if actor.name else spoken(),
             )
-            # Before the username: while a transaction waits for the same email address, it must not
-            # hold a row that others wait for.
+            # This comes before the username: while a transaction waits for the same email address,
+            # it must not hold a row that others wait for.
             users.confirm_email(user, signup.email)
             users.keep_username(signup)
             record(user, events.SIGNED_UP, actor)

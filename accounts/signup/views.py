@@ -60,8 +60,8 @@ class CorrectEmailForm(forms.Form):
 class ConfirmForm(forms.Form):
     """The form to confirm a sign-up with the emailed link.
 
-    Unless the browser is the one that signed up (``is_here``), it asks for the password, which only
-    the person who signed up knows.
+    In a browser that did not sign up (``is_here`` is False), the form asks for the password, which
+    only the person who signed up knows.
     """
 
     password = CurrentPasswordField()
@@ -72,7 +72,7 @@ class ConfirmForm(forms.Form):
             del self.fields["password"]
 
 
-# By the value of the setting SIGNUP: the page for people who cannot sign up.
+# By the value of the setting SIGNUP: the page for people who may not sign up.
 CLOSED_PAGES = {
     "invite": "accounts/signup/by_invitation.html",
     "closed": "accounts/signup/closed.html",
@@ -184,10 +184,10 @@ class ConfirmView(View):
         return render(self.request, "accounts/signup/confirm.html", context)
 
     def show_none(self) -> HttpResponse:
-        """Return the page that says that this browser has no pending sign-up."""
+        """Return the page for a browser that has no pending sign-up."""
         if self.request.user.is_authenticated:
             return redirect(settings.LOGIN_REDIRECT_URL)
-        # The sign-up of this browser may have been confirmed in another one.
+        # The sign-up of this browser may have been confirmed in another browser.
         context = {"waited": flow.pending_of(self.request) is not None}
         return render(self.request, "accounts/signup/confirm_none.html", context)
 

@@ -36,18 +36,18 @@ def _refuse(*_args: Any, **_options: Any) -> NoReturn:
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Refuses that allauth signs users in, creates them or sends email.
+    """Stops allauth from signing users in, creating users and sending email.
 
     Only ``signin.session`` creates sessions. allauth applies no rate limits, ignores pending
-    sign-ups, and would create a user before the email address is confirmed. Emails are sent by the
-    outbox of the site.
+    sign-ups, and would create a user before the email address is confirmed. The outbox of the site
+    sends emails.
     """
 
     login = authenticate = is_open_for_signup = send_mail = _refuse
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):
-    """Limits the HTTP requests to providers, and refuses what ``AccountAdapter`` refuses."""
+    """Limits HTTP requests to providers, and refuses the same calls as ``AccountAdapter``."""
 
     pre_social_login = is_open_for_signup = send_notification_mail = _refuse
 

@@ -1,4 +1,4 @@
-"""API views of the accounts at providers with which a person signs in here."""
+"""API views of the accounts at providers with which a user signs in to this site."""
 
 from typing import Any
 

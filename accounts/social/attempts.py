@@ -95,7 +95,7 @@ def text_of(value: object) -> str:
 
 STATE = Purpose("provider.state", life=timedelta(minutes=10))
 KEY = "provider_attempts"
-# Several tabs of one browser may be at a provider simultaneously.
+# The maximum number of attempts, because several tabs may be at a provider simultaneously.
 MOST = 5
 
 
@@ -115,11 +115,11 @@ class NotBegunHere(PublicError):
 
 
 def allowed_purpose(wanted: str | None, request_auth: RequestAuth) -> AttemptPurpose:
-    """Return the purpose for which a request that asks for ``wanted`` may go to a provider.
+    """Return the purpose of an attempt for a request that asks for ``wanted``.
 
     Connecting an identity requires a session. Reauthentication requires a session, too, but its
-    cookie may come from a browser that did not sign in: that browser has to reauthenticate. In all
-    other cases, the purpose is a sign-in.
+    cookie may come from a browser that did not sign in, because that browser has to reauthenticate.
+    In all other cases, the purpose is a sign-in.
     """
     if wanted == AttemptPurpose.CONNECT and request_auth.session:
         return AttemptPurpose.CONNECT
@@ -147,7 +147,7 @@ class Attempt:
     next_url: str = ""
     remember: bool = False
     session: str = ""
-    # Both have 256 random bits, in the alphabet of RFC 7636 section 4.1.
+    # Both values have 256 random bits, in the alphabet of RFC 7636 section 4.1.
     nonce: str = field(default_factory=secrets.token)
     verifier: str = field(default_factory=secrets.token)
     began: float = field(default_factory=_now)
@@ -168,18 +168,18 @@ def start(request: HttpRequest, attempt: Attempt) -> str:
 
 
 def take(request: HttpRequest, provider: str, state: str) -> Attempt:
-    """Use up ``state``, and return the attempt that it belongs to.
+    """Use up ``state``, and return its attempt.
 
     Raises:
-        NotBegunHere: ``state`` was used or has expired, or belongs to no attempt of this browser at
-            ``provider``.
+        NotBegunHere: ``state`` was used or has expired, or this browser has not begun an
+            attempt with it at ``provider``.
     """
     key = codes.subject_of(STATE, state) if state else None
     attempts = request.session.get(KEY, {})
     if key is None or key not in attempts or attempts[key]["provider"] != provider:
         raise NotBegunHere
     request.session[KEY] = {k: attempts[k] for k in attempts if k != key}
-    # A newer node may have stored other fields, or another purpose.
+    # A newer release may have stored other fields, or another purpose.
     fields, stored = Attempt.__dataclass_fields__, attempts[key]
     if not codes.redeem(STATE, key, state) or stored["purpose"] not in AttemptPurpose:
         raise NotBegunHere

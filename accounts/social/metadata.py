@@ -18,12 +18,12 @@ from accounts.common import clock, http_client
 from accounts.common.issuers import origin_of
 
 LIFE = timedelta(hours=1)
-# While a provider is unreachable, its cached metadata and keys are used up to this age.
+# The maximum age of cached metadata and keys while a provider is unreachable.
 LONGEST = timedelta(days=1)
 AGAIN = timedelta(seconds=30)
 TROUBLE = (requests.RequestException, http_client.Unreachable, ValueError)
-# The public members of a JWK; all others are dropped. From private members, PyJWT would compute a
-# private key, which blocks the other threads for a long time if the numbers are long.
+# The public members of a JWK; all others are removed. PyJWT would compute a private key from
+# private members, which blocks the other threads for a long time if the numbers are long.
 MEMBERS = ("kty", "kid", "use", "alg", "crv", "x", "y", "n", "e", "issuer")
 # The base64 lengths of a number of 8192 bits and of the largest exponent in FIPS 186-5.
 LONGEST_MEMBER, LONGEST_EXPONENT = 1366, 43
@@ -32,20 +32,20 @@ ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 class Unusable(ValueError):
-    """The metadata or keys of a provider are inconsistent, unsafe or incomplete."""
+    """The metadata or the keys of a provider are inconsistent, unsafe or incomplete."""
 
 
 @dataclass
 class Cached[T]:
-    """What ``fetch`` has returned. It is fetched again after an hour.
+    """The cached result of ``fetch``, which is fetched again after an hour.
 
-    While it cannot be fetched, it is kept for up to a day.
+    While it cannot be fetched, the cached result is used for up to a day.
     """
 
     fetch: Callable[[], T]
     value: T | None = None
     at: datetime | None = None
-    # After a failure, it is not fetched again before this time.
+    # After a failure, the time before which it is not fetched again.
     again_at: datetime | None = None
 
     @property
@@ -66,15 +66,20 @@ class Cached[T]:
         """Return the value; fetch it if it is missing or outdated.
 
         Raises:
-            RequestException, Unreachable, ValueError: the value cannot be fetched, and the cached
-                one is missing or older than a day.
+            RequestException, Unreachable, ValueError: the value cannot be fetched, and the
+                cached value is missing or older than a day.
         """
         return cast(T, self.value) if self.is_fresh else self.renew()
 
     def renew(self) -> T:
-        """Fetch the value and return it. Raises the same errors as :meth:`get`."""
+        """Fetch the value and return it.
+
+        Raises:
+            RequestException, Unreachable, ValueError: see :meth:`get`.
+        """
         now = clock.now()
-        # Set first, so that no other request fetches until then, even if this one is aborted.
+        # This comes first, so that no other request fetches the value until then, even if this
+        # request is aborted.
         self.again_at = now + AGAIN
         try:
             self.value, self.at, self.again_at = self.fetch(), now, None
@@ -87,7 +92,7 @@ class Cached[T]:
 class Metadata(dict[str, Any]):
     """The metadata of one issuer, and its keys.
 
-    ``is_private``: whether the issuer has a private IP address. Its other endpoints may then have
+    ``is_private``: whether the issuer has a private IP address. If so, its other endpoints may have
         one, too.
     """
 
@@ -170,7 +175,8 @@ def _discover(issuer: str, named: str) -> Metadata:
     with http_client.taking_private() as conversation:
         values = _get(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         is_private = conversation.saw_private
-    # Must match exactly, or one issuer could impersonate another (Discovery section 4.3).
+    # The issuer must match exactly, or one issuer could impersonate another (Discovery section
+    # 4.3).
     if not isinstance(values, dict) or values.get("issuer") != (named or issuer):
         raise Unusable("another issuer")
     scheme = issuer.partition(":")[0]

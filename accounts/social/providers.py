@@ -1,11 +1,11 @@
-"""The OAuth client for each provider.
+"""The OAuth clients for the providers.
 
-allauth supplies the endpoints and parses the responses. A subclass of :class:`Provider` contains
+allauth supplies the endpoints and parses the responses. Each subclass of :class:`Provider` contains
 only what allauth lacks, or what this site does differently.
 
-The checks of an ID token are those of OpenID Connect Core 1.0 section 3.1.3.7. This module checks
-the nonce and the signature itself, because allauth checks neither if it fetches the ID token from
-the provider.
+ID tokens are checked as OpenID Connect Core 1.0 section 3.1.3.7 requires. This module checks the
+nonce and the signature itself, because allauth checks neither if it fetches the ID token from the
+provider.
 """
 
 import hmac
@@ -49,7 +49,7 @@ from accounts.social.attempts import (
 )
 from accounts.social.metadata import Metadata
 
-# The second code is Apple's.
+# The second code is specific to Apple.
 CANCELLED = ("access_denied", "user_cancelled_authorize")
 # Only these error codes are logged (RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6).
 ERRORS = {
@@ -66,8 +66,8 @@ ERRORS = {
     "unauthorized_client",
     "unsupported_response_type",
 }
-# A provider's answer may contain anything. Every exception that such an answer causes in allauth's
-# code counts as a failure of the provider, not of this site.
+# A provider's response may contain anything. Every exception that it causes in allauth's code
+# counts as a failure of the provider, not of this site.
 GARBAGE = (
     OAuth2Error,
     requests.RequestException,
@@ -85,7 +85,7 @@ GARBAGE = (
 )
 
 
-# Lets the person choose an account, unless it is for a sign-in.
+# Lets the person choose an account, unless the purpose is a sign-in.
 CHOOSE: Mapping[AttemptPurpose, Mapping[str, str]] = {
     AttemptPurpose.CONNECT: {"prompt": "select_account"},
     AttemptPurpose.REAUTHENTICATE: {"prompt": "select_account"},
@@ -125,15 +125,15 @@ class Client(OAuth2Client):
 
 
 class Provider:
-    """A configured provider. All requests to it run in :func:`http_client.talk`."""
+    """A configured provider. All requests to it must run in :func:`http_client.talk`."""
 
-    # The classes that allauth has for this provider.
+    # allauth's classes for this provider.
     classes: tuple[type[OAuth2Provider], type[OAuth2Adapter]]
-    # The value of the ``iss`` parameter in its answers (RFC 9207); if empty, ``iss`` is ignored.
+    # The value of the ``iss`` parameter in its responses (RFC 9207); if empty, ``iss`` is ignored.
     response_issuer = ""
     # Parameters of the authorization request that depend on the purpose of the attempt.
     by_purpose: Mapping[AttemptPurpose, Mapping[str, str]] = {}
-    # Whether the provider sends its answers by POST (OAuth 2.0 Form Post Response Mode).
+    # Whether the provider sends its responses by POST (OAuth 2.0 Form Post Response Mode).
     posts = False
 
     def __init__(self, configured: Issuer) -> None:
@@ -207,9 +207,10 @@ class Provider:
         return self.client().get_access_token(code, pkce_code_verifier=verifier)
 
     def read(self, login: SocialLogin) -> ProviderProfile:
-        """Return the profile in ``login``, the provider's responses as allauth has parsed them."""
+        """Return the profile in ``login``, the provider's responses as parsed by allauth."""
         fields = self.reader.extract_common_fields(login.account.extra_data)
-        # Only the primary email address: people may not know which others the provider lists.
+        # Only the primary email address is read, because people may not know which other addresses
+        # the provider lists.
         primary = [a for a in login.email_addresses if a.primary]
         verified = next((a for a in primary if a.verified is True), None)
         found = verified or next(iter(primary), None)
@@ -264,7 +265,7 @@ class GitHub(Provider):
 class Facebook(Provider):
     """Sign-in with Facebook.
 
-    Email addresses never count as verified, because Facebook does not say whether they are. See
+    Email addresses never count as verified, because Facebook does not report whether they are. See
     https://developers.facebook.com/docs/facebook-login/guides/advanced/manual-flow
     """
 
@@ -285,8 +286,8 @@ class X(Provider):
     classes = TwitterOAuth2Provider, TwitterOAuth2Adapter
 
 
-# No symmetric algorithms: with them, everyone who knows the client secret could sign ID tokens (RFC
-# 8725 section 3.1).
+# Without symmetric algorithms, with which everyone who knows the client secret could sign ID tokens
+# (RFC 8725 section 3.1).
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 LEEWAY_SECONDS = 60
 REQUIRED = ("iss", "sub", "aud", "exp", "iat")
@@ -327,7 +328,7 @@ class OpenID(Provider):
 
     def __init__(self, configured: Issuer) -> None:
         super().__init__(configured)
-        # The metadata is found below ``base``, and names the issuer ``named``.
+        # The URL of the metadata begins with ``base``, and the metadata names the issuer ``named``.
         self.base = self.named = self.issuer
 
     def authorize_url(self, attempt: Attempt, state: str) -> str:
@@ -346,8 +347,8 @@ class OpenID(Provider):
 
     def fetch_profile(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
         self.adapter.found = found = self._metadata()
-        # Checked before the code is sent, because another issuer may have issued the code (RFC 9207
-        # section 2.4).
+        # This comes before the code is sent, because another issuer may have issued the code (RFC
+        # 9207 section 2.4).
         named = answer.get("iss")
         is_named = bool(found.get("authorization_response_iss_parameter_supported"))
         if (named is not None or is_named) and not self.is_named(named):
@@ -402,14 +403,12 @@ class OpenID(Provider):
         return issuer == self.issuer
 
     def _more(self, token: dict[str, Any], access_token: str) -> dict[str, Any]:
-        """Return the claims from the userinfo endpoint.
-
-        If the provider has no userinfo endpoint, return an empty dictionary.
+        """Return the claims from the userinfo endpoint; none if the provider has no such endpoint.
 
         ``token``: the claims of the ID token.
 
         Raises:
-            Failed: the ``sub`` of the response differs from that of the ID token (section 5.3.2).
+            Failed: the response and the ID token have different ``sub`` claims (section 5.3.2).
         """
         endpoint = self.adapter.found.get("userinfo_endpoint")
         if not endpoint:
@@ -435,7 +434,7 @@ class OpenID(Provider):
         )
 
     def is_verified(self, facts: dict[str, Any]) -> bool:
-        """Return whether the provider says that it has verified the email address in ``facts``.
+        """Return whether the provider has verified the email address in ``facts``.
 
         ``email_verified`` must be the boolean true, because the string ``"false"`` is truthy.
         """
@@ -443,10 +442,7 @@ class OpenID(Provider):
 
 
 def _moment(at: object) -> datetime | None:
-    """Return the NumericDate ``at`` (RFC 7519 section 2) as a datetime.
-
-    If ``at`` is not a number, return None.
-    """
+    """Return the NumericDate ``at`` (RFC 7519 section 2) as a datetime; None if malformed."""
     if isinstance(at, bool) or not isinstance(at, int | float):
         return None
     return datetime.fromtimestamp(at, UTC)
@@ -455,8 +451,8 @@ def _moment(at: object) -> datetime | None:
 class Google(OpenID):
     """Sign-in with Google.
 
-    Google cannot be asked to authenticate the person again. An email address counts as verified
-    only if it is a Gmail address or belongs to a Google Workspace. See
+    Google does not reauthenticate a person on request. An email address counts as verified only if
+    it is a Gmail address or belongs to a Google Workspace. See
     https://developers.google.com/identity/openid-connect/openid-connect
     """
 
@@ -496,9 +492,10 @@ class Microsoft(OpenID):
         return isinstance(issuer, str) and re.fullmatch(pattern, issuer) is not None
 
     def _verify(self, token: str, nonce: str) -> dict[str, Any]:
-        """Return the claims of ``token``. Their ``sub`` begins with the tenant.
+        """Return the claims of ``token``. The tenant is added to the beginning of their ``sub``.
 
-        A key of one tenant must not sign for another: the key names the tenant, or stands for all.
+        A key of one tenant must not sign for another tenant. The key set says for which tenant, or
+        for all, each key is valid.
         """
         claims = super()._verify(token, nonce)
         tenant = str(claims.get("tid"))
@@ -512,7 +509,7 @@ class Microsoft(OpenID):
         return claims | {"sub": f"{tenant}:{subject_of(claims['sub'])}"}
 
     def _more(self, token: dict[str, Any], access_token: str) -> dict[str, Any]:
-        # The userinfo endpoint says nothing that the ID token does not say.
+        # The userinfo endpoint contains nothing that is missing in the ID token.
         return {}
 
     def is_verified(self, facts: dict[str, Any]) -> bool:
@@ -522,7 +519,7 @@ class Microsoft(OpenID):
 class Apple(OpenID):
     """Sign-in with Apple.
 
-    Apple documents no PKCE: the ``nonce`` binds the code to the attempt. See
+    Apple documents no PKCE, so the ``nonce`` binds the code to the attempt. See
     https://developer.apple.com/documentation/signinwithapplerestapi
     """
 
@@ -561,7 +558,7 @@ class Apple(OpenID):
 
 
 def _name_in(user: str) -> str:
-    """Return the name in the member ``user`` of Apple's answer, which nobody has signed."""
+    """Return the name in the unsigned member ``user`` of Apple's response."""
     try:
         name = json.loads(user)["name"]
         return text_of(" ".join(text_of(name.get(part)) for part in ("firstName", "lastName")))
@@ -569,7 +566,7 @@ def _name_in(user: str) -> str:
         return ""
 
 
-# By the keys of ``accounts.common.issuers``. All other providers are OpenID Providers.
+# The classes by provider key. All other providers are OpenID Providers.
 CLASSES = {
     "google": Google,
     "microsoft": Microsoft,

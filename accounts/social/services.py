@@ -2,8 +2,8 @@
 
 The reasons for these decisions are in docs/decisions/0016-external-providers.md.
 
-A pending link is stored in the session data of the browser. The identity is connected with the
-account of the user when the user confirms.
+A pending link is a profile in the session data of the browser. The identity is connected with the
+account when the user confirms.
 """
 
 from dataclasses import asdict, dataclass
@@ -48,7 +48,7 @@ CLOCK_SKEW = timedelta(minutes=1)
 
 
 class NotYours(PublicError):
-    """The person reauthenticated with an external identity that the account is not connected to."""
+    """The person reauthenticated with an external identity that is not connected to the account."""
 
     code = "not_yours"
     status = 403
@@ -56,10 +56,10 @@ class NotYours(PublicError):
 
 
 class NotSignedInAnew(PublicError):
-    """The person did not have to sign in again at the provider.
+    """The person did not sign in again at the provider.
 
-    The provider may have accepted an earlier sign-in in the same browser. By now, somebody else may
-    be using that browser.
+    The provider may have accepted an earlier sign-in in the same browser, which somebody else may
+    be using now.
     """
 
     code = "not_signed_in_anew"
@@ -82,10 +82,9 @@ def verify(user: User, profile: ProviderProfile, attempt: Attempt, actor: Actor)
 
     Raises:
         NotYours: ``profile`` belongs to another account or to none, or is suspended.
-        NotAccepted: the authentication policy does not let ``user`` reauthenticate at this
-            provider.
+        NotAccepted: the authentication policy does not accept this provider for ``user``.
         NotSignedInAnew: the sign-in at the provider is older than ``attempt``, or the provider
-            does not say when the person signed in, although it normally does.
+            does not report its time, although it normally does.
     """
     identity = users_models.find_identity(profile.issuer, profile.subject)
     if identity is None or identity.user_id != user.pk or identity.suspended_at:
@@ -103,8 +102,8 @@ def verify(user: User, profile: ProviderProfile, attempt: Attempt, actor: Actor)
 def _is_signed_in_anew(profile: ProviderProfile, attempt: Attempt) -> bool:
     """Return whether the person has signed in at the provider since ``attempt`` began.
 
-    The URL of the provider asks for a new sign-in (``prompt``, ``max_age``). That is not enough,
-    because the person at the browser can remove these parameters from the URL.
+    The URL of the provider requests a new sign-in (``prompt``, ``max_age``). This is not
+    sufficient, because the person can remove these parameters from the URL.
     """
     at = profile.signed_in_at
     return at is not None and at >= attempt.began_at - CLOCK_SKEW
@@ -152,7 +151,7 @@ class ConnectedElsewhere(PublicError):
 
 
 class NoWayBack(PublicError):
-    """The account has no email address, so after a lock the user could not recover it."""
+    """The account has no email address, so the user could not recover it after a lock."""
 
     code = "no_way_back"
     message = _(
@@ -191,21 +190,22 @@ def user_of(profile: ProviderProfile, client: ClientInfo) -> User:
 
 
 def owner_of(profile: ProviderProfile) -> User | None:
-    """Return the user who has the verified email address of ``profile``, or None."""
+    """Return the user whose email address is the verified one of ``profile``, or None."""
     key = emails.key(profile.verified_email)
     row = EmailAddress.objects.select_related("user").filter(key=key).first()
     return row.user if row else None
 
 
 def connect(user: User, profile: ProviderProfile, actor: Actor) -> bool:
-    """Connect the identity of ``profile`` with ``user``.
+    """Connect the identity of ``profile`` with ``user``; return False if nothing changed.
 
     If the identity is already connected with ``user`` but suspended, it is restored. A new
-    connection revokes every other session of the user. Returns False if nothing changed.
+    connection revokes every other session of the user.
 
     Raises:
         ConnectedElsewhere: the identity is connected with another account.
-        AccountChanged: the account was changed meanwhile, or the session of ``actor`` was revoked.
+        AccountChanged: the account was changed meanwhile, or the session of ``actor`` was
+            revoked.
     """
     with transaction.atomic():
         owner = users.lock_row(user)
@@ -226,13 +226,12 @@ def connect(user: User, profile: ProviderProfile, actor: Actor) -> bool:
 
 
 def disconnect(user: User, identity_id: str, actor: Actor) -> bool:
-    """Disconnect the identity with ``identity_id`` from ``user``.
-
-    Returns False if ``user`` has no such identity.
+    """Disconnect the identity with ``identity_id``; return False if ``user`` has no such identity.
 
     Raises:
         OnlyProviderLeft: the identity is the only remaining way to sign in.
-        NoWayBack: the account has no email address, so after a lock the user could not recover it.
+        NoWayBack: the account has no email address, so the user could not recover it after a
+            lock.
         AccountChanged: the account was changed meanwhile.
     """
     with transaction.atomic():
@@ -249,7 +248,7 @@ def disconnect(user: User, identity_id: str, actor: Actor) -> bool:
 
 
 def refusal_of_removal(user: User, identity: Identity) -> PublicError | None:
-    """Return why ``identity`` cannot be removed: the user could not sign in or recover the account.
+    """Return the error if the user could not sign in or recover the account without ``identity``.
 
     An emailed code does not count as another way to sign in, because access to a mailbox is a
     weaker proof than the identity.
@@ -268,7 +267,7 @@ def _known(identity: Identity, actor: Actor) -> User:
         record(user, events.SIGN_IN_FAILED, actor, detail=Failure.LOCKED)
         raise LockedAccountIdentity(identity)
     if user.is_locked_down and user.is_active:
-        # The lock came from ``after_restore``. The account has no email address for a reset.
+        # ``after_restore`` has locked the account, which has no email address for a reset.
         users.unlock(user)
     users_models.note_use(identity)
     return user
@@ -297,7 +296,8 @@ def _sign_up(profile: ProviderProfile, client: ClientInfo) -> User:
     suggestions = (profile.username, profile.name, mail_name, "user")
     wanted = next(name for text in suggestions if (name := usernames.suggest(text)))
     if profile.verified_email:
-        # Must precede the choice of a username, which a pending sign-up of the person may hold.
+        # This comes before the choice of a username, which a pending sign-up of the person may
+        # have.
         users.delete_signups_for(profile.verified_email)
     username = users.take_similar_username(wanted)
     user = users.create_user(username, make_password(None), language=spoken())
@@ -347,9 +347,9 @@ LIFE = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class PendingLink:
-    """A provider profile that is connected with an account once the user confirms.
+    """A provider profile that will be connected with an account when the user confirms.
 
-    ``next_url``: the page to go to afterwards.
+    ``next_url``: the page to open afterwards.
     ``begun_by``: the id of the user who was signed in when the connection began. If it is empty,
         only the user who has the verified email address of the profile may confirm.
     """
@@ -359,7 +359,7 @@ class PendingLink:
     begun_by: str
 
     def is_for(self, user: User) -> bool:
-        """Return whether ``user`` may confirm this connection."""
+        """Return whether ``user`` may confirm the connection."""
         if self.begun_by:
             return self.begun_by == str(user.pk)
         return owner_of(self.profile) == user

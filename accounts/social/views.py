@@ -49,10 +49,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What the site reads of an answer that a provider posts.
+# The fields that the site reads from a response by POST.
 POSTED, LONGEST_POSTED, POSTED_PURPOSE = ("code", "error", "state", "user"), 1000, "provider.answer"
 
-# The pages from which browsers go to a provider.
+# The pages from which browsers are sent to a provider.
 START = {
     AttemptPurpose.SIGN_IN: "account_login",
     AttemptPurpose.CONNECT: "connections",
@@ -95,12 +95,13 @@ def login(request: HttpRequest, provider: "Provider") -> HttpResponse:
         return _failed(request, provider, attempt, error)
     if origin_of(url) in provider.origins:
         return redirect(url)
-    # The form's Content Security Policy would block this redirect, so a page of ours leads on.
+    # The form's Content Security Policy would block a redirect, so a page of this site leads to the
+    # provider.
     return render(request, "accounts/social/leave.html", {"provider": provider, "url": url})
 
 
 def _session_id_of(request: HttpRequest) -> str:
-    """Return the id of this browser's session, or an empty string without one."""
+    """Return the id of this browser's session; an empty string if it has none."""
     session = request_auth_of(request).presented
     return str(session.pk) if session else ""
 
@@ -134,7 +135,7 @@ def callback(request: HttpRequest, provider: "Provider") -> HttpResponseBase:
     except Failed as error:
         return _failed(request, provider, attempt, error)
     except RateLimited as error:
-        # The state is spent: the same URL would not work a second time.
+        # The ``state`` is used up, so the same URL would not work a second time.
         messages.error(request, str(error))
         return _redirect_back(attempt)
     if attempt.purpose is AttemptPurpose.SIGN_IN:
@@ -145,10 +146,11 @@ def callback(request: HttpRequest, provider: "Provider") -> HttpResponseBase:
 
 
 def _repeat_as_get(request: HttpRequest, provider: "Provider") -> HttpResponse:
-    """Redirect the browser to this URL with the answer in its query, sealed.
+    """Redirect the browser to this URL with the encrypted response in its query.
 
-    A POST from another site has no ``SameSite=Lax`` cookies; the GET that follows has them. Logs
-    and the history of the browser must not contain the code and the name of the person.
+    A POST from another site has no ``SameSite=Lax`` cookies, but the following GET has them. The
+    response is encrypted because logs and the browser's history must not contain the code and the
+    name of the person.
     """
     if not provider.posts:
         return HttpResponseNotAllowed(["GET", "HEAD"])
@@ -200,7 +202,8 @@ def _connect(request: HttpRequest, provider: "Provider", profile: ProviderProfil
         return _reauthenticate(request)
     if users_models.find_identity(profile.issuer, profile.subject):
         return _finish_connecting(request, profile, provider.name, "connections")
-    # Another person may be signed in at the provider: the user sees who, and confirms.
+    # Another person may be signed in at the provider, so the page shows whose account it is, and
+    # the user confirms.
     user = session_of(request).user
     services.store(request, profile, reverse("connections"), begun_by=str(user.pk))
     return redirect("provider_confirm")
@@ -240,10 +243,7 @@ def _finish_reauthentication(
 
 @form_page
 def confirm(request: HttpRequest) -> HttpResponseBase:
-    """Ask the user whether to connect an external identity, and connect it.
-
-    The identity is the one in the pending link of this browser.
-    """
+    """Ask the user to confirm the pending link of this browser, and connect its identity."""
     link = services.find_pending_link(request)
     if link is None:
         return redirect("connections")
@@ -302,11 +302,11 @@ def _redirect_back(attempt: Attempt) -> HttpResponse:
 def _failed(
     request: HttpRequest, provider: "Provider", attempt: Attempt, error: Failed
 ) -> HttpResponse:
-    """Log why the attempt failed, and return a page that tells the user that it failed.
+    """Log why the attempt failed, and return the error page.
 
     The status is 400, because nothing that a client sends may cause a 5xx.
     """
-    # Only the type of the error is logged: what a provider sends may hold a token.
+    # Only the type of the error is logged, because a provider's response may contain a token.
     kind = type(error.__cause__ or error).__name__
     logger.warning("Sign-in with %s failed: %s %s", provider.key, kind, error)
     context = {"provider": provider, "back": _redirect_back(attempt)["Location"]}

@@ -1,1 +1,1 @@
-"""The staff API: what staff and their programs do with the accounts of others."""
+"""The staff API, by which staff and their programs manage the accounts of others."""

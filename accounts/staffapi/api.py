@@ -45,10 +45,10 @@ from accounts.users.rights import sees_all_emails
 
 
 class ForStaff(InScope):
-    """Requires a role, and a second factor of the last ten minutes.
+    """Requires a role, and a second factor that was shown in the last ten minutes.
 
-    An API key needs no second factor if a superuser lets it use the staff API: see
-    ``accounts.apikeys.authentication``. It then has the role that its owner has at the moment.
+    An API key needs no second factor if a superuser has given it access to the staff API: see
+    ``accounts.apikeys.authentication``. It then has the current role of its owner.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -69,7 +69,7 @@ class ForStaff(InScope):
 
 
 def _require_recent_factor(credentials: Credentials) -> None:
-    """Require a recent second factor, or an API key that may use the staff API.
+    """Require a recent second factor, or an API key with access to the staff API.
 
     Raises:
         InsufficientUserAuthentication: the request has neither.
@@ -104,7 +104,7 @@ class FoundSerializer(serializers.Serializer[Any]):
     )
 
     def get_email(self, account: Account) -> str:
-        """Return the primary address as the reader may see it."""
+        """Return the primary address that the reader may see."""
         return person.email_for(self.context["request"].user, account)
 
     def get_is_confirmed(self, account: Account) -> bool:
@@ -170,7 +170,7 @@ class AccountSerializer(FoundSerializer, ProfileSerializer):
 
     @extend_schema_field(serializers.ListField(child=serializers.ChoiceField([*STATES])))
     def get_states(self, account: Account) -> list[str]:
-        """Return the names of the states of the account, as the list filters by them."""
+        """Return the names of the states of the account, by which the list can be filtered."""
         if not isinstance(account, User):
             return [UNCONFIRMED]
         found = search.states_of_one(account)
@@ -299,7 +299,7 @@ class FoundUsersView(generics.ListAPIView[User]):
         return [*signups, *found] if signups else found
 
     def paginate_queryset(self, queryset: Any) -> Any:
-        """Return the page, and record how many people it shows."""
+        """Return the page of users, and record how many people it shows."""
         page = super().paginate_queryset(queryset)
         staff = cast(User, self.request.user)
         person.record_shown(staff, actor_of(self.request._request), len(page or ()))
@@ -354,7 +354,7 @@ class AccountView(views.APIView):
         data = valid(ChangeSerializer(data=request.data))
         actor = replace(actor_of(request._request), reason=data.pop("reason"))
         groups = data.pop("groups", None)
-        # The answer shows the account, even if nothing changes.
+        # The response shows the account, even if nothing changes.
         person.record_page_view(user, staff, actor_of(request._request))
 
         def check(found: User) -> None:
@@ -381,7 +381,7 @@ class AccountView(views.APIView):
 
 
 def note_reading(request: Request, account: Account) -> None:
-    """Count and record that ``request`` is answered with what staff may know of ``account``.
+    """Count and record that the response to ``request`` shows ``account`` to staff.
 
     Raises:
         RateLimited: the member of staff has read too many accounts.
@@ -394,12 +394,16 @@ def note_reading(request: Request, account: Account) -> None:
 
 
 def user_with(id: uuid.UUID) -> User:
-    """Return the user with this id. Raise ``Http404`` if there is none."""
+    """Return the user with this id.
+
+    Raises:
+        Http404: there is no such user.
+    """
     return get_object_or_404(User, pk=id)
 
 
 def _perform(request: Request, account: Account, act: str, **options: Any) -> None:
-    """Do an act with ``account``, if that is still as the client has read it.
+    """Do an act on ``account``, if the account is unchanged since the client read it.
 
     Raises:
         PreconditionFailed, PublicError: see :func:`conditions.check` and :func:`acts.perform`.

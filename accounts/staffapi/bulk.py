@@ -39,7 +39,7 @@ CREATE, CHANGE = "create", "change"
 
 
 class LinesParser(BaseParser):
-    """Splits a body into lines, without parsing them: a bad line must not harm the others."""
+    """Splits a body into lines without parsing them, so that a bad line does not affect others."""
 
     media_type = "application/x-ndjson"
 
@@ -76,7 +76,7 @@ class BulkResultsSerializer(serializers.Serializer[Any]):
 
 @dataclass(frozen=True)
 class Line:
-    """A line that can be parsed. ``fields``: what the call that does the same alone takes."""
+    """A parsed line. ``fields``: the members of the corresponding call for one account."""
 
     number: int
     text: bytes
@@ -127,7 +127,7 @@ class BulkView(views.APIView):
         return Response({"results": results})
 
     def _tried[T](self, do: Callable[[], T]) -> T | Response:
-        """Return what ``do`` returns, or the response to the client error that it raises."""
+        """Call ``do`` and return its result, or the response to a client error that it raises."""
         try:
             return do()
         except (APIException, PublicError, Http404, IntegrityError) as error:
@@ -158,8 +158,8 @@ class BulkView(views.APIView):
 def _announced(staff: User, actor: Actor, lines: list[Line]) -> Actor:
     """Notify the other superusers if ``lines`` concern many people; return the actor of the acts.
 
-    They get this email, and one for each change that gives rights. The acts of the last hour
-    count, too, so that nobody avoids this by many small calls.
+    Superusers get this email, and one for each change that gives rights. The acts of the last hour
+    count, too, so that splitting a call does not avoid the email.
     """
     recent = activity.all_of(staff).filter(at__gt=clock.now() - timedelta(hours=1))
     earlier = recent.filter(kind=events.STAFF_ACTED.name)[: acts.UNNOTICED]
@@ -172,7 +172,7 @@ def _announced(staff: User, actor: Actor, lines: list[Line]) -> Actor:
 
 
 def _read(number: int, text: bytes) -> Line:
-    """Return the line ``text``.
+    """Parse a line.
 
     Raises:
         ParseError: it is not a JSON object.
@@ -184,7 +184,7 @@ def _read(number: int, text: bytes) -> Line:
     names = {"act", "id"} & fields.keys()
     what = valid(WhatSerializer(data={name: fields[name] for name in names}))
     if what["act"] == CREATE:
-        # A new account has no id yet: the call refuses the member.
+        # A new account has no id yet, so the call refuses the member.
         names -= {"id"}
     else:
         require(what, ("id",))

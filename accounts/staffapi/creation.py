@@ -97,7 +97,7 @@ class NewInvitationSerializer(serializers.Serializer[Any]):
 
 
 class MayInvite(ForStaff):
-    """Requires the right to invite, beyond what every call of the staff API requires."""
+    """Requires the permission to invite, in addition to the requirements of the staff API."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Return whether the request has credentials.
@@ -166,7 +166,7 @@ class InvitationView(views.APIView):
 
 
 HASH = "password_hash"
-# The members that only an invitation has, or only an account with a password hash.
+# Members that only invitations have. Accounts with a password hash have others.
 OF_INVITATIONS = {"is_staff", "days"}
 OF_ACCOUNTS = {"username", *ProfileSerializer().fields}
 
@@ -182,7 +182,7 @@ class NewAccountSerializer(ReasonSerializer, NewInvitationSerializer, ProfileSer
     )
 
     def validate_password_hash(self, text: str) -> str:
-        """Return the hash in the form in which it is stored."""
+        """Return the hash in its stored form."""
         try:
             return foreign.accept(text)
         except ValueError:
@@ -191,7 +191,7 @@ class NewAccountSerializer(ReasonSerializer, NewInvitationSerializer, ProfileSer
             ) from None
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse what an invitation or an account with a password hash does not have."""
+        """Refuse members that an invitation, or an account with a password hash, does not have."""
         if HASH in attrs:
             refused, sentence = (
                 attrs.keys() & OF_INVITATIONS,
@@ -228,13 +228,14 @@ def create_account(
     """Create an account, as an import does, and record it in both histories.
 
     ``actor``: the API key and the client of ``staff``, with the reason.
-    ``password``: the hash, in the form in which it is stored.
+    ``password``: the hash in its stored form.
     ``is_limited``: see :func:`acts.perform`.
 
     Raises:
-        NotInRole: no API key is used, or ``staff`` may not invite, not act, or not change groups.
+        NotInRole: no API key is used, or ``staff`` may not invite, not act, or not change
+            groups.
         MoreThanOwnRights: ``staff`` may not give one of the groups.
-        UsernameTaken: another person has the username, or one that looks the same.
+        UsernameTaken: the username is taken, or looks like one that is taken.
         RateLimited: ``staff`` acted too often.
     """
     if not (actor.key and invitations.may_invite(staff) and role_of(staff) in ACTING):
@@ -256,7 +257,7 @@ def create_account(
 
 
 def create(request: Request, actor: Actor, data: Any, *, is_limited: bool = True) -> Response:
-    """Create the account or the invitation that ``data`` describes, and return the response.
+    """Create the account or the invitation that ``data`` describes; return the response.
 
     ``actor``: the member of staff, API key and client of ``request``.
     ``is_limited``: see :func:`create_account`.
@@ -284,7 +285,7 @@ def create(request: Request, actor: Actor, data: Any, *, is_limited: bool = True
 
 
 def again(request: Request, pk: str) -> Response:
-    """Return the response about the account or invitation with this id, as it is now."""
+    """Return the response for the account or invitation with this id in its current state."""
     user = User.objects.filter(pk=pk).first()
     return _created(request, user or get_object_or_404(Invitation, pk=pk))
 

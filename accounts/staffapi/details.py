@@ -40,9 +40,9 @@ from accounts.users.rights import sees_all_emails
 
 
 class _Shortening(serializers.BaseSerializer[Any]):
-    """Mixin for serializers that shorten the email addresses in ``short`` for staff who only read.
+    """Mixin for serializers that shorten email addresses for auditors.
 
-    ``short``: names of fields.
+    ``short``: the names of the fields to shorten.
     """
 
     short: tuple[str, ...] = ()
@@ -177,11 +177,12 @@ class AccountActivityView(generics.ListAPIView[Activity]):
         return super().get(request, *args, **kwargs)
 
 
-# A transaction may commit after another one that has taken a later id. A client that has read the
-# later id would miss the earlier one. So an event is listed when it is older, by this time, than
-# every transaction that may still store events. The time also covers clocks that differ.
+# A transaction may commit after another one that has a later id. A client that has already read the
+# later id would miss the earlier one. Therefore an event is listed when it is older, by this time,
+# than every transaction that may still store events. The time also allows for differences between
+# clocks.
 SETTLED = timedelta(minutes=1)
-# On SQLite, no transaction takes an id while another one that has taken one is running.
+# On SQLite, no transaction gets an id while another one that has an id is running.
 OLDEST = """
 SELECT MIN(xact_start) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_xid IS NOT NULL
@@ -190,21 +191,22 @@ _TOLD = [event.name for event in events.EVENTS.values() if event.type]
 
 
 def settled(after: int, most: int) -> list[Activity]:
-    """Return the first ``most`` events for other systems whose ids are above ``after``."""
-    # Before the rows: otherwise a transaction could commit between the two statements.
+    """Return the first ``most`` events of the feed with ids above ``after``."""
+    # This comes before the rows are read. Otherwise, a transaction could commit between the two
+    # statements.
     until = min(clock.now(), _oldest_write() or clock.now()) - SETTLED
     later = Activity.objects.filter(pk__gt=after)
     rows = list(later.filter(kind__in=_TOLD).order_by("pk")[:most])
     if not rows:
         return rows
-    # Only between these ids: no index finds the young ones in a history of years.
+    # Only ids in this range: no index finds the young events in a history of years.
     young = later.filter(pk__lte=rows[-1].pk, at__gt=until)
     first = young.aggregate(first=Min("pk"))["first"]
     return [row for row in rows if first is None or row.pk < first]
 
 
 def _oldest_write() -> datetime | None:
-    """Return when the oldest transaction that has written something began, if one is running."""
+    """Return when the oldest running transaction that has written something began, or None."""
     if connection.vendor != "postgresql":
         return None
     with connection.cursor() as cursor:
