@@ -23,14 +23,14 @@ from accounts.tokens.signatures import LONGEST_WITH_GROUPS, SKEW, NotGenuine, si
 from accounts.users.models import User
 
 TYPE = "at+jwt"
-# The most tokens whose claims a process keeps after it has verified them, about 3 KB each.
+# The maximum number of tokens whose verified claims a process caches, about 3 KB each.
 MOST_VERIFIED = 4096
 TEXTS = ("jti", "sid", "sub", "scope", "client_id")
 TIMES = ("iat", "nbf", "exp", "auth_time")
 
 
 class Backend(TokenBackend):
-    """Signs tokens with the current signing key; verifies them with the key that `kid` names."""
+    """Signs tokens with the current signing key; verifies them with the key that ``kid`` names."""
 
     @override
     def encode(self, payload: dict[str, Any]) -> str:
@@ -42,9 +42,9 @@ class Backend(TokenBackend):
 
         ``verify`` is ignored: every token is verified.
 
-        The claims of the last :data:`MOST_VERIFIED` tokens are kept, because clients send a token
-        many times: without that, ``GET me/`` takes 2.2 times as long. They count only while the key
-        that verified them is in the key ring.
+        The claims of the last :data:`MOST_VERIFIED` tokens are cached, because clients send a token
+        many times. Without the cache, ``GET me/`` takes 2.2 times as long. Cached claims are used
+        only while the key that verified them is in the key ring.
 
         Raises:
             TokenBackendError: the token is malformed, or its signature does not verify.
@@ -68,7 +68,7 @@ def _verified(token: str) -> tuple[Verifier, dict[str, Any]]:
 
 
 def _is_complete(claims: Any) -> bool:
-    """Return whether ``claims`` has the claims of an access token, each with the right type."""
+    """Return whether ``claims`` has all claims of an access token, with the right types."""
     return (
         isinstance(claims, dict)
         and all(isinstance(claims.get(name), str) for name in TEXTS)
@@ -135,9 +135,9 @@ class AccessToken(tokens.AccessToken):
     ) -> "AccessToken":
         """Return a new token of ``session`` for ``audience``.
 
-        The token expires after ``ACCESS_TOKEN_SECONDS`` or with its session, whichever comes first.
+        The token expires after ``ACCESS_TOKEN_SECONDS`` or with its session, whichever is earlier.
 
-        ``client_id``: that of the connected app that gets the token; empty for other clients.
+        ``client_id``: of the connected app that gets the token; empty for other clients.
         ``first_at``: for an exchange, the Unix time of the first token in the chain of exchanges.
         """
         token, now = cls(), int(clock.now().timestamp())
@@ -151,7 +151,7 @@ class AccessToken(tokens.AccessToken):
             "nbf": now,
             "sid": str(session.sid),
             "scope": scopes.written(scope),
-            # If the clock was set back, the session is from the future, and a token must not be.
+            # If the clock was set back, the session may be in the future, but a token must not be.
             "auth_time": min(now, int(session.auth_time.timestamp())),
             "amr": session.amr,
             "acr": session.claimed_acr,
@@ -173,7 +173,7 @@ class AccessToken(tokens.AccessToken):
 
     @property
     def expires_in(self) -> int:
-        """The lifetime of the token in seconds, counted from when it was issued."""
+        """The lifetime of the token in seconds, from the time at which it was issued."""
         return int(self["exp"] - self["iat"])
 
     @property
@@ -192,7 +192,7 @@ class AccessToken(tokens.AccessToken):
 
     @property
     def owner(self) -> dict[str, Any]:
-        """The arguments for :func:`families.find_family` to find the session of the token."""
+        """The arguments with which :func:`families.find_family` finds the session of the token."""
         sid = uuid.UUID(self["sid"])
         is_signed_out = sid.version == SIGNED_OUT
         family = other_sid(sid) if is_signed_out else sid
@@ -200,7 +200,7 @@ class AccessToken(tokens.AccessToken):
 
     @property
     def key(self) -> str:
-        """The thumbprint of the key that the token is bound to (RFC 9449 section 6.1).
+        """The thumbprint of the key to which the token is bound (RFC 9449 section 6.1).
 
         It is an empty string if the token is not bound.
         """
@@ -213,11 +213,11 @@ class AccessToken(tokens.AccessToken):
 
     @override
     def set_exp(self, *_args: Any, **_options: Any) -> None:
-        """Do nothing: :meth:`issue` sets all times."""
+        """Do nothing, because :meth:`issue` sets all times."""
 
     @override
     def set_iat(self, *_args: Any, **_options: Any) -> None:
-        """Do nothing: :meth:`issue` sets all times."""
+        """Do nothing, because :meth:`issue` sets all times."""
 
     @override
     def set_jti(self) -> None:
@@ -225,10 +225,11 @@ class AccessToken(tokens.AccessToken):
 
     @override
     def verify(self) -> None:
-        """Check that the claims are valid here and now (RFC 9068 section 4).
+        """Check that the claims are valid for this site at this time (RFC 9068 section 4).
 
-        The backend has checked that none is missing. ``token_type`` must be ``access``. Otherwise a
-        JWT that the same key signed for another purpose would be accepted as an access token.
+        The backend has checked that no claim is missing. ``token_type`` must be ``access``.
+        Otherwise a JWT that the same key signed for another purpose would be accepted as an access
+        token.
 
         Raises:
             ExpiredTokenError: the token has expired, but is valid otherwise.
@@ -238,7 +239,7 @@ class AccessToken(tokens.AccessToken):
         is_ours = claims.get("iss") == settings.AUTHSITE.origin
         is_for_here = claims.get("aud") in tuple(self._audiences)
         is_begun = max(claims["iat"], claims["nbf"], claims["auth_time"]) <= now + SKEW
-        # No token is issued for longer, because its key may not be published after that time.
+        # No token is issued for a longer time, because its key may not be published after that.
         is_short = claims["exp"] <= claims["iat"] + LONGEST_ACCESS_TOKEN
         is_access = claims.get("token_type") == self.token_type
         if not (is_ours and is_for_here and is_begun and is_short and is_access):

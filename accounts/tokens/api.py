@@ -64,7 +64,7 @@ from accounts.twofactor import passkeys
 @require_safe
 def jwks(request: HttpRequest) -> HttpResponseBase:
     """Return the JWK set (RFC 7517 section 5), or status 304 if the client's copy is current."""
-    # Read once, because the body and the ETag of two reads might not match.
+    # Read only once, because the body and the ETag of two reads might not match.
     published = keyring.jwks()
     age = int(MAX_AGE.total_seconds())
     response = HttpResponse(
@@ -136,7 +136,7 @@ def mailed_challenge(
 ) -> Response:
     """Email a code with ``send``, and return the response with the challenge of the code.
 
-    ``send``: gets the login in the body, a nonce for the code, and the client.
+    ``send``: sends the email, given the login in the body, a nonce for the code, and the client.
     """
     serializer = NamedLoginSerializer(data=request.data)
     valid(serializer)
@@ -232,7 +232,7 @@ def with_refresh(tokens: Tokens) -> dict[str, Any]:
 
 APP = LoginSession.Kind.APP
 HEADER, VALUE = "X-Requested-With", "authsite"
-# ``Origin`` is left out: browsers set it, and scripts cannot.
+# ``Origin`` is left out, because browsers set it, and scripts cannot.
 HEADERS = [OpenApiParameter(HEADER, location="header", required=True, enum=[VALUE])]
 
 
@@ -245,7 +245,7 @@ class WrongOrigin(PublicError):
 
 
 class BrowserView(Open, APIView):
-    """Base class of the views that answer only pages of this site and of ``CORS_ORIGINS``."""
+    """The base class of views that answer only pages of this site and of ``CORS_ORIGINS``."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse requests from other origins before anything is looked up.
@@ -257,7 +257,7 @@ class BrowserView(Open, APIView):
         config = settings.AUTHSITE
         is_named = request.headers.get("Origin") in {config.origin, *config.cors_origins}
         is_script = request.headers.get(HEADER) == VALUE
-        # Other methods are answered with 405, which reveals nothing.
+        # Requests with other methods get status 405, which reveals nothing.
         if request.method in self.allowed_methods and not (is_named and is_script):
             raise WrongOrigin
 
@@ -294,7 +294,7 @@ class SessionView(BrowserView):
 
     @operation("end_browser_session", response=None, parameters=HEADERS)
     def delete(self, request: Request) -> Response:
-        """Revoke the session that the cookie belongs to, and delete the cookie."""
+        """Revoke the session of the cookie, and delete the cookie."""
         services.revoke(_token_of(request), client_of(request))
         return _set(Response(status=204), "", timedelta())
 
@@ -332,7 +332,7 @@ class SessionRefreshView(BrowserView):
         return _token_response(services.renew(*asked) or services.repeat(*asked))
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Return the response to ``exc``; delete the cookie if its refresh token is not valid."""
+        """Return the response for ``exc``; delete the cookie if its refresh token is not valid."""
         response = super().handle_exception(exc)
         return _set(response, "", timedelta()) if isinstance(exc, InvalidToken) else response
 
@@ -340,7 +340,7 @@ class SessionRefreshView(BrowserView):
 def _replaced(request: Request, tokens: Tokens) -> Response:
     """Revoke the former session of the browser, and return the response with the new ``tokens``.
 
-    The response replaces the cookie, which the browser needs to revoke the former session.
+    The response replaces the cookie, which is needed to find the former session.
     """
     services.revoke(_token_of(request), client_of(request))
     return _token_response(tokens)

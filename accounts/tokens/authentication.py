@@ -1,4 +1,4 @@
-"""Authenticates API requests (never by cookies), and says what they may do."""
+"""Authenticates API requests, never by cookies, and checks what their credentials allow."""
 
 import base64
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from accounts.tokens.errors import (
 from accounts.users import emails
 from accounts.users.models import User
 
-# The schemes of ``Authorization`` that an access token follows.
+# The schemes of ``Authorization`` for access tokens.
 TOKEN_SCHEMES = ("bearer", "dpop")
 
 
@@ -36,8 +36,8 @@ TOKEN_SCHEMES = ("bearer", "dpop")
 class Credentials:
     """The value of ``request.auth``: the granted scopes and the session of the access token.
 
-    ``session`` is None if the request was made with an API key or a password. ``is_by_password`` is
-    true only for a password.
+    ``session``: None if the request was made with an API key or a password.
+    ``is_by_password``: whether the request was made with a password.
     """
 
     scope: frozenset[str]
@@ -56,15 +56,15 @@ class Credentials:
 class Authentication(JWTAuthentication):
     """Authenticates requests with an access token, or with HTTP Basic if the settings allow it.
 
-    ``Bearer`` is followed by an access token, and so is ``DPoP`` (RFC 9449). ``Basic`` contains
-    either a login and a password, or an access token as the username and any password. Passwords
-    are slow, because the password is hashed on every request. They are not accepted for accounts
-    that require a second factor.
+    ``Bearer`` and ``DPoP`` (RFC 9449) are followed by an access token. ``Basic`` contains either a
+    login and a password, or an access token as the username and any password. Passwords are slow,
+    because the password is hashed on every request. They are not accepted for accounts that require
+    a second factor.
     """
 
     @override
     def authenticate(self, request: Request) -> tuple[User, Credentials] | None:  # type: ignore[override]  # not SimpleJWT's Token
-        """Return the user and the :class:`Credentials`, or None for a request without any.
+        """Return the user and the :class:`Credentials`; None if the request has no credentials.
 
         Raises:
             PublicError: the credentials are not accepted.
@@ -97,8 +97,8 @@ class Authentication(JWTAuthentication):
 def read_token(request: HttpRequest, scheme: str, text: str) -> tuple[AccessToken, LoginSession]:
     """Return the access token ``text`` of ``request`` and its session.
 
-    ``scheme``: one of :data:`TOKEN_SCHEMES`. A bound token needs ``dpop`` and a proof, so that it
-        is of no use to a thief; any other token needs ``bearer`` (RFC 9449 section 7).
+    ``scheme``: one of :data:`TOKEN_SCHEMES`. A bound token needs ``dpop`` and a proof, so that a
+        thief cannot use it; any other token needs ``bearer`` (RFC 9449 section 7).
 
     Raises:
         InvalidDpopProof: there is no valid proof.
@@ -143,7 +143,7 @@ def login_of(request: Request, serializer: Any) -> tuple[str, str]:
 
 
 def is_token(name: str) -> bool:
-    """Return whether ``name``, the username of HTTP Basic, is meant as an access token.
+    """Return whether ``name``, the username of HTTP Basic, is probably an access token.
 
     Only the length is checked: every access token is longer than any username or email address.
     """
@@ -157,7 +157,7 @@ def actor_by_proofs(request: Request) -> Actor:
 
 
 def require_scope(credentials: Credentials, scope: str) -> None:
-    """Check that ``credentials`` grant ``scope``.
+    """Require that ``credentials`` grant ``scope``.
 
     Raises:
         InsufficientScope: ``credentials`` do not grant ``scope``.
@@ -172,12 +172,13 @@ def required_scope(area: str, method: str) -> str:
 
 
 def require_recent_authentication(credentials: Credentials) -> None:
-    """Check that the user has authenticated recently.
+    """Require that the user has authenticated recently.
 
     A request with a password is itself a recent authentication.
 
     Raises:
-        InsufficientUserAuthentication: the last authentication is too old, or an API key was used.
+        InsufficientUserAuthentication: the last authentication is too old, or an API key was
+            used.
     """
     refuse_api_key(credentials)
     if credentials.session and not policy.is_recent(credentials.session):
@@ -185,7 +186,7 @@ def require_recent_authentication(credentials: Credentials) -> None:
 
 
 def require_right_to_end_sessions(credentials: Credentials) -> None:
-    """Check that ``policy.may_end_sessions`` allows the session of the request to end others.
+    """Require that ``policy.may_end_sessions`` allows the session of the request to end others.
 
     Raises:
         InsufficientUserAuthentication: it does not.
@@ -195,7 +196,7 @@ def require_right_to_end_sessions(credentials: Credentials) -> None:
 
 
 def refuse_api_key(credentials: Credentials) -> None:
-    """Check that the request was not made with an API key.
+    """Require that the request was not made with an API key.
 
     Raises:
         InsufficientUserAuthentication: the request was made with an API key.
@@ -205,13 +206,13 @@ def refuse_api_key(credentials: Credentials) -> None:
 
 
 def require_own_session(credentials: Credentials, page: str) -> LoginSession:
-    """Return the session of a program that is the person's own.
+    """Return the session of the request, which must belong to a program of the person.
 
     ``page``: the name of the page on which the person can do the same.
 
     Raises:
         InsufficientUserAuthentication: the request was made with an API key or a password.
-        NotForApps: the session is that of a connected app.
+        NotForApps: the session belongs to a connected app.
     """
     if credentials.session is None:
         raise InsufficientUserAuthentication
@@ -221,7 +222,7 @@ def require_own_session(credentials: Credentials, page: str) -> LoginSession:
 
 
 class HasOwnSession(BasePermission):
-    """Requires what :func:`require_own_session` checks. The view names the page in ``page``."""
+    """Requires a session by :func:`require_own_session`. ``page`` of the view names the page."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         return isinstance(request.auth, Credentials) and bool(
@@ -249,7 +250,7 @@ class InScope(BasePermission):
 
 
 class ForPerson(InScope):
-    """Refuses API keys, and requires the scope that :class:`InScope` requires."""
+    """Refuses API keys, and requires the same scope as :class:`InScope`."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if isinstance(request.auth, Credentials):
@@ -258,10 +259,10 @@ class ForPerson(InScope):
 
 
 class IsFresh(ForPerson):
-    """Requires recent authentication, beyond what :class:`ForPerson` requires.
+    """Requires recent authentication, in addition to the requirements of :class:`ForPerson`.
 
-    Removing something (DELETE) requires no recent authentication: a user who suspects a thief must
-    be quick.
+    A DELETE request requires no recent authentication, because a user who suspects a thief must be
+    able to remove something quickly.
     """
 
     exempt = frozenset({"DELETE"})
@@ -273,16 +274,16 @@ class IsFresh(ForPerson):
 
 
 class IsRecent(IsFresh):
-    """Requires recent authentication for every method, also to remove something."""
+    """Requires recent authentication for every method, including DELETE."""
 
     exempt = frozenset()
 
 
 class ForOwnProgram(ForPerson):
-    """Requires a session of a program that is the person's own, beyond what ForPerson requires.
+    """Requires a session of a program of the person, in addition to :class:`ForPerson`.
 
     Changes require recent authentication, unless the view sets ``is_quick``. Pages in a browser can
-    only read. ``page`` of the view is the name of the page on which the person can do the same.
+    only read. ``page`` of the view names the page on which the person can do the same.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:

@@ -1,9 +1,9 @@
 """Proofs that a client holds the key to which its tokens are bound (DPoP, RFC 9449).
 
 A proof is a JWT in the header ``DPoP``, which the client signs for one request. A thief of a token
-does not have the key, so the token is of no use to the thief.
+does not have the key, and so cannot use the token.
 
-Each proof works once, and has a nonce of this site, so that none can be made in advance.
+Each proof works once, and contains a nonce of this site, so that proofs cannot be made in advance.
 """
 
 import json
@@ -24,18 +24,19 @@ from accounts.tokens import keys, signatures
 from accounts.tokens.signatures import SKEW
 
 TYPE = "dpop+jwt"
-# The type and the curve of the key for each algorithm.
+# By algorithm: the type and the curve of the key.
 KEYS = {
     "ES256": ("EC", "P-256"),
     "RS256": ("RSA", None),
     **dict.fromkeys(("EdDSA", "Ed25519"), ("OKP", "Ed25519")),
 }
 ALGORITHMS = tuple(KEYS)
-# The longest proof, in characters. The longest key, of 8192 bits, takes about half of it.
+# The maximum length of a proof in characters. The longest key, of 8192 bits, takes about half of
+# it.
 LONGEST = 4096
-# The seconds by which the clock of a client may differ. The nonce bounds the age of a proof, too.
+# The maximum difference in seconds between the clocks. The nonce also limits the age of a proof.
 WINDOW = 300
-# The seconds for which one nonce is sent. It is accepted for as many seconds after that.
+# The number of seconds for which one nonce is sent, and then accepted for the same time again.
 NONCE_PERIOD = 300
 PORTS = {"http": 80, "https": 443}
 
@@ -57,7 +58,7 @@ class InvalidDpopProof(PublicError):
 
 
 class NonceRequired(InvalidDpopProof):
-    """The proof has no nonce or an old one. The response has the nonce to use (section 8)."""
+    """The proof has no nonce or an old one. The response contains a new nonce (section 8)."""
 
     code = "use_dpop_nonce"
     message = _("The DPoP proof must have the nonce of the DPoP-Nonce header.")
@@ -77,9 +78,9 @@ class DpopProof:
     expires_at: datetime = datetime.min
 
     def consume(self) -> None:
-        """Use up the proof. Without a proof, do nothing.
+        """Use up the proof. If there is none, do nothing.
 
-        Call this when everything else is checked, so that strangers store no rows.
+        Call this after all other checks, so that strangers cannot cause rows to be stored.
 
         Raises:
             InvalidDpopProof: the proof was used before.
@@ -89,12 +90,12 @@ class DpopProof:
 
 
 def proof_of(request: HttpRequest, token: str = "") -> DpopProof:
-    """Return the proof of ``request``, checked as RFC 9449 section 4.3 says.
+    """Verify and return the proof of ``request`` (RFC 9449 section 4.3).
 
     If there is no header ``DPoP``, return a :class:`DpopProof` with an empty ``thumbprint``.
 
-    ``token``: the access token with which the request is made, or an empty string at the endpoints
-        that issue tokens.
+    ``token``: the access token with which the request is made; empty at endpoints that issue
+        tokens.
 
     Raises:
         NonceRequired: the proof is valid, but does not have a current nonce.
@@ -110,9 +111,9 @@ def proof_of(request: HttpRequest, token: str = "") -> DpopProof:
 
 
 def token_type(key: str) -> str:
-    """Return the type of a token that is bound to the key with the thumbprint ``key``, or to none.
+    """Return the type of a token: ``DPoP`` if it is bound to a key, else ``Bearer``.
 
-    ``key`` is an empty string for a token that is not bound.
+    ``key``: the thumbprint of the key; empty for a token that is not bound.
     """
     return "DPoP" if key else "Bearer"
 
@@ -141,12 +142,16 @@ def nonce() -> str:
 
 
 def _read(text: str, request: HttpRequest, token: str) -> DpopProof:
-    """Return the proof ``text``; raise any of the errors that :func:`proof_of` expects."""
+    """Parse and verify the proof ``text``.
+
+    Raises:
+        NonceRequired, InvalidDpopProof, and the errors that :func:`proof_of` converts.
+    """
     if len(text) > LONGEST:
         raise InvalidDpopProof(f"The DPoP proof has more than {LONGEST} characters.")
     jwt = signatures.split(text)
     algorithm = jwt.header["alg"]
-    # Extensions that ``crit`` names must be understood (RFC 7515 section 4.1.11).
+    # Extensions that ``crit`` names must be supported (RFC 7515 section 4.1.11).
     if jwt.header["typ"] != TYPE or "crit" in jwt.header or algorithm not in ALGORITHMS:
         names = " or ".join(ALGORITHMS)
         raise InvalidDpopProof(f"The header must have the typ {TYPE}, the alg {names}, no crit.")
@@ -162,7 +167,7 @@ def _read(text: str, request: HttpRequest, token: str) -> DpopProof:
 
 
 def _public(jwk: dict[str, Any], algorithm: str) -> keys.Jwk:
-    """Return the members of the public key ``jwk``, which is for ``algorithm``.
+    """Return the members of the public key ``jwk``, which must be for ``algorithm``.
 
     Raises:
         InvalidDpopProof: the key is for another algorithm, or has a private half.
@@ -177,7 +182,7 @@ def _public(jwk: dict[str, Any], algorithm: str) -> keys.Jwk:
 
 
 def _check(claims: dict[str, Any], request: HttpRequest, token: str) -> None:
-    """Check that the proof with ``claims`` was made now, for this request and ``token``.
+    """Require that the proof with ``claims`` was made now, for this request and ``token``.
 
     Raises:
         NonceRequired, InvalidDpopProof: see :func:`proof_of`.
@@ -206,9 +211,9 @@ def _check(claims: dict[str, Any], request: HttpRequest, token: str) -> None:
 
 
 def _normalized(url: str) -> tuple[str, str | None, str | None, int | None, str]:
-    """Return the parts of ``url`` to compare (RFC 3986 sections 6.2.2 and 6.2.3).
+    """Return the parts of ``url`` that are compared (RFC 3986 sections 6.2.2 and 6.2.3).
 
-    The query and the fragment do not count (section 4.3).
+    The query and the fragment are ignored (section 4.3).
     """
     parts = urlsplit(url)
     port = PORTS.get(parts.scheme) if parts.port is None else parts.port
@@ -216,6 +221,6 @@ def _normalized(url: str) -> tuple[str, str | None, str | None, int | None, str]
 
 
 def _nonces(at: float) -> list[str]:
-    """Return the nonces of the time ``at``: one for each ``SECRET_KEY``, the newest first."""
+    """Return the nonces for the time ``at``: one for each ``SECRET_KEY``, the newest first."""
     macs = secrets.macs(str(int(at) // NONCE_PERIOD), "dpop.nonce")
     return [crypto.encode(mac) for mac in macs]

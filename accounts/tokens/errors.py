@@ -1,4 +1,4 @@
-"""Errors of requests for tokens, and of API requests that are authenticated by a token."""
+"""Errors of requests for tokens, and of API requests that authenticate with a token."""
 
 from typing import Any
 
@@ -102,7 +102,7 @@ class SecondFactorRequired(PublicError):
     def __init__(self, **more: Any) -> None:
         super().__init__()
         if "challenge" in more:
-            # There, the person can recover the account if every second factor is lost.
+            # On this page, the person can recover the account if every second factor is lost.
             more["url"] = absolute("account_login")
         self.more = more
 
@@ -132,7 +132,7 @@ class InsufficientScope(PublicError):
 
 
 class InsufficientUserAuthentication(PublicError):
-    """The call requires recent authentication, which the request lacks (RFC 9470 section 3)."""
+    """The call requires recent authentication, but the request has none (RFC 9470 section 3)."""
 
     code = "insufficient_user_authentication"
     status = 401
@@ -144,7 +144,7 @@ class InsufficientUserAuthentication(PublicError):
 
 
 class OnlyOnSite(PublicError):
-    """Only the site and programs of the person may do this. ``page`` is the name of its page."""
+    """Only pages and the person's own programs may do this. ``page``: the name of the page."""
 
     status = 403
     message = _("Apps can’t do this. Do it on the site itself.")
@@ -155,7 +155,7 @@ class OnlyOnSite(PublicError):
 
 
 class NotForApps(OnlyOnSite):
-    """A connected app tried to do what only its person may do."""
+    """A connected app tried to do what only its user may do."""
 
     code = "not_for_apps"
 

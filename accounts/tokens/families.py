@@ -5,7 +5,7 @@ HMAC of the current token. Because it is not random, a client that repeats a req
 next token again (RFC 9700 section 4.14.2). The database contains only digests of tokens, from which
 nobody can compute the next token.
 
-The tag is an HMAC under ``SECRET_KEY``. It shows without a query that this site has issued the
+The tag is an HMAC under ``SECRET_KEY``. It proves without a query that this site has issued the
 token. Without a tag, any service that has seen the id of the family, which is in the ``sid`` claim,
 could invent a token with it. The invented token would look reused, and the family would be revoked.
 
@@ -61,11 +61,11 @@ def successor(token: str) -> str:
 def successors(token: str) -> list[str]:
     """Return the successor of ``token`` under each ``SECRET_KEY``, in the order of the keys.
 
-    The newest key is the first one.
+    The newest key is first.
     """
     family = _bytes(token)[:ID]
     bodies = [family + mac[:SECRET] for mac in secrets.macs(token, "refresh.successor")]
-    # The tag uses the same key as the secret, so the result equals the token that was issued.
+    # The tag uses the same key as the secret, so that the result is equal to the issued token.
     return [crypto.encode(body + _tags(body)[i]) for i, body in enumerate(bodies)]
 
 
@@ -112,7 +112,7 @@ _ROTATE = PreparedUpdate(
         refresh_digest=P("digest"),
         kind=P("kind"),
     ),
-    # What a new access token contains, and what else a refresh of an app needs.
+    # The fields for a new access token, and for a refresh by an app.
     returning=(
         *("id", "user_id", "kind", "amr", "auth_time", "factor_at", "stepped_up_at"),
         *("idle_at", "ends_at", "scope", "dpop_thumbprint", "pairwise_subject"),
@@ -121,7 +121,7 @@ _ROTATE = PreparedUpdate(
     refresh_digest=P("next"),
     former_digest=F("refresh_digest"),
     rotated_at=P("now"),
-    # It changes at most once a minute, as for browsers, because an index contains it.
+    # It changes at most once a minute, because an index contains it.
     used_at=Case(When(used_at__gt=P("noted"), then=F("used_at")), default=P("now")),
     idle_at=Least(P("idle"), F("ends_at")),
     ip=P("ip"),
@@ -129,12 +129,12 @@ _ROTATE = PreparedUpdate(
 
 
 def find_family(*, id: uuid.UUID, subject: uuid.UUID, is_signed_out: bool) -> LoginSession | None:
-    """Return the live family with this id if the ``sub`` of its tokens is ``subject``, else None.
+    """Return the live family with this id and the subject ``subject``, or None.
 
     The same query loads the user and the user's groups.
 
-    ``is_signed_out``: whether the token was issued after the person had signed out. Otherwise, and
-        if the person has signed out since, the token has ended and the result is None.
+    ``is_signed_out``: whether the token was issued after the user signed out. If not, and the user
+        has signed out since, the token has ended and the result is None.
     """
     values = {"id": id, "subject": subject, "is_signed_out": is_signed_out}
     return _LIVE_OF_SUBJECT.first(**values, now=clock.now())
@@ -155,8 +155,8 @@ def rotate(
 ) -> tuple[LoginSession, str] | None:
     """Replace the refresh token ``token``; return its family and the new refresh token.
 
-    ``keeps``: whether the client keeps ``token``, which is then returned. It must be bound to a
-        key, because nobody would notice a copy.
+    ``keeps``: whether to return ``token`` itself and not replace it. Then it must be bound to a
+        key, because a copied token would not be noticed.
 
     If ``token`` is not the newest token of a live family of a client of this ``kind``, change
     nothing and return None. The caller then passes it to :func:`repeat`.
@@ -179,11 +179,11 @@ def rotate(
 
 
 def repeat(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[LoginSession, str]:
-    """Return again what :func:`rotate` returned when ``token`` was used for the first time.
+    """Return the result of the :func:`rotate` call that used ``token`` for the first time.
 
     A client that did not receive the response may repeat its request within
-    ``REFRESH_GRACE_SECONDS``, unless the new token was used already. Any other second use of
-    ``token`` means that two parties hold it. The family is then revoked, and the user is notified.
+    ``REFRESH_GRACE_SECONDS``, unless the new token was already used. Any other second use of
+    ``token`` means that two parties have it. The family is then revoked, and the user is notified.
 
     Raises:
         TokenReused: the token was used before, and its family is now revoked.
@@ -192,21 +192,21 @@ def repeat(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
     session = of(token)
     if session is None or (digest := secrets.plain_digest(token)) == session.refresh_digest:
         raise InvalidToken
-    # A connected app has its own endpoint. Elsewhere, its token ends nothing.
+    # A connected app has its own endpoint. At other endpoints, its token ends no session.
     if session.is_app != (kind == LoginSession.Kind.CONNECTED):
         raise InvalidToken
     is_last = digest == session.former_digest
     grace = timedelta(seconds=settings.AUTHSITE.refresh_grace_seconds)
-    # If the clock has been set back since, a rotation in the future is not recent. Otherwise nobody
-    # would notice a stolen token until the clock has caught up.
+    # If the clock has been set back since, a rotation in the future does not count as recent.
+    # Otherwise a stolen token would not be noticed until the clock has caught up.
     if is_last and session.rotated_at and abs(clock.now() - session.rotated_at) < grace:
         if session.kind != kind:
             raise InvalidToken
         for follower in successors(token):
             if secrets.plain_digest(follower) == session.refresh_digest:
                 return session, follower
-        # Another node has derived the successor with a SECRET_KEY that this node does not have yet.
-        # This is not theft.
+        # Another node has derived the successor with a SECRET_KEY that this node does not have yet,
+        # so this is not theft.
         raise InvalidToken
     actor = Actor(client, session=session.pk)
     sessions.revoke(session, reason=events.TOKEN_REUSED, actor=actor)

@@ -2,17 +2,16 @@
 
 Keys are ordered by number. A new key is published some time before it signs, so that every verifier
 has it. A key signs from its ``signs_at`` until the ``signs_at`` of the next key of its algorithm.
-It stays published until its last token has expired. This state follows from the clock, and no job
-changes it. Afterwards it is retired, and verifies only ``id_token_hint``, as long as a session from
-the time before lives: the app may send an ID token of that session. A withdrawn key neither signs
-nor verifies.
+It stays published until its last token has expired. This state depends only on the clock, and no
+job changes it. Afterwards the key is retired. It then verifies only ``id_token_hint``, because apps
+may send an ID token as long as its session lives. A withdrawn key neither signs nor verifies.
 
 Each algorithm that is in use has its own signing key and successor. If an algorithm is no longer in
 use, its keys stay published until ``keyring.prune`` retires them.
 
 Each process caches the table of signing keys for a minute, and for longer while the database is
-unreachable. A private key is decrypted only when it starts to
-sign, so a site that has lost ``ENCRYPTION_KEYS`` can still verify tokens.
+unreachable. A private key is decrypted only when it starts to sign, so a site that has lost
+``ENCRYPTION_KEYS`` can still verify tokens.
 """
 
 import json
@@ -43,26 +42,26 @@ log = logging.getLogger(__name__)
 PURPOSE = "signing-key"
 # ES256 signs 30 times as fast as RS256 with keys of the same strength, and its tokens are shorter.
 FIRST_ALGORITHM = "ES256"
-# A process reads the table again when its copy has this age. One thread reads, and the others do
-# not wait.
+# A process reads the table again when its copy is this old. One thread reads it, and the other
+# threads do not wait.
 RELOAD = timedelta(seconds=60)
-# Tokens with an unknown ``kid`` cause at most one read of the table in this time.
+# In this time, tokens with an unknown ``kid`` cause at most one read of the table.
 LOOK_AGAIN = timedelta(seconds=5)
-# How long clients may cache the published keys (``Cache-Control``).
+# The time for which clients may cache the published keys (``Cache-Control``).
 MAX_AGE = timedelta(seconds=300)
-# Allowance for clocks that differ and for slow answers.
+# Allows for differences between clocks and for slow responses.
 SLACK = timedelta(minutes=4)
-# How long a key is published before it signs. Until then, clients may use cached copies of the
+# A key is published for this time before it signs. Until then, clients may use cached copies of the
 # published keys without it.
 LEAD = MAX_AGE + RELOAD + SLACK
-# How long a key stays published after the next key starts to sign. A process may notice the next
-# key late and sign with this one meanwhile, and those tokens must expire first.
+# A key stays published for this time after the next key starts to sign. A process may notice the
+# next key late and sign with this one meanwhile, and those tokens must expire first.
 KEEP = timedelta(seconds=LONGEST_ACCESS_TOKEN) + RELOAD + SLACK
 
 
 @dataclass(frozen=True)
 class Further:
-    """How tokens of another kind than access tokens are signed.
+    """The signing of tokens other than access tokens.
 
     ``algorithm``: returns the algorithm.
     ``is_needed``: returns whether the site issues such tokens. Until then, the algorithm gets no
@@ -73,7 +72,7 @@ class Further:
     is_needed: Callable[[], bool]
 
 
-# Code that signs tokens of another kind adds its entry here.
+# Code that signs such tokens adds its entry here.
 FURTHER: list[Further] = []
 
 
@@ -105,9 +104,10 @@ class Published:
 class KeyRing:
     """The signing keys as read from the table.
 
-    ``last`` is the highest number in the table. ``keys`` are the published keys in the order of
-    their numbers, and ``verifiers`` their public halves. ``retired`` are those of the other keys
-    that are not withdrawn.
+    ``last``: the highest number in the table.
+    ``keys``: the published keys in the order of their numbers.
+    ``verifiers``: the public halves of the published keys.
+    ``retired``: the public halves of the other keys that are not withdrawn.
     """
 
     last: int
@@ -119,8 +119,8 @@ class KeyRing:
     def signing(self, algorithm: str, now: datetime) -> SigningKey | None:
         """Return the key that signs with ``algorithm`` at the time ``now``; None if it has no key.
 
-        This is the newest key of which ``signs_at`` has passed. If it has passed for no key,
-        because the algorithm is new or the clock of this server is behind, it is the first key.
+        This is the newest key whose ``signs_at`` has passed. If there is none, because the
+        algorithm is new or the clock of this server is behind, it is the first key.
         """
         own = [key for key in self.keys if key.algorithm == algorithm]
         begun = [key for key in own if key.signs_at <= now]
@@ -129,8 +129,8 @@ class KeyRing:
     def signing_access(self, now: datetime) -> SigningKey:
         """Return the key that signs access tokens at the time ``now``.
 
-        After a change of the algorithm, the keys of the previous one sign until the first key of
-        the new one has been published for long enough.
+        After a change of the algorithm, the keys of the previous algorithm sign until the first key
+        of the new one has been published for long enough.
         """
         own = self.signing(access_algorithm(self.keys), now)
         if own and own.signs_at <= now:
@@ -141,31 +141,31 @@ class KeyRing:
 
     @property
     def used(self) -> set[str]:
-        """The algorithms with which tokens are or will be signed.
+        """The algorithms that sign tokens now or soon.
 
-        After a change of the algorithm of access tokens, these are the new one and the previous
-        one, until the new one signs.
+        After a change of the algorithm of access tokens, these are the new algorithm and the
+        previous one, until the new one signs.
         """
         signing = {self.signing_access(clock.now()).algorithm} if self.keys else set()
         return {access_algorithm(self.keys), *further_algorithms(), *signing}
 
     @property
     def due(self) -> list[str]:
-        """The algorithms that need a key: they have none, or only old ones.
+        """The algorithms that need a new key: they have none, or only old ones.
 
-        A key is old if it was made more than ``SIGNING_KEY_DAYS`` ago.
+        A key is old if it was created more than ``SIGNING_KEY_DAYS`` ago.
         """
         days = settings.AUTHSITE.signing_key_days
         since = clock.now() - timedelta(days=days)
         held = {key.algorithm for key in self.keys if not days or key.made_at > since}
         needed = [access_algorithm(self.keys)]
-        # Asked last, because it may take a query.
+        # This comes last, because it may take a query.
         needed += [f.algorithm() for f in FURTHER if f.algorithm() not in held and f.is_needed()]
         return [algorithm for algorithm in dict.fromkeys(needed) if algorithm not in held]
 
     @property
     def lacks_further(self) -> bool:
-        """Whether an algorithm that signs other tokens than access tokens has no key."""
+        """Whether an algorithm for tokens other than access tokens has no key."""
         return not {key.algorithm for key in self.keys}.issuperset(further_algorithms())
 
 
@@ -173,7 +173,7 @@ def read(known: dict[str, Verifier]) -> KeyRing:
     """Read the key ring from the table; public keys in ``known`` are not parsed again."""
     rows = list(SigningKey.objects.order_by("number"))
     valid, now = [row for row in rows if row.withdrawn_at is None], clock.now()
-    # The keys of newer nodes are only published.
+    # Keys whose algorithm only newer releases know are published, but not used.
     newer = [row for row in valid if row.algorithm not in keys.ALGORITHMS]
     valid = [row for row in valid if row not in newer]
     live = [row for row in valid if row.retired_at is None]
@@ -196,8 +196,8 @@ def _verifier(row: SigningKey) -> Verifier:
 def access_algorithm(live: Sequence[SigningKey]) -> str:
     """Return the algorithm of access tokens. ``live``: all keys neither withdrawn nor retired.
 
-    Without ``TOKEN_ALGORITHM``, each key keeps the algorithm of the key before it, because other
-    services may accept only that one.
+    Without ``TOKEN_ALGORITHM``, each key has the algorithm of the key before it, because other
+    services may accept only that algorithm.
     """
     held = [key.algorithm for key in live]
     own = [algorithm for algorithm in held if algorithm not in further_algorithms()]
@@ -205,7 +205,7 @@ def access_algorithm(live: Sequence[SigningKey]) -> str:
 
 
 def further_algorithms() -> list[str]:
-    """Return the algorithms that sign other tokens than access tokens."""
+    """Return the algorithms that sign tokens other than access tokens."""
     return [kind.algorithm() for kind in FURTHER]
 
 
@@ -214,11 +214,12 @@ def make_due(ring: KeyRing, signs_at: datetime) -> None:
 
     Nothing changes if another process has already stored a key.
 
-    ``signs_at``: the time from which the new keys sign.
+    ``signs_at``: when the new keys start to sign.
     """
     made = [keys.generate(algorithm) for algorithm in ring.due]
     try:
-        # Durable: if a key were rolled back, tokens that it signed could not be verified.
+        # Durable, because tokens could not be verified if the key that signed them were rolled
+        # back.
         with transaction.atomic(durable=True):
             for number, key in enumerate(made, ring.last + 1):
                 insert(key, number, signs_at)
@@ -268,18 +269,18 @@ class CannotSign(Busy):
 
 
 class KnownKey(keys.KeyRefused):
-    """The key to add is in the key ring already, or was withdrawn from it.
+    """The new key is already in the key ring, or was withdrawn from it.
 
     A withdrawn key can never be added again, because attackers may know it.
     """
 
 
 def signer(algorithm: str = "") -> Signer:
-    """Return the key to sign with now, and create the first key if there is none.
+    """Return the key that signs now; create the first key if there is none.
 
-    ``algorithm``: an algorithm that is in use. The default is that of access tokens.
+    ``algorithm``: an algorithm that is in use. The default is the algorithm of access tokens.
 
-    Call this outside of transactions: within one, it creates no key.
+    Call this outside of transactions: within a transaction, it creates no key.
 
     Raises:
         CannotSign: the current signing key cannot be decrypted, or does not exist yet.
@@ -299,7 +300,7 @@ def algorithms() -> set[str]:
 
 
 def can_sign() -> bool:
-    """Return whether this site can sign with each algorithm that is in use, or has no key yet."""
+    """Return whether this site can sign with each algorithm in use; True before the first key."""
     ring = _cache.ring()
     if not ring.keys:
         return True
@@ -313,8 +314,8 @@ def can_sign() -> bool:
 def find_key(kid: str) -> Verifier | None:
     """Return the published key with this ``kid``, or None if there is none.
 
-    If the cache of this process does not have the key, the keys are read from the database again,
-    but at most once in five seconds.
+    If the key is not in the cache of this process, the keys are read from the database again, but
+    at most once in five seconds.
     """
     key = _cache.ring().verifiers.get(kid)
     if key is None and KID.fullmatch(kid):
@@ -336,14 +337,14 @@ def jwks() -> Published:
     Call this outside of transactions.
     """
     ring = _with_a_key()
-    # Another process may have made the first key for ID tokens, and signs with it at once.
+    # Another process may have just created the first key for ID tokens, which signs at once.
     return (_cache.look_again() if ring.lacks_further else ring).published
 
 
 def cached_jwks() -> Published | None:
     """Return the published JWK set from the cache of this process.
 
-    Return None if the cache is empty or too old: :func:`jwks` then reads the set from the database.
+    Return None if the cache is empty or outdated; :func:`jwks` reads the set from the database.
     """
     ring = _cache.peek()
     return ring.published if ring and ring.keys else None
@@ -358,7 +359,7 @@ def forget() -> None:
 
 
 def rotate(*, now: bool = False) -> list[SigningKey]:
-    """Generate the next key of each algorithm that signs tokens; add them as :func:`add` does."""
+    """Generate the next key of each algorithm that signs tokens, and add it as :func:`add` does."""
     live = list(live_keys())
     held = {key.algorithm for key in live}
     further = [name for name in further_algorithms() if name in held]
@@ -375,7 +376,7 @@ def add(*new: keys.PrivateKey, now: bool = False) -> list[SigningKey]:
         they may have leaked.
 
     Raises:
-        KnownKey: a key is in the key ring already, or was in the key ring and is withdrawn.
+        KnownKey: a key is already in the key ring, or was withdrawn from it.
         IntegrityError: another process is adding a key at the same moment.
     """
     moment, kids = clock.now(), [keys.public_jwk(key)["kid"] for key in new]
@@ -395,7 +396,7 @@ def add(*new: keys.PrivateKey, now: bool = False) -> list[SigningKey]:
 def prune() -> int:
     """Retire replaced keys whose tokens have all expired; return how many retired keys are deleted.
 
-    A retired key is deleted when no session from before its retirement lives.
+    A retired key is deleted when no session from before its retirement is live.
 
     Keys of an algorithm that is no longer in use are retired :data:`KEEP` after this function first
     finds them. If the algorithm is in use again before, they sign again.
@@ -416,7 +417,7 @@ def prune() -> int:
 def live_keys() -> QuerySet[SigningKey]:
     """Return the keys that are neither withdrawn nor retired, in the order of their numbers.
 
-    Keys with an algorithm that only newer nodes know are left out.
+    Keys whose algorithm only newer releases know are left out.
     """
     rows = SigningKey.objects.filter(withdrawn_at=None, retired_at=None)
     return rows.filter(algorithm__in=keys.ALGORITHMS).order_by("number")
@@ -453,7 +454,7 @@ class _Cache:
     def ring(self) -> KeyRing:
         """Return the key ring.
 
-        When the cached copy is :data:`RELOAD` old, one thread reads the table again. Meanwhile the
+        When the cached copy is :data:`RELOAD` old, one thread reads the table again. Meanwhile,
         other threads get the old copy.
         """
         ring, lock = self._ring, self._lock
@@ -521,7 +522,7 @@ class _Cache:
                     "The next signing key can't be stored; the current one keeps signing."
                 )
         self._ring, self._read_again_at = ring, clock.now() + RELOAD
-        # A key that was withdrawn must not stay in memory.
+        # A withdrawn key must not stay in memory.
         self._signers = {k: held for k, held in self._signers.items() if k in ring.verifiers}
         return ring
 

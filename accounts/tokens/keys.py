@@ -1,7 +1,7 @@
-"""Generate, load, check and convert private and public keys. This module stores nothing.
+"""Generates, loads, checks and converts private and public keys. This module stores nothing.
 
-RSA keys sign with RS256, P-256 keys with ES256 and Ed25519 keys with EdDSA (RFC 7518 section 3,
-RFC 8037).
+RSA keys sign with RS256, P-256 keys with ES256 and Ed25519 keys with EdDSA (RFC 7518 section 3, RFC
+8037).
 """
 
 import base64
@@ -58,7 +58,7 @@ ID_RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
 
 
 class KeyRefused(PublicError):
-    """The key cannot be used for signing here.
+    """The key cannot be used for signing on this site.
 
     The message is for operators and reveals nothing about the key.
     """
@@ -127,7 +127,11 @@ def load(text: bytes, password: bytes | None = None) -> PrivateKey:
 
 
 def _judged(key: object) -> PrivateKey:
-    """Return ``key`` if its kind, size and exponent are allowed; otherwise raise ``KeyRefused``."""
+    """Return ``key`` if its kind, size and exponent are allowed.
+
+    Raises:
+        KeyRefused: they are not allowed.
+    """
     match key:
         case RSAPrivateKey():
             if not LEAST_RSA_BITS <= key.key_size <= MOST_RSA_BITS:
@@ -149,7 +153,7 @@ def _judged(key: object) -> PrivateKey:
 
 
 def algorithm_of(key: PrivateKey | PublicKey) -> str:
-    """Return the one algorithm that ``key`` is used with (RFC 8725 section 3.1)."""
+    """Return the only algorithm to use with ``key`` (RFC 8725 section 3.1)."""
     if isinstance(key, RSAPrivateKey | RSAPublicKey):
         return "RS256"
     is_elliptic = isinstance(key, EllipticCurvePrivateKey | EllipticCurvePublicKey)
@@ -172,7 +176,7 @@ def written(key: PublicKey) -> Jwk:
 
 
 def public_key(jwk: Jwk) -> PublicKey:
-    """Return the public key that ``jwk`` encodes."""
+    """Parse the public key ``jwk``."""
     from jwt import PyJWK  # noqa: PLC0415 commands rarely need it
 
     key: PublicKey = PyJWK(jwk).key
@@ -180,7 +184,7 @@ def public_key(jwk: Jwk) -> PublicKey:
 
 
 def checked_public_key(jwk: Jwk) -> PublicKey:
-    """Return the public key that ``jwk`` of an app encodes.
+    """Parse and check the public key ``jwk`` of an app.
 
     Raises:
         ValueError: the key is malformed, weak, or so unusual that verifying with it takes long.

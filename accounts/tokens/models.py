@@ -35,13 +35,13 @@ class SigningKey(models.Model):
 
 
 class TokenChallenge(models.Model):
-    """A sign-in to the API that waits for its second step.
+    """A sign-in to the API whose second step is not done yet.
 
     ``digest``: the digest of the challenge's secret.
     ``proofs``: the proofs that the user has shown in the first step, as JSON.
     ``version``: the user's ``credential_version`` at the time of the first step.
-    ``audience``, ``scope``, ``kind``: the tokens to issue.
-    ``nonce``: identifies the emailed code. It is empty if no code was emailed.
+    ``audience``, ``scope``, ``kind``: the requested tokens.
+    ``nonce``: identifies the emailed code; empty if no code was emailed.
     """
 
     digest = models.CharField(primary_key=True, max_length=64)

@@ -1,9 +1,10 @@
-"""Scopes: what an access token or an API key may be used for (RFC 6749 section 3.3).
+"""Scopes: what an access token or an API key can be used for (RFC 6749 section 3.3).
 
 ``read`` and ``write`` cover every area; a scope such as ``sessions:read`` covers one area.
 ``groups`` adds the groups of the user to the token, for services that authorize by group.
 ``users:read`` lets staff read other users. ``admin:read`` and ``admin:write`` let staff find users
-and act on their accounts. ``read`` and ``write`` include none of these three.
+and act on their accounts. ``read`` and ``write`` include neither ``users:read`` nor ``admin:read``
+and ``admin:write``.
 """
 
 from collections.abc import Iterable
@@ -45,7 +46,7 @@ class UnknownScope(PublicError):
 
 
 def at(audience: str) -> frozenset[str]:
-    """Return the scopes of tokens for ``audience``: those of this site, and those it defines."""
+    """Return the scopes of tokens for ``audience``: scopes of this site, and of the service."""
     return SCOPES.union(settings.AUTHSITE.audience_scopes.get(audience, ()))
 
 
@@ -86,9 +87,9 @@ def is_covered(held: frozenset[str], scope: str) -> bool:
 
 
 def in_words(scope: Iterable[str]) -> str:
-    """Return what ``scope`` allows, as "View: Profile, Activity; View and change: Devices".
+    """Return what ``scope`` allows, such as "View: Profile, Activity; View and change: Devices".
 
-    A scope that covers no area stays as it is.
+    A scope that covers no area is returned unchanged.
     """
     held, labels = frozenset(scope), _AREAS_IN_WORDS.items()
     rights = {

@@ -43,7 +43,7 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
 
     def validate_scope(self, scope: str) -> frozenset[str]:
         try:
-            # ``validate_audience`` refuses an unknown audience, which defines no scopes.
+            # ``validate_audience`` refuses an unknown audience, for which no scopes are defined.
             return scopes.parse(scope, str(self.initial_data.get("audience", "")))
         except scopes.UnknownScope as error:
             raise serializers.ValidationError(str(error), code=error.code) from None
@@ -113,12 +113,12 @@ class NamedLoginSerializer(LoginSerializer):
     """The login of the account for which an email is requested."""
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return ``attrs``. Raise ``ValidationError`` if it has no login."""
+        """Require a login; return ``attrs``."""
         require(attrs, ("username",), ("email",))
         return attrs
 
 
-# That of a login with as many and as long characters as possible.
+# The length of the challenge for the longest possible login.
 LONGEST_CHALLENGE = 2000
 
 
@@ -156,7 +156,7 @@ class SecondStepSerializer(TermsSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return ``attrs``. Raise ``ValidationError`` if it has nothing beside the challenge."""
+        """Require a code, a passkey or a request for an emailed code; return ``attrs``."""
         require(attrs, ("code",), ("credential",), ("method",))
         return attrs
 
@@ -214,16 +214,16 @@ class AppSignInSerializer(SecondStepSerializer, SignInSerializer):
     challenge = TextField(required=False, max_length=100)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return ``attrs``.
+        """Require more than the challenge; return ``attrs``.
 
         Raises:
-            ValidationError: there is nothing beside the challenge.
+            ValidationError: there is only the challenge.
         """
         return super().validate(attrs) if "challenge" in attrs else attrs
 
 
 class TokenField(TextField):
-    """A string that the client uses as a token. The services check whether the token is valid."""
+    """A string that is sent as a token. The services check whether the token is valid."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_blank=True, trim_whitespace=False, **options)
@@ -231,7 +231,8 @@ class TokenField(TextField):
     def run_validators(self, value: Any) -> None:
         """Skip the validators of text.
 
-        A text with a NUL character is then reported as an invalid token, not as an invalid field.
+        Therefore a text with a NUL character is reported as an invalid token, not as an invalid
+        field.
         """
 
 

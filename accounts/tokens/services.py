@@ -1,7 +1,8 @@
 """Issues, renews, exchanges, verifies and revokes tokens.
 
 Functions that issue tokens load the signing key first. If signing failed later, a refresh token, a
-code or a challenge would be used up for nothing, and a repeated refresh token would look stolen.
+code or a challenge would be used up without a result, and a repeated refresh token would look
+stolen.
 """
 
 from collections.abc import Callable, Mapping
@@ -75,7 +76,7 @@ class TokenRequest:
 
 @dataclass(frozen=True)
 class Tokens:
-    """The tokens that a request has issued. An exchange issues no refresh token (empty string)."""
+    """The issued tokens. An exchange issues no refresh token (empty string)."""
 
     access: AccessToken
     session: LoginSession
@@ -136,10 +137,11 @@ def proceed(
     """Return the tokens of a sign-in to ``account`` whose first step was ``proof``.
 
     Raises:
-        EmailNotVerified, AccountInactive, DeletionRequested: the account cannot sign in to the API.
+        EmailNotVerified, AccountInactive, DeletionRequested: the account cannot sign in to the
+            API.
         TermsRequired: the person has not accepted the current terms.
-        SecondFactorRequired, EnrolmentRequired: another step is required; the error contains the
-            challenge for it.
+        SecondFactorRequired, EnrolmentRequired: another step is required; the error contains
+            the challenge for it.
     """
     proofs = (proof,)
     requirement = policy.next_requirement(account, proofs)
@@ -193,7 +195,7 @@ def sign_in_again(
 
 
 def _take_try(challenge: TokenChallenge, terms_version: str) -> bool:
-    """Count an attempt at ``challenge``; return whether the person must accept the terms."""
+    """Count an attempt at ``challenge``; return whether the person must accept the terms now."""
     if must_accept := terms.must_accept(challenge.user):
         terms.check(terms_version)
     token_challenges.take_try(challenge)
@@ -227,8 +229,8 @@ def sign_in_by_enrolment(
 ) -> Tokens:
     """Add a second factor with the challenge ``secret``, and return the tokens of the sign-in.
 
-    ``add``: adds the factor to the user, and returns the proof that the person has it. It is called
-        in a transaction.
+    ``add``: adds the factor to the user in a transaction, and returns the proof that the person has
+        it.
     ``terms_version``: the version of the terms that the person accepts; empty for none.
 
     Raises:
@@ -271,7 +273,7 @@ def mail_code(
 def issue_to_page(here: LoginSession, client: ClientInfo) -> AccessToken:
     """Return an access token for a page of this site, in a session that ends with the token.
 
-    ``here``: the session of the browser, which has authenticated recently. The token ends with it.
+    ``here``: the session of the browser, with recent authentication. The token ends with it.
 
     Raises:
         RateLimited: this session has requested too many tokens.
@@ -314,7 +316,7 @@ def renew(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens
 
 
 def repeat(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens:
-    """Return the tokens again that :func:`renew` returned, for a client that did not receive them.
+    """Return the result of an earlier :func:`renew` again, for a client that did not receive it.
 
     Raises:
         InvalidToken: the refresh token is not valid.
@@ -336,12 +338,12 @@ def exchange(
     """Return a new access token for the session and audience of the access token ``held``.
 
     The new token can be exchanged again, until ``EXCHANGE_SECONDS`` after the first token of the
-    chain was issued. Otherwise a thief could renew a stolen token for as long as its session lasts.
+    chain was issued. Otherwise a thief could renew a stolen token for as long as its session lives.
     Each exchange is recorded. Pages in a browser and connected apps cannot exchange their tokens.
 
     Raises:
         InvalidToken: the chain has ended, or the token belongs to such a page or app.
-        UnknownService: the requested audience is not that of ``held``.
+        UnknownService: the requested audience is not the audience of ``held``.
         UnknownScope: the requested scope exceeds the scope of ``held``.
         RateLimited: this session has exchanged too many tokens.
     """
@@ -366,9 +368,9 @@ def verified(
     tells_expired: bool = False,
     key: str | None = "",
 ) -> AccessToken:
-    """Verify the access token ``text``, but not whether its session has ended, and return it.
+    """Verify the access token ``text`` without looking up its session, and return it.
 
-    ``audiences``: the audiences to accept. The default is only this site.
+    ``audiences``: the accepted audiences. The default is only this site.
     ``key``: the thumbprint of the key to which the token must be bound; "" for none, None for any.
 
     Raises:
@@ -407,11 +409,11 @@ def read(
 def claims(text: str, audience: str = "") -> Mapping[str, Any]:
     """Return the claims of an access token for this site or for a service in ``TOKEN_AUDIENCES``.
 
-    ``audience``: the only service for which the token may be; empty for any.
+    ``audience``: the only accepted service; empty for any.
 
     Raises:
-        InvalidToken: the token is not valid or for another service, its session has ended, or a
-            connected app got it.
+        InvalidToken: the token is not valid or for another service, its session has ended, or
+            it was issued to a connected app.
     """
     token, session = read(text, (settings.AUTHSITE.origin, *settings.AUTHSITE.token_audiences))
     if session.is_app or audience not in {"", token["aud"]}:
@@ -424,7 +426,7 @@ def revoke(text: str, client: ClientInfo) -> None:
 
     An expired access token also revokes its session, so that a client can sign out late. An access
     token for another service revokes nothing, because that service knows the token, too. A token of
-    a connected app revokes nothing either: apps revoke theirs at ``/oauth/revoke``.
+    a connected app revokes nothing either, because apps use ``/oauth/revoke``.
     """
     session = families.of(text) or family_of_access(text)
     if session is not None and not session.is_app:
@@ -447,7 +449,7 @@ def family_of_access(text: str, audiences: tuple[str, ...] | None = None) -> Log
 
 
 def authenticate_by_password(login: str, password: str, client: ClientInfo) -> User:
-    """Return the user of an API request that is authenticated by a password alone.
+    """Return the user of an API request that authenticates only with a password.
 
     The first request from each network on each day is recorded as a sign-in, and the owner is
     notified if the network or the client is new.
@@ -463,9 +465,9 @@ def authenticate_by_password(login: str, password: str, client: ClientInfo) -> U
 
 
 def _record_call(user: User, client: ClientInfo) -> None:
-    """Record that ``client`` makes calls with the password, once for each network and day (UTC)."""
+    """Record a call of ``client`` with the password, once for each network and day (UTC)."""
     source = f"password {client.network} {clock.now().date()}"
-    # Most calls are not the first of their day, and need no transaction.
+    # Most calls are not the first ones of their day, and need no transaction.
     if find_record(user.pk, source):
         return
     with transaction.atomic():
@@ -494,13 +496,18 @@ REFUSALS: dict[Requirement, type[PublicError]] = {
 
 
 def _cleared(account: User | PendingSignup, requirement: Requirement | None) -> User:
-    """Return ``account`` if ``requirement`` is None; otherwise raise the error for it."""
+    """Return ``account`` if ``requirement`` is None.
+
+    Raises:
+        PublicError: the error for the requirement.
+    """
     if requirement is not None or not isinstance(account, User):
         raise REFUSALS.get(requirement or Requirement.EMAIL, EnrolmentRequired)
     return account
 
 
-# What a challenge is for: the second step, or adding a factor. Pages in a browser add none here.
+# A challenge is for the second step, or for adding a factor. Pages in a browser cannot add one by
+# the API.
 PROVING = (Requirement.SECOND_FACTOR, Requirement.MAILBOX)
 ADDING = (Requirement.ENROLMENT, Requirement.PASSKEY)
 
@@ -511,7 +518,7 @@ def _require_next_step(
     proofs: tuple[Proof, ...],
     token_request: TokenRequest,
 ) -> None:
-    """Raise the error with a new challenge if an API client can meet ``requirement`` with one."""
+    """If an API client can meet ``requirement``, raise the error with a new challenge."""
     is_adding = requirement in ADDING and token_request.kind is LoginSession.Kind.API
     if not (is_adding or requirement in PROVING):
         return

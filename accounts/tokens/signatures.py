@@ -1,7 +1,7 @@
 """Signs JWTs and verifies their signatures with the key ring (RFC 7515).
 
-What a JWT claims is for the caller to check. Each kind of token has a type in its header, so that
-nobody accepts one for another (RFC 8725 section 3.11).
+The caller must check the claims. Each kind of token has a type in its header, so that no kind is
+accepted as another (RFC 8725 section 3.11).
 """
 
 import json
@@ -21,11 +21,11 @@ from accounts.tokens import keyring
 from accounts.tokens.keyring import Signer, Verifier
 from accounts.tokens.keys import PublicKey
 
-# The longest token that may list the groups of its user, in characters. A user may be in any number
-# of groups, but proxies and servers refuse headers over 8 KiB.
+# The maximum length, in characters, of a token that lists the groups of its user. A user may be in
+# any number of groups, but proxies and servers refuse headers over 8 KiB.
 LONGEST_WITH_GROUPS = 4096
-# The seconds by which the clocks of two nodes may differ. The start of a token's validity has this
-# tolerance, its end has none.
+# The maximum difference in seconds between the clocks of two nodes. The start of a token's validity
+# has this tolerance, but its end does not.
 SKEW = 10
 _ECDSA = ec.ECDSA(SHA256())
 _json = json.JSONEncoder(separators=(",", ":")).encode
@@ -67,11 +67,11 @@ def sign(claims: dict[str, Any], typ: str, key: Signer) -> str:
 def verified(
     token: str, typ: str, find: Callable[[str], Verifier | None] = keyring.find_key
 ) -> tuple[Verifier, dict[str, Any]]:
-    """Return the key that has signed ``token``, and the claims.
+    """Verify ``token``; return the key that has signed it, and the claims.
 
-    ``find``: returns the key with a ``kid``, or None if tokens of this type must not have it.
+    ``find``: returns the key with a ``kid``; None if there is none for tokens of this type.
 
-    The header must be exactly the one that this site writes, so ``crit``, ``jku``, ``x5u`` and
+    The header must be exactly the header that this site writes, so ``crit``, ``jku``, ``x5u`` and
     ``jwk`` are never evaluated (RFC 8725 section 3.10). The key decides the algorithm, not the
     token (RFC 8725 section 3.1).
 
@@ -97,7 +97,7 @@ def verified(
 
 
 def split(token: str) -> Parts:
-    """Return the parts of ``token`` (RFC 7515 section 7.1). Nothing is verified.
+    """Split ``token`` into its parts (RFC 7515 section 7.1). Nothing is verified.
 
     Raises:
         ValueError: ``token`` is malformed.
@@ -119,7 +119,7 @@ def _algorithms() -> dict[str, Any]:
     from jwt.algorithms import get_default_algorithms  # noqa: PLC0415 commands rarely need it
 
     found: dict[str, Any] = get_default_algorithms()
-    # RFC 9864 renames EdDSA with Ed25519.
+    # RFC 9864 renames EdDSA to Ed25519.
     return found | {"Ed25519": found["EdDSA"]}
 
 
@@ -133,6 +133,6 @@ def _signature(key: Signer, message: bytes) -> bytes:
         return key.key.sign(message, PKCS1v15(), SHA256())
     if isinstance(key.key, Ed25519PrivateKey):
         return key.key.sign(message)
-    # RFC 7518 section 3.4. In PyJWT, this conversion takes as long as the signature.
+    # RFC 7518 section 3.4. The conversion in PyJWT takes as long as the signature.
     r, s = decode_dss_signature(key.key.sign(message, _ECDSA))
     return r.to_bytes(32) + s.to_bytes(32)

@@ -1,4 +1,4 @@
-"""Challenges, which an API client receives after the first step of a sign-in.
+"""Challenges for API clients, which are issued after the first step of a sign-in.
 
 The client completes the sign-in by sending the challenge and the second factor. A challenge is
 valid for five minutes and five attempts, and can be completed once. A new challenge does not allow
@@ -34,7 +34,7 @@ def issue(
     """Store a challenge for ``user`` and return its secret.
 
     ``proofs``: the proofs that the user has shown in the first step of the sign-in.
-    ``audience``, ``scope``, ``kind``: the tokens to issue once the challenge is completed.
+    ``audience``, ``scope``, ``kind``: the tokens to issue when the challenge is completed.
     """
     secret = secrets.token()
     TokenChallenge.objects.create(
@@ -54,13 +54,13 @@ def issue(
 def get_challenge(secret: str, kind: LoginSession.Kind) -> TokenChallenge:
     """Return the challenge with this secret; its ``user`` is loaded by the same query.
 
-    A challenge can only be completed by the ``kind`` of client that it was issued to. A page in a
-    browser receives its refresh token as a cookie, which scripts cannot read. If a script could
-    complete the challenge of the page as an API client, it would receive the refresh token as text.
+    Only the ``kind`` of client to which a challenge was issued can complete it. A page in a browser
+    receives its refresh token as a cookie, which scripts cannot read. If a script could complete
+    the challenge of the page as an API client, it would receive the refresh token as text.
 
     Raises:
-        InvalidChallenge: the challenge does not exist for ``kind`` or has expired, or the account
-            was changed.
+        InvalidChallenge: the challenge does not exist for ``kind`` or has expired, or the
+            account was changed.
     """
     rows = TokenChallenge.objects.select_related("user").filter(expires_at__gt=clock.now())
     row = rows.filter(digest=secrets.plain_digest(secret), kind=kind, user__is_active=True).first()
@@ -84,7 +84,7 @@ def consume(challenge: TokenChallenge) -> None:
     """Delete ``challenge``, so that it cannot be completed again.
 
     Raises:
-        InvalidChallenge: a parallel request has used it first.
+        InvalidChallenge: a simultaneous request has already completed it.
     """
     if not TokenChallenge.objects.filter(pk=challenge.pk).delete()[0]:
         raise InvalidChallenge
@@ -109,7 +109,7 @@ def proofs(challenge: TokenChallenge) -> tuple[Proof, ...]:
 
 @dataclass(frozen=True)
 class FactorResponse:
-    """What a person shows in the second step: a code, or the response of a passkey (JSON)."""
+    """The response in the second step: a code, or the response of a passkey (JSON)."""
 
     code: str = ""
     credential: str = ""
@@ -125,7 +125,7 @@ def second_proof(
 ) -> Proof:
     """Check the second factor ``response`` of ``user``, and return its proof.
 
-    ``first``: the proofs that were shown before.
+    ``first``: the earlier proofs.
     ``nonce``: identifies the request for an emailed code; empty if there was none.
 
     Raises:
@@ -136,7 +136,8 @@ def second_proof(
     if response.credential:
         return passkeys.verify(user, response.credential, actor)
     if twofactor.needs_passkey(user) and twofactor.has_passkey(user):
-        # Checked before the code, because a recovery code would be used up for nothing.
+        # This comes before the code is checked, because a recovery code would be used up without a
+        # result.
         raise EnrolmentRequired
     return second_step.verify(user, first, response.code, actor, nonce=nonce)
 
@@ -144,9 +145,9 @@ def second_proof(
 def second_factor_required(
     user: User, proofs: tuple[Proof, ...], **more: Any
 ) -> SecondFactorRequired:
-    """Return the error that asks for a second factor of ``user``, with the methods to show it.
+    """Return the error that requires a second factor of ``user``, with the accepted methods.
 
-    ``proofs``: what the user has shown.
+    ``proofs``: the earlier proofs of the user.
     ``more``: further members of the response.
     """
     more["methods"] = methods = methods_of(user, proofs)
@@ -158,9 +159,10 @@ def second_factor_required(
 def methods_of(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
     """Return the methods by which an API client can prove the second factor of ``user``.
 
-    It is only the passkey if ``user`` must use one. An emailed code is accepted only next to
-    another code, because access to a mailbox must not replace a passkey, which resists phishing;
-    and from staff without a factor, who confirm their mailbox before they add one.
+    Only a passkey is returned if ``user`` must use one. An emailed code is accepted only as an
+    alternative to another code, because access to a mailbox must not replace a passkey, which
+    resists phishing. It is also accepted from staff without a factor, who confirm their mailbox
+    before they add one.
     """
     methods = second_step.methods(user, proofs)
     only_passkey = SecondMethod.PASSKEY in methods and (
