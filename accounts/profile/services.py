@@ -1,4 +1,4 @@
-"""Changes usernames and profiles, checks the protection of accounts, and shows accounts to staff."""
+"""Changes usernames and profiles, checks how accounts are protected, and shows them to staff."""
 
 import json
 import uuid

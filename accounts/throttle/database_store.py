@@ -6,9 +6,9 @@ from django.db import connection
 
 from accounts.throttle.limits import Budget
 
-# Raw SQL, because the ORM would account for most of the time that it takes to refuse a request.
+# Raw SQL, because the ORM would take most of the time that is needed to refuse a request.
 PEEK = "SELECT key, whole_at FROM accounts_storedbudget WHERE key IN ({keys})"
-# Changes a row only if its budget allows the cost, and returns the keys of the changed rows.
+# Changes a row only if its budget allows the cost; returns the keys of the changed rows.
 HIT = """
 INSERT INTO accounts_storedbudget AS b (key, whole_at) VALUES {rows}
 ON CONFLICT (key) DO UPDATE
@@ -16,13 +16,13 @@ SET whole_at = CASE WHEN b.whole_at > %s THEN b.whole_at - %s ELSE 0 END + exclu
 WHERE b.whole_at <= CASE b.key {latest} END
 RETURNING key
 """
-# Corrects a time that is too far ahead for the budget, because a node with a wrong clock wrote it.
-# Nobody knows how much of the budget was used.
+# Corrects a time that is too far ahead for the budget, because the clock of the node that wrote it
+# was wrong. It is unknown how much of the budget was used.
 CLAMP = "UPDATE accounts_storedbudget SET whole_at = %s WHERE key = %s AND whole_at > %s"
-# The milliseconds by which the clocks of nodes may differ. A time further ahead was written before
-# a clock was set right. One action is then possible at once, so that nobody stays blocked for a day
-# by a limit of one action a day. Within this difference, a corrected budget has room for nothing:
-# otherwise a client that alternates between two nodes could exceed the limit.
+# The maximum difference in milliseconds between the clocks of nodes. A time further ahead was
+# written before a clock was corrected. One action is then allowed at once, so that a limit of one
+# action a day does not block anybody for a day. Within this difference, a corrected budget allows
+# no action. Otherwise a client that alternates between two nodes could exceed the limit.
 SKEW = 300_000
 # A missing row is created with a time in the distant past, which means a full budget.
 GIVE_BACK = """
@@ -32,25 +32,27 @@ ON CONFLICT (key) DO UPDATE SET whole_at = b.whole_at + excluded.whole_at
 
 
 def hit(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> dict[str, int]:
-    """Take the cost of an action from all ``budgets``, or from none if one is too small.
+    """Subtract the cost of an action from all ``budgets``, or from none if one is too small.
 
     Args:
-        budgets: the budgets of the action, each once.
+        budgets: the budgets of the action, without duplicates.
         now: the current time in milliseconds.
-        silent: further budgets of the action. If ``budgets`` are large enough, the cost is taken
-            from all of these, or from none if one is too small. Both take equally long.
+        silent: further budgets of the action. If ``budgets`` are large enough, the cost is
+            subtracted from all of these, or from none if one is too small. Both take equally
+            long.
 
     Returns:
-        An empty dict if the action was counted everywhere. Otherwise, a dict that maps the key of
-        each budget that is too small to the time, in milliseconds, at which that budget is full
-        again at the latest. If it contains keys of ``budgets``, it contains no others.
+        An empty dict if the action was counted everywhere. Otherwise, a dict that maps the key
+            of each budget that is too small to the time, in milliseconds, at which that budget
+            is full again at the latest. If it contains keys of ``budgets``, it contains no
+            others.
     """
-    # Read first, so that refusing a flood of requests costs no write.
+    # Reading first means that refusing a flood of requests costs no writes.
     times = refused([*budgets, *silent], now)
     if told := {budget.key: times[budget.key] for budget in budgets if budget.key in times}:
         return told
     if times:
-        # Write as much as after a success, so that the time does not reveal the refusal.
+        # Write as much as in the case of success, so that the time does not reveal the refusal.
         silent = [budget._replace(cost=0) for budget in silent]
     taken = _take([*budgets, *silent], now)
     # Other processes may have used up some of the budgets in the meantime.
@@ -62,8 +64,8 @@ def hit(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> d
 
 
 def _take(budgets: Iterable[Budget], now: int) -> set[str]:
-    """Take the cost from each budget that is large enough; return the keys of these budgets."""
-    # Sorted, so that two transactions cannot deadlock.
+    """Subtract the cost from each budget that is large enough; return the keys of these budgets."""
+    # The order prevents deadlocks between two transactions.
     ordered = sorted(budgets)
     rows = [value for budget in ordered for value in (budget.key, now + budget.cost)]
     latest = [value for b in ordered for value in (b.key, now + b.depth - b.cost)]
@@ -77,7 +79,7 @@ def _take(budgets: Iterable[Budget], now: int) -> set[str]:
 
 
 def refused(budgets: Sequence[Budget], now: int) -> dict[str, int]:
-    """Return which of ``budgets`` are too small for the action. Nothing is taken from them.
+    """Return which of ``budgets`` are too small for the action; subtract nothing.
 
     The result maps their keys to the times, in milliseconds, at which they are full again.
     """
@@ -106,7 +108,7 @@ def peek(keys: Iterable[str]) -> dict[str, int]:
 
 
 def give_back(costs: dict[str, int]) -> None:
-    """Give costs back to budgets. ``costs`` maps the keys of the budgets to milliseconds."""
+    """Add costs back to budgets. ``costs`` maps the keys of the budgets to milliseconds."""
     if not costs:
         return
     rows = [value for key in sorted(costs) for value in (key, -costs[key])]

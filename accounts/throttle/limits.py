@@ -52,11 +52,11 @@ class Limit:
 
 
 class Budget(NamedTuple):
-    """What a limit allows one subject.
+    """The budget of a limit for one subject.
 
     Attributes:
         key: identifies the limit and the subject.
-        cost: the cost of one action in milliseconds. After this time, one more is allowed.
+        cost: the cost of one action in milliseconds: the time after which one more is allowed.
         depth: the size of the full budget in milliseconds.
         limit: the limit.
     """
@@ -79,7 +79,7 @@ def _widened(limit: Limit, weight: int) -> Limit:
 
 
 class Kind(StrEnum):
-    """What staff reset together: the limits on attempts of one kind."""
+    """The kinds of attempts. Staff reset all limits of a kind together."""
 
     PASSWORDS = "passwords"
     CODES = "codes"
@@ -94,8 +94,8 @@ WORDS: dict[str, str | Promise] = {
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 
-# In the texts, a semicolon separates what has separate budgets. A *known browser* was used to sign
-# in to the account, a *proved browser* to show a second factor of it.
+# In the texts, a semicolon separates actions with separate budgets. A *known browser* was used to
+# sign in to the account; in a *proved browser*, a second factor of the account was shown.
 # fmt: off
 
 # Sign-in by password (NIST SP 800-63B section 5.2.2; ASVS 6.3.1). A successful sign-in gives back

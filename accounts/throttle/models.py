@@ -4,14 +4,13 @@ from django.db import models
 
 
 class StoredBudget(models.Model):
-    """What is left of a rate limit, for example for one network, account or mailbox.
+    """The stored budget of a rate limit, for example for one network, account or mailbox.
 
-    ``whole_at`` is the time in milliseconds at which the budget is full again. ``key`` is a digest,
-    because people type passwords into the username field, and because a stolen database must not
-    show which accounts were attacked.
-
-    ``whole_at`` has no index, because PostgreSQL changes a row in place only if no index contains
-    the changed column. A sign-in changes up to nine of these rows twice.
+    ``whole_at``: the time in milliseconds at which the budget is full again. It has no index,
+        because PostgreSQL changes a row in place only if no index contains the changed column. A
+        sign-in changes up to nine of these rows twice.
+    ``key``: a digest, because people type passwords into the username field, and because a stolen
+        database must not show which accounts were attacked.
     """
 
     key = models.CharField(primary_key=True, max_length=64)
@@ -21,8 +20,9 @@ class StoredBudget(models.Model):
 class FamiliarPlace(models.Model):
     """A record that a user has signed in from a network or client.
 
-    ``key`` is a digest of the user together with the network or client. ``until`` is the time at
-    which the record expires. ``owner`` is the id of the user; null in rows of version 1.0.
+    ``key``: a digest of the user together with the network or client.
+    ``until``: the time at which the record expires.
+    ``owner``: the id of the user; null in rows of version 1.0.
     """
 
     key = models.CharField(primary_key=True, max_length=64)
@@ -31,7 +31,7 @@ class FamiliarPlace(models.Model):
 
 
 class Refusals(models.Model):
-    """How many actions one limit refused on one day (UTC)."""
+    """The number of actions that one limit refused on one day (UTC)."""
 
     day = models.DateField()
     limit = models.CharField(max_length=32)

@@ -1,7 +1,7 @@
 """Stores the budgets of rate limits in Redis, which several nodes can share.
 
-If Redis does not answer, the budgets in the database are used instead, so that the limits also hold
-during an outage of Redis.
+If Redis does not respond, the budgets in the database are used instead, so that the limits also
+apply during an outage of Redis.
 """
 
 import logging
@@ -54,20 +54,21 @@ end
 TIMEOUT_SECONDS = 0.5
 REST_SECONDS = 5.0
 
-# After a failure, Redis is not used before this time of the monotonic clock.
+# After a failure, Redis is not used until this time of the monotonic clock.
 _resting = {"until": 0.0}
 
 
 def is_in_use() -> bool:
-    """Return whether Redis has not failed in the last few seconds.
+    """Return whether Redis is used: it has not failed in the last few seconds.
 
-    Redis is not used for a few seconds after a failure, because each attempt would take a timeout.
+    After a failure, Redis is not used for a few seconds, because each attempt would wait for a
+    timeout.
     """
     return monotonic() >= _resting["until"]
 
 
 def _or_in_database[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """Call the function of the same name in ``database_store`` if Redis does not answer."""
+    """Decorate a function: if Redis fails, its namesake in ``database_store`` is called."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -83,15 +84,15 @@ def _or_in_database[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
 @_or_in_database
 def hit(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> dict[str, int]:
-    """Take the cost of an action from all ``budgets``, or from none if one is too small.
+    """Subtract the cost of an action from all ``budgets``, or from none if one is too small.
 
-    The arguments and the result are those of ``database_store.hit``.
+    The arguments and the result are the same as for ``database_store.hit``.
     """
     small = _run(budgets, now) if budgets else {}
     if small or not silent:
         return small
     small = _run(silent, now)
-    # Without a refusal, this changes nothing and takes as long.
+    # This changes nothing if there was no refusal, and takes equally long.
     _run([budget._replace(cost=0) for budget in silent], now)
     return small
 
@@ -121,16 +122,16 @@ def peek(keys: Collection[str]) -> dict[str, int]:
 
 @_or_in_database
 def give_back(costs: dict[str, int]) -> None:
-    """Give costs back to budgets. ``costs`` maps the keys of the budgets to milliseconds."""
+    """Add costs back to budgets. ``costs`` maps the keys of the budgets to milliseconds."""
     if costs:
         keys = [_key(key) for key in costs]
         _client().eval(GIVE_BACK, len(keys), *keys, *costs.values())
 
 
 def can_write() -> bool:
-    """Return whether Redis stores what it is given, and log a warning if it does not.
+    """Return whether Redis accepts writes; if it does not, log a warning.
 
-    A replica does not, nor a server without memory for more keys.
+    A replica does not, nor does a server without memory for more keys.
     """
     try:
         _client().set(_key("health"), 1, px=1000)
@@ -157,14 +158,14 @@ def problems() -> Iterator[str]:
     if memory.get("maxmemory") and memory.get("maxmemory_policy") != "noeviction":
         yield "evicts"
     _cursor, found = cast("tuple[int, list[bytes]]", _client().scan(count=1000))
-    # Versions before 1.1 wrote keys without the origin.
+    # Releases before 1.1 wrote keys without the origin.
     own = (_key("").encode(), b"budget:")
     if not all(key.startswith(own) for key in found):
         yield "shared"
 
 
 def _key(name: str) -> str:
-    """Return the key of the budget ``name``. Another site may use the same database."""
+    """Return the key of the budget ``name``, with the origin: other sites may use the database."""
     return f"{settings.AUTHSITE.origin}:budget:{name}"
 
 

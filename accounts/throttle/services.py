@@ -9,15 +9,16 @@ if the time would then be further ahead than the burst allows.
 Call :func:`hit` before a transaction begins, because a rollback would undo the count.
 
 A flood of refused requests must not become a flood of writes. Each process therefore collects its
-refusals in memory, and writes them at most every five seconds, when it next refuses an action and
-says so, or shows the counts. A refusal that the client must not notice writes nothing, because the
-time would reveal it. If a process is killed, the refusals that it has not written are lost.
+refusals in memory, and writes them at most every five seconds, when it next refuses an action
+openly, or shows the counts. A refusal that the client must not notice causes no write, because the
+time would reveal it. If a process is killed, its unwritten refusals are lost.
 
 A mailbox gets at most six emails a day that strangers cause, and at most two that were requested
 from the same internet connection (a *line*, see ``throttle.limits``). Clients do not learn when
 these limits are reached, because that would reveal which usernames and email addresses share a
 mailbox. A client learns only that it has requested too many emails itself. Known browsers and
-signed-in people have budgets of their own, so that strangers cannot silence a mailbox for them.
+signed-in users have their own budgets, so that strangers cannot stop the emails to a mailbox for
+them.
 """
 
 import hashlib
@@ -75,8 +76,8 @@ def find_record(account: object, source: str) -> FamiliarPlace | None:
 def remember(owner: UUID, account: object, source: str, noted: FamiliarPlace | None) -> None:
     """Record a sign-in of the user with the id ``owner`` to ``account`` from ``source``.
 
-    ``noted`` is the result of :func:`find_record`. A record is renewed only if it is older than a
-    month, so that most sign-ins need no write.
+    ``noted``: the result of :func:`find_record`. A record is renewed only if it is older than a
+        month, so that most sign-ins need no write.
     """
     if noted is None or noted.until < clock.now() + RENEW:
         until = clock.now() + RECORD_LIFE
@@ -89,10 +90,9 @@ def remember(owner: UUID, account: object, source: str, noted: FamiliarPlace | N
 
 
 def remember_once(account: UUID, source: str) -> bool:
-    """Record a sign-in of the user with the id ``account`` from ``source``.
+    """Record a sign-in of ``account`` from ``source``; return False if it was already recorded.
 
-    Return False if there was a record. Of several calls at the same moment, exactly one returns
-    True. The record expires after a day.
+    Of several simultaneous calls, exactly one returns True. The record expires after a day.
     """
     until = clock.now() + timedelta(days=1)
     key = _key(account, source)
@@ -109,7 +109,7 @@ log = logging.getLogger(__name__)
 
 WRITE_EVERY = timedelta(seconds=5)
 LIFE = timedelta(days=400)
-# One statement, so that simultaneous processes lose no refusal.
+# A single statement, so that simultaneous processes lose no refusal.
 ADD = """
 INSERT INTO accounts_refusals AS r (day, "limit", count) VALUES {rows}
 ON CONFLICT (day, "limit") DO UPDATE SET count = r.count + excluded.count
@@ -121,14 +121,14 @@ _written_at = clock.now() - WRITE_EVERY
 
 
 def note(names: Iterable[str]) -> None:
-    """Note that each of the limits ``names`` has refused an action now."""
+    """Record in memory that each of the limits ``names`` has just refused an action."""
     day = clock.now().date()
     with _lock:
         _unwritten.update((day, name) for name in names)
 
 
 def write() -> None:
-    """Write the refusals that this process has noted since it last wrote them.
+    """Write the refusals that this process has recorded in memory.
 
     Call this outside of transactions.
     """
@@ -138,7 +138,7 @@ def write() -> None:
         _unwritten.clear()
     if not noted:
         return
-    # Sorted, so that two processes cannot deadlock.
+    # The order prevents deadlocks between two processes.
     rows = [value for key in sorted(noted) for value in (*key, noted[key])]
     try:
         with connection.cursor() as cursor:
@@ -151,7 +151,7 @@ def write() -> None:
 
 
 def counts(since: date, span: str) -> Iterable[tuple[date, str, int]]:
-    """Return how many actions each limit has refused in each period since ``since``.
+    """Return the number of refused actions by period and limit, since ``since``.
 
     Each item contains the first day of the period, the name of the limit and the number.
 
@@ -183,7 +183,7 @@ def of_sign_up(client: ClientInfo) -> list[Budget]:
 
 
 def check(*budgets: Budget) -> None:
-    """Refuse the action if :func:`hit` would refuse it now. Nothing is counted.
+    """Require that :func:`hit` would allow the action now. Nothing is counted.
 
     Raises:
         RateLimited: at least one of ``budgets`` is used up.
@@ -213,9 +213,9 @@ def hit(*budgets: Budget, silent: Iterable[Budget] = ()) -> bool:
 
 @contextmanager
 def own_levels() -> Iterator[dict[Budget, int]]:
-    """Collect the caller's own budgets that :func:`hit` counts against within the block.
+    """Return a context manager with the caller's own budgets that :func:`hit` counts against.
 
-    The value is the time in milliseconds after which the budget is full again.
+    The value of a budget is the time in milliseconds after which it is full again.
     """
     levels: dict[Budget, int] = {}
     token = _own.set(levels)
@@ -232,10 +232,11 @@ def _note_own(budgets: Iterable[Budget]) -> None:
 
 
 def rate_limit_headers(levels: Mapping[Budget, int]) -> dict[str, str]:
-    """Return the headers for ``levels`` of draft-ietf-httpapi-ratelimit-headers-10.
+    """Return the rate limit headers for ``levels`` (draft-ietf-httpapi-ratelimit-headers-10).
 
     In ``RateLimit-Policy``, ``q`` is the size of the budget and ``w`` the seconds in which an empty
-    one fills up. In ``RateLimit``, ``r`` is what is left and ``t`` the seconds until it is full.
+    one fills up. In ``RateLimit``, ``r`` is the remaining number of actions and ``t`` the seconds
+    until the budget is full.
     """
     if not levels:
         return {}
@@ -253,9 +254,9 @@ def _distinct(budgets: Iterable[Budget]) -> list[Budget]:
 
 
 def _note(refused: dict[str, int], budgets: Iterable[Budget], now: int) -> dict[str, float]:
-    """Note in memory which limits of ``budgets`` are reached.
+    """Record in memory which limits of ``budgets`` are reached.
 
-    Return their names, with the seconds until they accept an action.
+    Return their names, with the seconds until they allow an action.
     """
     reached = {
         budget.limit.name: _seconds(budget, refused[budget.key] - now)
@@ -276,7 +277,7 @@ def _refuse(reached: dict[str, float]) -> None:
 
 
 def wait(*budgets: Budget) -> int:
-    """Return the seconds until :func:`hit` accepts an action against ``budgets``; 0 means now.
+    """Return the number of seconds until ``budgets`` allow an action; 0 means now.
 
     Nothing is counted.
     """
@@ -284,18 +285,18 @@ def wait(*budgets: Budget) -> int:
 
 
 class Levels:
-    """What is left of ``budgets``. They are read with one query, and nothing is counted."""
+    """The levels of ``budgets``, read with one query. Nothing is counted."""
 
     def __init__(self, *budgets: Budget) -> None:
         self._now, keys = _now_ms(), {budget.key for budget in budgets}
         self._times: dict[str, int] = _store().peek(keys) if keys else {}
 
     def missing(self, budget: Budget) -> int:
-        """Return the milliseconds after which ``budget`` is full again."""
+        """Return the number of milliseconds after which ``budget`` is full again."""
         return max(0, self._times.get(budget.key, 0) - self._now)
 
     def wait(self, budgets: Iterable[Budget]) -> int:
-        """Return the seconds after which :func:`hit` would accept an action; 0 means now."""
+        """Return the number of seconds after which ``budgets`` allow an action; 0 means now."""
         seconds = [
             _seconds(budget, min(missing, budget.depth))
             for budget in budgets
@@ -314,7 +315,7 @@ def give_back(*budgets: Budget) -> None:
 
 
 def fill(*budgets: Budget) -> None:
-    """Reset each of ``budgets`` to its full size, as if nothing had been counted."""
+    """Reset each of ``budgets`` to its full size."""
     _store().give_back({budget.key: budget.depth for budget in budgets})
 
 
@@ -363,10 +364,10 @@ def may_send(key: str, client: ClientInfo, *, is_known: bool = False) -> bool:
 
 
 def of_person(person: UUID, key: str) -> list[Budget]:
-    """Return the budgets of emails that a signed-in person causes by adding an address.
+    """Return the rate limits for emails that a signed-in user causes by adding an address.
 
-    The first one is that of ``person``, who may learn that it is used up. The second one is that of
-    all signed-in people together.
+    The first limit is for ``person``, who may learn that it is reached. The second one is for all
+    signed-in users together.
 
     Args:
         person: the id of the user.
@@ -377,7 +378,7 @@ def of_person(person: UUID, key: str) -> list[Budget]:
 
 
 def refund(key: str, client: ClientInfo, *typed: str) -> None:
-    """Undo what :func:`may_send` and a hit of :func:`of_request` have counted for an email.
+    """Undo the counts of :func:`may_send` and of a hit of :func:`of_request` for an email.
 
     Call this if the recipient has used the email, or if it could not be sent.
 
@@ -390,6 +391,6 @@ def refund(key: str, client: ClientInfo, *typed: str) -> None:
 
 
 def of_mailbox(key: str, client: ClientInfo) -> list[Budget]:
-    """Return the budgets of the mailbox ``key`` that count emails which ``client`` requests."""
+    """Return the budgets of the mailbox ``key`` for emails that ``client`` requests."""
     box = emails.mailbox(key)
     return [MAIL_SUBSCRIBER.of("mailbox", box, client.wide_network), MAIL_BOX.of(box)]

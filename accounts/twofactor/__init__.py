@@ -1,1 +1,1 @@
-"""Second factors as devices of django-otp. Secrets are encrypted, and a code works only once."""
+"""Second factors as devices of django-otp. Secrets are encrypted, and each code works once."""

@@ -1,9 +1,9 @@
-"""Adds second factors in a session or during a sign-in: who may, and what is kept meanwhile.
+"""Adds second factors, in a session or during a sign-in.
 
-The seed of an authenticator app is not stored with the account before its first code is right.
+The seed of an authenticator app is stored with the account only after its first code was right.
 Otherwise a thief who had begun to add an app would know the seed of the app that the owner adds.
 
-An operator makes enrolment links. Such a link replaces the password and the mailbox, which the
+An operator can create an enrolment link. It replaces the password and the mailbox, which the
 authentication policy otherwise requires of staff. It works once, within a day, and only while the
 account must have a second factor and has none. A newer link or a change of the account's
 credentials invalidates it.
@@ -45,8 +45,10 @@ from accounts.users.models import User
 class SessionSecret:
     """A secret that pages may show until it is removed or ``life`` is over.
 
-    ``key`` is the key of the secret in the session data. The argument ``sign_in`` of the methods is
-    the id of the sign-in that the secret belongs to. No other sign-in can read it.
+    ``key``: the key of the secret in the session data.
+
+    The argument ``sign_in`` of the methods is the id of the sign-in to which the secret belongs. No
+    other sign-in can read it.
     """
 
     key: str
@@ -57,16 +59,16 @@ class SessionSecret:
         request.session[self.key] = self.seal(user, secret, sign_in)
 
     def seal(self, user: User, secret: str, sign_in: str = "") -> str:
-        """Return ``secret`` encrypted for :meth:`open`.
+        """Encrypt ``secret`` for :meth:`open`, and return the result.
 
-        It is readable until ``life`` is over, with the same ``user`` and ``sign_in``.
+        It can be decrypted until ``life`` is over, with the same ``user`` and ``sign_in``.
         """
         until = (clock.now() + self.life).timestamp()
         data = {"whose": f"{user.pk} {sign_in}", "secret": secret, "until": until}
         return crypto.seal(json.dumps(data), self.key)
 
     def get(self, request: HttpRequest, user: User, sign_in: str = "") -> str | None:
-        """Return the secret of ``user``, or None if there is none or its time is over."""
+        """Return the secret of ``user``, or None if there is none or it has expired."""
         return self.open(request.session.get(self.key, ""), user, sign_in)
 
     def pop(self, request: HttpRequest) -> str:
@@ -76,20 +78,20 @@ class SessionSecret:
     def open(self, sealed: str, user: User, sign_in: str = "") -> str | None:
         """Decrypt ``sealed``, which may come from a form.
 
-        Returns None if ``sealed`` is not a secret of ``user``, or if its time is over.
+        Return None if ``sealed`` is not a secret of ``user``, or if it has expired.
         """
         try:
             data = json.loads(crypto.unseal(sealed, self.key))
         except (InvalidToken, ValueError):
-            # The encryption key was removed, or a form sent something else; ``cryptography`` raises
-            # ValueError for characters outside ASCII.
+            # The encryption key was removed, or the form contained something else; ``cryptography``
+            # raises ValueError for characters outside ASCII.
             return None
         is_own = data["whose"] == f"{user.pk} {sign_in}"
         return str(data["secret"]) if is_own and clock.now().timestamp() < data["until"] else None
 
 
 SEED = SessionSecret("totp_seed", timedelta(hours=1))
-# Long enough to write the codes down. The page that shows the codes takes them out of the session
+# Long enough to write the codes down. The page that shows the codes removes them from the session
 # data. Its forms send them back encrypted, so that no other page can show them.
 CODES = SessionSecret("recovery_codes", timedelta(minutes=15))
 
@@ -98,10 +100,9 @@ CODES = SessionSecret("recovery_codes", timedelta(minutes=15))
 class AddFactorView(View):
     """Add a second factor to the account of a session or of a pending sign-in.
 
-    A session requires recent authentication. A pending sign-in must have one of ``requirements`` as
-    its next requirement: otherwise somebody with only the password could add a factor to those of
-    the owner. The pending sign-in is looked up once, because another browser may end it at any
-    moment.
+    A session requires recent authentication. The next requirement of a pending sign-in must be one
+    of ``requirements``. Otherwise somebody with only the password could add a factor to the
+    account. The pending sign-in is read once, because another browser may end it at any moment.
     """
 
     requirements: tuple[Requirement, ...]
@@ -143,8 +144,8 @@ class AddFactorView(View):
         """Redirect to the page that the user wanted to open, after a factor was added.
 
         ``method``: the sign-in method of the new factor.
-        ``made``: the recovery codes that were created with the factor. If there are any, their page
-            opens first.
+        ``made``: the recovery codes that were created with the factor. If there are any, a page
+            shows them first.
         """
         if made:
             CODES.put(self.request, self.user, json.dumps(made))
@@ -168,7 +169,7 @@ LINK = Purpose("enrolment.link", life=timedelta(days=1))
 
 
 class NotNeeded(PublicError):
-    """The account has a second factor, needs none, or is deactivated."""
+    """The account already has a second factor, needs none, or is deactivated."""
 
     code = "enrolment_not_needed"
     message = _("This account doesn’t need an enrolment link.")
@@ -188,7 +189,7 @@ def new_link(user: User) -> str:
 
 
 def find_user_by_link(token: str) -> User | None:
-    """Return the user of the link with ``token``, or None if the link does not work any more."""
+    """Return the user of the link with ``token``, or None if the link no longer works."""
     user_id, _space, version = (codes.subject_of(LINK, token) or "").partition(" ")
     if not version:
         return None

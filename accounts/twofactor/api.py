@@ -1,7 +1,7 @@
-"""API views of second factors, which work as their pages do.
+"""API views of second factors, which work in the same way as the pages.
 
-Only a program of the person's own changes anything here: no API key, no connected app, and no page
-in a browser.
+Only the person's own programs can change anything: no API key, no connected app, and no page in a
+browser.
 """
 
 from functools import partial
@@ -193,7 +193,7 @@ class EnrolmentSerializer(NewFactorSerializer, EnrolmentChallengeSerializer, Ter
     credential = CredentialField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return ``attrs``. Raise ``ValidationError`` if the passkey and the code are missing."""
+        """Require the passkey, or the setup and the code; return ``attrs``."""
         require(attrs, ("credential",), ("setup", "code"))
         return attrs
 
@@ -242,21 +242,21 @@ class FactorsOfPerson(APIView):
 
     @property
     def actor(self) -> Actor:
-        """Who makes the request, with the proofs of the session."""
+        """The user as an actor, with the proofs of the session."""
         return actor_by_proofs(self.request)
 
     def require_right_to_add(self) -> User:
-        """Return the user, who may add a second factor in the session of the request.
+        """Require that the session may add a second factor; return the user.
 
         Raises:
-            InsufficientUserAuthentication: the person must sign in anew, with more proofs.
+            InsufficientUserAuthentication: the person must sign in again, with more proofs.
         """
         if not policy.may_enrol(self.session):
             raise InsufficientUserAuthentication
         return self.session.user
 
     def added(self, method: Method, codes: list[str]) -> Response:
-        """Record that the person has shown the factor that was just added; return its response."""
+        """Record that the person has shown the new factor; return the response with it."""
         factor = services.find(self.session.user)
         client = client_of(self.request)
         sessions.record_reauthentication(self.session, Proof.now(method), client)

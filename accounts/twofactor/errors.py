@@ -47,7 +47,7 @@ class UnreadableFactor(WrongFactorCode):
 class ClockIsOff(WrongFactorCode):
     """The code would be right at another time, because the clock of the phone is wrong.
 
-    Raised only when an authenticator app is added. At a sign-in, this error would help somebody who
+    This is raised only when an authenticator app is added. At a sign-in, it would help somebody who
     guesses codes.
     """
 
@@ -64,7 +64,7 @@ class TooManyFactors(TooMany):
 
 
 class NoFactor(PublicError):
-    """The account has no second factor that recovery codes could stand in for."""
+    """The account has no second factor, for which recovery codes could be a fallback."""
 
     code = "no_factor"
     message = _("Add a passkey or an authenticator app first.")
@@ -113,7 +113,7 @@ class WrongPasskey(PublicError):
 class UnknownPasskey(WrongPasskey):
     """No account of this site has the passkey.
 
-    The page passes ``credential_id`` to the browser, so that the browser can delete the passkey.
+    The page passes ``credential_id`` to the browser, which can then delete the passkey.
     """
 
     code = "unknown_passkey"
@@ -129,8 +129,8 @@ class UnknownPasskey(WrongPasskey):
 class LockedAccountPasskey(WrongPasskey):
     """The response of the passkey is valid, but the account is locked.
 
-    ``proof`` can help to recover the account. The passkey counts, because the lock has suspended
-    all that do not.
+    ``proof``: can help to recover the account. The passkey counts as a proof of ownership, because
+        the lock has suspended all passkeys that do not.
     """
 
     code = "locked_down"

@@ -14,7 +14,7 @@ LONGEST_NAME = 64
 
 
 class FactorCodeField(forms.CharField):
-    """A field for a code. Spaces, case and the script of digits do not matter."""
+    """A field for a code. It accepts spaces, any case, and the digits of every script."""
 
     def __init__(self, **attrs: Any) -> None:
         super().__init__(
@@ -29,7 +29,7 @@ class FactorCodeField(forms.CharField):
 
 
 class NameField(forms.CharField):
-    """A field for the name that a person gives to a second factor."""
+    """A field for the name of a second factor."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -41,7 +41,7 @@ class NameField(forms.CharField):
 
 
 class SetupForm(forms.Form):
-    """Ask for the first code of an authenticator app, and for a name."""
+    """Asks for the first code of an authenticator app, and for a name."""
 
     code = FactorCodeField(inputmode="numeric")
     name = NameField(
@@ -50,19 +50,19 @@ class SetupForm(forms.Form):
 
 
 class OptionalNameForm(forms.Form):
-    """Ask for the name of a new passkey. The name may be empty."""
+    """Asks for the name of a new passkey. The name may be empty."""
 
     name = NameField(required=False, help_text=_("Optional. For example, “Laptop”."))
 
 
 class RenameForm(forms.Form):
-    """Ask for the new name of a second factor."""
+    """Asks for the new name of a second factor."""
 
     name = NameField()
 
 
 class SavedForm(forms.Form):
-    """Ask for one of the recovery codes, to confirm that the user has saved them."""
+    """Asks for one of the recovery codes, to confirm that the user has saved them."""
 
     code = FactorCodeField()
 
@@ -71,7 +71,7 @@ class SavedForm(forms.Form):
         self._accepts = accepts
 
     def clean_code(self) -> str:
-        """Return the code if ``accepts`` returns True for it."""
+        """Require that ``accepts`` accepts the code; return the code."""
         code: str = self.cleaned_data["code"]
         if not self._accepts(code):
             sentence = _("This isn’t one of your recovery codes. Check the codes that you saved.")

@@ -1,4 +1,4 @@
-"""Second factors as devices of django-otp. :meth:`Factor.use` uses a code up in one UPDATE.
+"""Second factors as devices of django-otp. :meth:`Factor.use` uses up a code in one UPDATE.
 
 The plugins of django-otp are not used, because they store seeds and codes in clear text.
 """
@@ -22,8 +22,8 @@ from accounts.common.client_info import Device as BrowserDevice
 from accounts.common.text import canonical_code
 from accounts.twofactor.webauthn import PasskeyResponse
 
-# The names of passkey providers by AAGUID, the id of an authenticator model (WebAuthn 6.1), from a
-# list that the community maintains. Most security keys send no AAGUID.
+# The names of passkey providers by AAGUID, the id of an authenticator model (WebAuthn 6.1). The
+# list is maintained by the community. Most security keys send no AAGUID.
 NAMES = {
     "fbfc3007-154e-4ecc-8c0b-6e020557d7bd": "Apple Passwords",
     "dd4ec289-e01d-41c9-bb89-70fa845d4bf2": "Apple Passwords",
@@ -46,15 +46,15 @@ COUNT = 10
 TOTP_CODE = re.compile(r"[0-9]{6}")
 RECOVERY_CODE = re.compile(rf"[{secrets.READABLE_ALPHABET}]{{13}}")
 MAILED_CODE = re.compile(r"[0-9]{8}")
-# A recovery code of another system, in its canonical form, and the name of a set of them.
+# A recovery code of another system in its canonical form; and the name for a set of them.
 IMPORTED_CODE = re.compile(r"[0-9A-Z]{8,64}")
 IMPORTED_CODES = "Imported recovery codes"
 
 
 def canonical(typed: str) -> str:
-    """Return the canonical form of a code that a user typed.
+    """Return the canonical form of a typed code.
 
-    Spaces, case and the script of digits do not matter.
+    Spaces and case are removed, and the digits of every script are converted.
     """
     code = canonical_code(typed)
     lower = code.lower()
@@ -67,7 +67,7 @@ def new_recovery_codes() -> list[str]:
 
 
 def written(code: str) -> str:
-    """Return a recovery code as it is shown to users, in three groups with hyphens."""
+    """Return a recovery code in the form that users see: three groups with hyphens."""
     return f"{code[:4]}-{code[4:9]}-{code[9:]}"
 
 
@@ -77,12 +77,12 @@ SEED_PURPOSE = "totp.seed"
 CODES_PURPOSE = "recovery.codes"
 # Codes of the previous and the next time step are accepted as well (RFC 6238 section 5.2).
 TOLERANCE = 1
-# What the library ``webauthn`` calls a passkey that may be synced between devices.
+# The library ``webauthn`` uses this word for a passkey that may be synced between devices.
 MULTI_DEVICE = "multi_device"
 
 
 def totp_of(seed: str) -> TOTP:
-    """Return the TOTP of the hexadecimal ``seed`` for now (RFC 6238: SHA-1, 6 digits, 30 s)."""
+    """Return the current TOTP of the hexadecimal ``seed`` (RFC 6238: SHA-1, 6 digits, 30 s)."""
     totp = TOTP(bytes.fromhex(seed))
     totp.time = clock.now().timestamp()
     return totp
@@ -91,8 +91,8 @@ def totp_of(seed: str) -> TOTP:
 class Factor(Device):
     """A second factor.
 
-    ``changes``: the fields that :meth:`consume` sets. A use that must not be repeated changes the
-    first one.
+    ``changes``: the fields that :meth:`consume` sets. The first one changes at every use that must
+        not be repeated.
     """
 
     made_at = models.DateTimeField(default=clock.now)
@@ -103,15 +103,15 @@ class Factor(Device):
 
     @property
     def is_readable(self) -> bool:
-        """Whether a key of ``ENCRYPTION_KEYS`` decrypts its secret."""
+        """Whether a key of ``ENCRYPTION_KEYS`` can decrypt its secret."""
         return True
 
     def consume(self, token: Any) -> bool:
-        """Return whether ``token`` is right; if so, note its use without saving the row."""
+        """Return whether ``token`` is right; if so, set the fields for its use, unsaved."""
         raise NotImplementedError
 
     def use(self, token: Any) -> bool:
-        """Use up ``token``; return whether it was right. One of several simultaneous uses succeeds.
+        """Use up ``token``; return whether it was right. Of simultaneous uses, one succeeds.
 
         Raises:
             CounterWentBack: see :meth:`Passkey.consume`.
@@ -120,7 +120,7 @@ class Factor(Device):
         return self.consume(token) and self.store_use(former)
 
     def store_use(self, former: Any) -> bool:
-        """Store what :meth:`consume` has set; return False if another request has used the row.
+        """Save the fields that :meth:`consume` has set; return False if another request was faster.
 
         ``former``: the former value of the first field of ``changes``.
         """
@@ -129,7 +129,7 @@ class Factor(Device):
 
 
 class Authenticator(Factor):
-    """An authenticator app. ``last_t`` is the time step of the last accepted code."""
+    """An authenticator app. ``last_t``: the time step of the last accepted code."""
 
     sealed_seed = models.TextField()
     last_t = models.BigIntegerField(default=-1)
@@ -166,8 +166,7 @@ class Authenticator(Factor):
 class RecoveryCodes(Factor):
     """The unused recovery codes of a user, as encrypted and salted digests.
 
-    ``saved_at`` is the time at which the user typed one of the codes, to confirm that the codes
-    are saved.
+    ``saved_at``: when the user typed one of the codes, to confirm that the codes are saved.
     """
 
     sealed = models.TextField()
@@ -190,7 +189,7 @@ class RecoveryCodes(Factor):
     def fits(self, code: str) -> bool:
         """Return whether ``code`` is an unused recovery code.
 
-        Another request may use the code first. Only :meth:`use` is reliable.
+        Only :meth:`use` is reliable, because another request may use the code first.
         """
         salt, digests = self._unsealed()
         return _matching_digest(_digest(salt, code), digests) is not None
@@ -223,11 +222,12 @@ class CounterWentBack(Exception):
 class Passkey(Factor):
     """A passkey or security key (WebAuthn). Nothing in this table is secret.
 
-    ``credential_id`` and ``public_key`` are URL-safe base64. ``aaguid`` is the id of the
-    authenticator model. ``confirmed``, a field of django-otp, is False for a passkey that the
-    browser has made by itself: it is not a second factor yet. ``is_eligible`` says whether the
-    passkey may be synced between devices; it is null until the first use if another system made the
-    passkey.
+    ``credential_id``, ``public_key``: URL-safe base64.
+    ``aaguid``: the id of the authenticator model.
+    ``confirmed``: a field of django-otp. It is False for a passkey that the browser has created by
+        itself, which is not a second factor yet.
+    ``is_eligible``: whether the passkey may be synced between devices; null until the first use of
+        a passkey from another system.
     """
 
     credential_id = models.CharField(max_length=1400, unique=True)
@@ -247,11 +247,11 @@ class Passkey(Factor):
 
     @property
     def descriptor(self) -> dict[str, Any]:
-        """The passkey in the options for a browser (WebAuthn 5.8.3)."""
+        """The passkey as an item of the options for a browser (WebAuthn 5.8.3)."""
         return {"id": self.credential_id, "type": "public-key", "transports": self.transports}
 
     def consume(self, token: PasskeyResponse) -> bool:
-        """Return whether ``token`` is valid; if so, record the use without saving the row.
+        """Return whether ``token`` is valid; if so, set the fields for its use without saving them.
 
         Raises:
             CounterWentBack: the passkey may have been copied.
@@ -261,8 +261,8 @@ class Passkey(Factor):
         verified = signatures.verify_assertion(token, self.public_key)
         if verified is None:
             return False
-        # This flag of a passkey never changes (WebAuthn 7.2 and 6.1.3), so another passkey has
-        # answered.
+        # This flag never changes for a passkey (WebAuthn 7.2 and 6.1.3), so the response is from
+        # another passkey.
         is_eligible = verified.credential_device_type == MULTI_DEVICE
         if self.is_eligible not in {None, is_eligible}:
             return False
@@ -277,8 +277,9 @@ class Passkey(Factor):
 class TrustedBrowser(models.Model):
     """A browser in which the second step is skipped.
 
-    ``digest`` is the digest of the secret in the cookie. ``version`` is the ``credential_version``
-    of the user when the browser became trusted: any later change of credentials ends the trust.
+    ``digest``: the digest of the secret in the cookie.
+    ``version``: the ``credential_version`` of the user when the browser became trusted: any later
+        change of credentials ends the trust.
     """
 
     user = models.ForeignKey(
@@ -302,17 +303,17 @@ class TrustedBrowser(models.Model):
 
 
 def seal_seed(seed: str) -> str:
-    """Return ``seed``, encrypted, as ``Authenticator`` stores it."""
+    """Encrypt ``seed`` in the form that ``Authenticator`` stores."""
     return crypto.seal(seed, SEED_PURPOSE)
 
 
 def sealed_codes(codes: list[str], salt: str) -> str:
-    """Return the encrypted, salted digests of ``codes``, as ``RecoveryCodes`` stores them."""
+    """Return the encrypted, salted digests of ``codes`` as ``RecoveryCodes`` stores them."""
     return seal_digests(salt, [_digest(salt, code) for code in codes])
 
 
 def seal_digests(salt: str, digests: list[str]) -> str:
-    """Return ``digests`` of recovery codes, encrypted, as ``RecoveryCodes`` stores them."""
+    """Encrypt ``digests`` of recovery codes in the form that ``RecoveryCodes`` stores."""
     return crypto.seal(json.dumps({"salt": salt, "digests": digests}), CODES_PURPOSE)
 
 
@@ -323,7 +324,7 @@ def _digest(salt: str, code: str) -> str:
 def _matching_digest(digest: str, digests: list[str]) -> str | None:
     """Return ``digest`` if it is in ``digests``, else None.
 
-    All digests are compared, so that the time does not depend on the position.
+    All digests are compared, so that the time does not depend on the position of the match.
     """
     found = [kept for kept in digests if hmac.compare_digest(kept, digest)]
     return found[0] if found else None

@@ -1,9 +1,9 @@
-"""Passkeys (WebAuthn Level 3): adds them, and verifies what they sign.
+"""Passkeys (WebAuthn Level 3): adds them, and verifies their responses.
 
-After a sign-in with the password, some browsers make a passkey without asking (WebAuthn Level 3,
-conditional create). Such a passkey is unconfirmed. It signs in where the password alone would, so
-it gives nothing that the password did not give. It is a second factor only after its user has
-confirmed it and saved recovery codes (docs/decisions/0011).
+After a sign-in with the password, some browsers create a passkey without asking (WebAuthn Level 3,
+conditional create). Such a passkey is unconfirmed. It signs in only where the password alone would,
+so it gives no further access. It is a second factor only after its user has confirmed it and saved
+recovery codes (docs/decisions/0011).
 """
 
 from collections.abc import Callable, Sequence
@@ -70,15 +70,15 @@ def options_to_sign_in() -> dict[str, Any]:
 
 
 def challenge_to_sign_in() -> str:
-    """Return a new challenge as :func:`options_to_sign_in` contains it; the rest never changes."""
+    """Return a new challenge for :func:`options_to_sign_in`; the other options never change."""
     return crypto.encode(webauthn.issue(LOGIN))
 
 
 def options_for_second_step(user: User, removed: Sequence[Passkey] = ()) -> dict[str, Any]:
     """Return options for ``navigator.credentials.get`` to show a passkey of ``user``.
 
-    Use them for the second step and reauthentication, where unconfirmed passkeys do not count. They
-    also allow the passkeys in ``removed``.
+    Use them for the second step and reauthentication, where unconfirmed passkeys do not count. The
+    passkeys in ``removed`` are allowed, too.
     """
     allowed = [row.descriptor for row in (*twofactor.held(user).passkeys, *removed)]
     return webauthn.to_get(second_purpose(user), allowed, "preferred")
@@ -87,14 +87,14 @@ def options_for_second_step(user: User, removed: Sequence[Passkey] = ()) -> dict
 def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
     """Verify a sign-in with a passkey; return the owner of the passkey and the proof.
 
-    ``text`` is the JSON that the browser sent. The passkey must have verified the user, because the
-    proof counts as both steps, unless the passkey is unconfirmed.
+    ``text``: the JSON that the browser sent. The passkey must have verified the user, because the
+        proof counts as both steps, unless the passkey is unconfirmed.
 
     Raises:
         WrongPasskey: the response is not valid, or the passkey has not verified the user.
         UnknownPasskey: no account has the passkey.
         LockedAccountPasskey: the response is valid, but the account is locked.
-        RateLimited: too many attempts.
+        RateLimited: there were too many attempts.
     """
     spent, row = _hit_sign_in(text, actor.client or NO_CLIENT)
     answer = parse(text, must_verify=True)
@@ -102,7 +102,7 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
     if row is None:
         record(None, events.SIGN_IN_FAILED, actor, detail=Failure.PASSKEY)
         if former_credentials.has_passkey(answer.credential_id):
-            # The owner may put the passkey back, so the browser must not be told to delete it.
+            # The owner may restore the passkey, so the browser must not be told to delete it.
             raise WrongPasskey
         raise UnknownPasskey(answer.credential_id)
     is_right = _is_right(row.user, row, answer, LOGIN, actor)
@@ -128,9 +128,9 @@ def _find_passkey(answer: PasskeyResponse) -> Passkey | None:
 
 
 def _hit_sign_in(text: str, client: ClientInfo) -> tuple[list[Budget], Passkey | None]:
-    """Count the attempt against the rate limits that apply; return the budgets.
+    """Count the attempt against the rate limits that apply; return the limits.
 
-    In a known browser, return also the passkey, which has been read for its limits.
+    In a known browser, also return the passkey, which was read for its limits.
     """
     row = None
     if client.known_cookie:
@@ -150,12 +150,14 @@ def verify(
 ) -> Proof:
     """Verify a passkey of ``user`` at the second step or reauthentication; return the proof.
 
-    ``text`` is the JSON that the browser sent. Nobody can guess a passkey, so attempts are not
-    limited for each account. ``removed`` verifies a removed passkey, where that is accepted.
+    ``text``: the JSON that the browser sent.
+    ``removed``: verifies a removed passkey, where these are accepted.
+
+    Nobody can guess the response of a passkey, so attempts are not limited by account.
 
     Raises:
         WrongPasskey: the response is not valid.
-        RateLimited: too many attempts.
+        RateLimited: there were too many attempts.
     """
     spent = verification.of_passkey(user, actor)
     hit(*spent)
@@ -182,11 +184,11 @@ def options_to_confirm(row: Passkey) -> dict[str, Any]:
 
 
 def check_unconfirmed(row: Passkey, text: str, actor: Actor) -> None:
-    """Verify that the user has the unconfirmed passkey ``row``; ``text`` is the browser's JSON.
+    """Verify that the user has the unconfirmed passkey ``row``; ``text``: the browser's JSON.
 
     Raises:
         WrongPasskey: the response is not valid, or it is from another passkey.
-        RateLimited: too many attempts.
+        RateLimited: there were too many attempts.
     """
     spent = verification.of_passkey(row.user, actor)
     hit(*spent)
@@ -204,7 +206,7 @@ def _confirm_purpose(row: Passkey) -> str:
 def _of_removed(
     user: User, answer: PasskeyResponse, removed: Callable[[PasskeyResponse], Proof | None]
 ) -> Proof | None:
-    """Return the proof of a removed passkey; None if the passkey did not sign a valid challenge."""
+    """Return the proof of a removed passkey; None if its response or its challenge is not valid."""
     if answer.is_embedded or not webauthn.is_good(answer.challenge, second_purpose(user)):
         return None
     try:
@@ -217,10 +219,10 @@ def _of_removed(
 def _is_right(
     user: User, row: Passkey, answer: PasskeyResponse, purpose: str, actor: Actor
 ) -> bool:
-    """Return whether the passkey signed an unused challenge for ``purpose``; use the challenge up.
+    """Return whether the passkey has signed an unused challenge for ``purpose``; use it up.
 
-    An answer that is sent twice must not look like a copied passkey, whose counter goes back, too.
-    Its challenge is used up.
+    The counter also goes back if a response is sent twice. The used-up challenge distinguishes this
+    from a copied passkey.
     """
     if answer.is_embedded or not webauthn.is_good(answer.challenge, purpose):
         return False
@@ -235,7 +237,7 @@ def _is_right(
 
 
 MOST_PASSKEYS = 20
-# How long the home page offers no passkey to a user who has declined one.
+# For this time after a user has declined a passkey, the home page offers none.
 DECLINED = timedelta(days=90)
 # The maximum length of a credential ID in bytes (WebAuthn 4).
 LONGEST_ID = 1023
@@ -244,8 +246,8 @@ LONGEST_ID = 1023
 def options_to_add(user: User, *, is_automatic: bool = False) -> dict[str, Any]:
     """Return options for ``navigator.credentials.create`` to add a passkey.
 
-    ``is_automatic``: whether the browser may make the passkey without asking. Such a passkey must
-        be discoverable, because nobody would know of another one.
+    ``is_automatic``: whether the browser may create the passkey without asking. Such a passkey must
+        be discoverable, because the user does not know of it otherwise.
     """
     purpose = _purpose(user, is_automatic=is_automatic)
     resident_key = "required" if is_automatic else "preferred"
@@ -256,7 +258,7 @@ def options_to_add(user: User, *, is_automatic: bool = False) -> dict[str, Any]:
 def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
     """Add a passkey to ``user``; return new recovery codes if there were none, else an empty list.
 
-    ``text`` is the JSON that the browser sent.
+    ``text``: the JSON that the browser sent.
 
     Raises:
         WrongPasskey: the response is not valid.
@@ -277,7 +279,7 @@ def add_automatic(user: User, text: str, actor: Actor) -> None:
     """Add an unconfirmed passkey to ``user``, and notify the owner.
 
     The caller must have checked ``policy.may_make_passkey``. Of several simultaneous requests, only
-    one succeeds. No session is revoked: what a sign-in requires stays the same.
+    one succeeds. No session is revoked, because the requirements of a sign-in do not change.
 
     Raises:
         WrongPasskey, AlreadyThere, TooManyFactors, AccountChanged: as in :func:`add`.
@@ -290,10 +292,10 @@ def add_automatic(user: User, text: str, actor: Actor) -> None:
 
 
 def confirm(user: User, passkey_id: int, saved: list[str], actor: Actor) -> bool:
-    """Make an unconfirmed passkey a second factor; return whether there was one.
+    """Turn an unconfirmed passkey into a second factor; return whether there was one.
 
-    As a proof of ownership, it is as old as its confirmation. Every other session is revoked, as if
-    the passkey were added now.
+    As a proof of ownership, the passkey is as old as its confirmation. Every other session is
+    revoked, as if the passkey were added now.
 
     ``saved``: recovery codes that the user has saved. They are ignored if the account already has a
         second factor.
@@ -307,7 +309,8 @@ def confirm(user: User, passkey_id: int, saved: list[str], actor: Actor) -> bool
         if row is None:
             return False
         if not twofactor.held(owner).count:
-            # Codes without a factor may be left after a lock. The user has saved others.
+            # After a lock, recovery codes may remain without a factor, but the user has saved other
+            # codes.
             twofactor.remove_codes(owner)
         row.confirmed, row.made_at = True, clock.now()
         row.save(update_fields=["confirmed", "made_at"])
@@ -317,12 +320,12 @@ def confirm(user: User, passkey_id: int, saved: list[str], actor: Actor) -> bool
 
 
 def decline(user: User) -> None:
-    """Record that ``user`` does not want to add a passkey now."""
+    """Record that ``user`` has declined to add a passkey."""
     User.objects.filter(pk=user.pk).update(passkey_declined_at=clock.now())
 
 
 def reconsider(user: User) -> bool:
-    """Offer ``user`` a passkey again; return whether ``user`` had declined one."""
+    """Offer ``user`` a passkey again; return whether ``user`` had declined one before."""
     declined = User.objects.filter(pk=user.pk, passkey_declined_at__isnull=False)
     return bool(declined.update(passkey_declined_at=None))
 
@@ -334,7 +337,7 @@ def is_declined(user: User) -> bool:
 
 
 def remove_unconfirmed(user: User, actor: Actor) -> None:
-    """Remove the unconfirmed passkeys of ``user``, which rest on a password that has changed."""
+    """Remove the unconfirmed passkeys of ``user``, because the password has changed."""
     for row in Passkey.objects.filter(user=user, confirmed=False):
         row.delete()
         record(user, events.PASSKEY_REMOVED, actor, detail=row.name, mail=False)
@@ -350,7 +353,7 @@ def _purpose(user: User, *, is_automatic: bool) -> str:
 
 
 def _verified(user: User, text: str, *, is_automatic: bool) -> Passkey:
-    """Return the new passkey in ``text``, unsaved, after using up its challenge.
+    """Verify the new passkey in ``text`` and use up its challenge; return it unsaved.
 
     Raises:
         WrongPasskey: the response is not valid.

@@ -1,6 +1,6 @@
-"""Lists, adds, renames and removes second factors, and makes recovery codes.
+"""Lists, adds, renames and removes second factors, and creates recovery codes.
 
-Nothing here signs anybody in: the authentication policy decides with which factors that happens.
+Nothing here signs anybody in: the authentication policy decides which factors are required.
 """
 
 import uuid
@@ -62,8 +62,8 @@ _PASSKEYS = Exists(Passkey.objects.filter(user=OuterRef("pk"), confirmed=True))
 _APPS = Exists(Authenticator.objects.filter(user=OuterRef("pk")))
 _HAS_FACTOR = ExpressionWrapper(Q(_PASSKEYS) | Q(_APPS), output_field=BooleanField())
 
-# What is counted every day, for people who are not staff and for staff: the active accounts, those
-# with an authenticator app or a passkey, and those with a passkey.
+# These numbers are counted every day, separately for staff and others: active accounts, those with
+# an authenticator app or a passkey, and those with a passkey.
 WHAT = ("", "factor", "passkey")
 
 
@@ -75,18 +75,19 @@ def note(
     update_fields: Iterable[str] | None = None,
     **_signal: Any,
 ) -> None:
-    """Store in ``has_factor`` whether the user of a factor, saved or deleted just now, has one.
+    """Store in ``has_factor`` whether the user has a factor, after a factor was saved or deleted.
 
-    A sign-in saves only fields that say nothing about this.
+    A sign-in saves only fields that do not matter for this.
     """
     if update_fields is None or "confirmed" in update_fields:
         User.objects.filter(pk=instance.user_id).update(has_factor=_HAS_FACTOR)
 
 
 def of_accounts() -> tuple[date, dict[str, list[int]]]:
-    """Return a day, and the numbers of :data:`WHAT` of each of ``daily.ACCOUNTS`` on that day.
+    """Return a day, and for each of ``daily.ACCOUNTS`` the numbers of :data:`WHAT` on that day.
 
-    They are those of the last daily job: counting a million accounts takes longer than a page may.
+    The last daily job has counted them, because counting a million accounts takes too long for a
+    page.
     """
     day, numbers = daily.latest() or (clock.now().date(), _counted())
     return day, {
@@ -95,7 +96,7 @@ def of_accounts() -> tuple[date, dict[str, list[int]]]:
 
 
 def store_coverage() -> None:
-    """Count the accounts for :func:`of_accounts`."""
+    """Count the accounts for :func:`of_accounts`, and store the numbers."""
     daily.store(_counted())
 
 
@@ -115,10 +116,10 @@ def _counted() -> dict[Kind, int]:
 
 SEED_BYTES = 20
 MOST_AUTHENTICATORS = 5
-# ``ClockIsOff`` is raised if the clock is wrong by at most this many time steps (ten minutes).
+# ``ClockIsOff`` is raised only if the clock is wrong by at most this many time steps (ten minutes).
 CLOCK_STEPS = 20
 MEMO = "_has_factor"
-# How long a second factor is new.
+# A second factor counts as new for this time.
 NEW = timedelta(days=7)
 
 _APPS_OF = PreparedQuery(lambda: Authenticator.objects.filter(user=P("user")).order_by("pk"))
@@ -136,7 +137,7 @@ class Held:
     """The second factors of a user. Recovery codes are a fallback and do not count as a factor.
 
     ``unconfirmed``: passkeys that the browser has created by itself. They can be used to sign in,
-        but are no second factor until the user confirms them.
+        but are not second factors until the user confirms them.
     """
 
     authenticators: list[Authenticator]
@@ -146,7 +147,7 @@ class Held:
 
     @property
     def unreadable(self) -> list[Factor]:
-        """The authenticator apps and recovery codes that no key of ``ENCRYPTION_KEYS`` decrypts."""
+        """The authenticator apps and recovery codes that ``ENCRYPTION_KEYS`` cannot decrypt."""
         secret: list[Factor] = [*self.authenticators, *filter(None, [self.recovery_codes])]
         return [factor for factor in secret if not factor.is_readable]
 
@@ -168,7 +169,7 @@ def held(user: User) -> Held:
 
 
 def devices(user: User) -> list[Any]:
-    """Return every second factor of ``user``, and the recovery codes."""
+    """Return every second factor of ``user``, including the recovery codes."""
     has = held(user)
     codes = [has.recovery_codes] if has.recovery_codes else []
     return [*has.authenticators, *has.passkeys, *codes]
@@ -181,13 +182,13 @@ def has_any(user: User) -> bool:
     ``establish_session`` checks.
     """
     if not hasattr(user, MEMO):
-        # ``user.has_factor`` is not asked: ``user`` may have been read before a change.
+        # The field ``has_factor`` is not used, because ``user`` may have been read before a change.
         setattr(user, MEMO, any(_FACTORS.firsts(user=user.pk)))
     return bool(getattr(user, MEMO))
 
 
 def find_user(id: uuid.UUID) -> User | None:
-    """Return the user with this id, or None. The same statement reads :func:`has_any`."""
+    """Return the user with this id, or None. The query also reads :func:`has_any`."""
     user, *factors = _USER_AND_FACTORS.firsts(user=id)
     if user:
         setattr(user, MEMO, any(factors))
@@ -202,7 +203,7 @@ def has_passkey(user: User) -> bool:
 def find(user: User, key: str = "") -> Any:
     """Return the second factor of ``user`` with the ``persistent_id`` ``key``, or None.
 
-    Recovery codes are among them. Without ``key``, it is the newest app or passkey.
+    This includes recovery codes. Without ``key``, return the newest app or passkey.
     """
     if key:
         row = Device.from_persistent_id(key)
@@ -214,8 +215,8 @@ def find(user: User, key: str = "") -> Any:
 def had_older(factor: Factor) -> bool:
     """Return whether the account has an older second factor, or had one when it got ``factor``.
 
-    One that was removed in the seven days before counts, too: a thief may have removed it. What an
-    operator has removed does not.
+    A factor that was removed in the seven days before counts, too, because a thief may have removed
+    it. A factor that an operator has removed does not count.
     """
     user = factor.user
     rows = FormerCredential.objects.filter(user=user, kind__in=former_credentials.FACTORS)
@@ -248,8 +249,8 @@ def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[st
 
     ``name``: the name that the user gives to the app, or an empty string.
 
-    Returns new recovery codes if there were none, else an empty list. Revokes every session except
-    that of ``actor``, and refreshes the ``credential_version`` of ``user``.
+    Return new recovery codes if there were none, else an empty list. Every session except the
+    session of ``actor`` is revoked, and the ``credential_version`` of ``user`` is refreshed.
 
     Raises:
         WrongFactorCode: the code is wrong, or the account has an app with this seed.
@@ -290,7 +291,7 @@ def note_added(
         # This browser has its own limits from now on, so that guesses elsewhere do not block it.
         known_browsers.note_factor(actor.client, owner)
     has_codes = RecoveryCodes.objects.filter(user=owner).exists()
-    # They are as old as the factor that they replace.
+    # The codes are as old as the factor that they can replace.
     since = max(row.made_at for row in devices(owner))
     made = [] if has_codes else _make_codes(owner, saved, made_at=since)
     if held(owner).count == 1:
@@ -370,9 +371,9 @@ def remove_codes(owner: User) -> None:
 
 
 def keep(row: Authenticator | Passkey | RecoveryCodes, *, is_suspended: bool = False) -> None:
-    """Keep the removed or suspended factor ``row``, which may prove ownership.
+    """Store the removed or suspended factor ``row``, which may prove ownership later.
 
-    A passkey that nobody has confirmed is no factor, so it is not kept.
+    An unconfirmed passkey is not a factor, so it is not stored.
     """
     if not row.confirmed:
         return
@@ -387,7 +388,8 @@ def keep(row: Authenticator | Passkey | RecoveryCodes, *, is_suspended: bool = F
 def note_saved(user: User, typed: str) -> bool:
     """Return whether ``typed`` is a recovery code; if so, record that the codes are saved.
 
-    This limits no guesses, so it accepts no codes of another system, which can be guessed.
+    Guesses are not limited here, so codes of another system, which can be guessed, are not
+    accepted.
     """
     kept = RecoveryCodes.objects.filter(user=user).exclude(name=IMPORTED_CODES).first()
     code = models.canonical(typed)
