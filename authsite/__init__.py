@@ -1,3 +1,3 @@
-"""The Django project: settings, root URLs, middleware and the entry points of servers."""
+"""The Django project: settings, root URLs, middleware and the entry points of the server."""
 
 __version__ = "1.0.0"

@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 def main() -> None:
     """Serve the site until interrupted."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
-    # Tells the settings that this is a server. They are loaded before forking, so that the workers
-    # inherit them.
+    # Tells the settings that this process is a server. The settings are loaded before forking, so
+    # that the workers inherit them.
     os.environ["AUTHSITE_SERVES"] = "1"
     try:
         config = settings.AUTHSITE
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _announce(config: Config) -> None:
-    """Print where the site and its email are. In production, log where the site is."""
+    """Print the URL of the site and the destination of its email. In production, log the URL."""
     place = f"{config.site_name} is at {config.origin}"
     if not config.development:
         log.info(place)
@@ -49,14 +49,14 @@ def _announce(config: Config) -> None:
     if mail.scheme == "file":
         where = f"is at {config.origin}/dev/mail/, as files in {unquote(mail.path)}"
     else:
-        # Print the host only, because the URL may contain a password.
+        # Only the host is printed, because the URL may contain a password.
         where = f"goes out through {mail.hostname}"
     sys.stdout.write(f"{place}\nIts email {where}\n")
     sys.stdout.flush()
 
 
 def server(config: Config) -> Server:
-    """Return a server that has bound its port, or exit with a message if that is impossible."""
+    """Return a server that has bound its port; exit with a message if that is impossible."""
     files = {"ssl_cert": config.tls_cert_file, "ssl_key": config.tls_key_file}
     paths = {name: Path(file) for name, file in files.items() if file}
     try:
@@ -78,7 +78,7 @@ def server(config: Config) -> Server:
 
 @contextmanager
 def _plain_http(config: Config) -> Iterator[None]:
-    """Run the plain HTTP server while the site runs. If one of the two fails, end the other."""
+    """Run the plain HTTP server while the site runs. If one of the two fails, stop the other."""
     if not config.redirect_port:
         yield
         return

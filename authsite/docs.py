@@ -32,7 +32,7 @@ RECOVERY = "`second_factor_required` has the `url` of the sign-in page, which le
 LOCKING = "`GET factors/` has the `lock_url` of the page, which says what a lock does."
 REVIEW = "`GET factors/` has the `review_url` of the page if something waits there."
 PROVIDER = "The page at a provider sends browsers back here."
-# Why an app cannot ask for these acts: it would be the app that agrees, not the person.
+# The reason why apps cannot make these calls: the app would agree instead of the person.
 CONSENT = "Only the person agrees to an app, on a page of this site that no app controls."
 SAME_EMAIL = "The same email contains the code."
 TERMS = "With the member `terms`, as every call that signs up or in."
@@ -243,7 +243,7 @@ LIMITS = """\
 """
 # Finds the table of limits in ``docs/operating.md``.
 LIMITS_TABLE = re.compile(rf"{re.escape(LIMITS)}(\|.*\n)*")
-# The parsers of lists, and what the reference says about them.
+# The descriptions of the parsers of lists in the reference.
 SEPARATORS = " A list: separate items by commas or spaces."
 LISTS = {fernet_keys, hosts, networks, origins, words}
 UNITS = ((24 * 3600, "day", "days"), (3600, "hour", "h"), (60, "minute", "min"))
@@ -251,7 +251,7 @@ UNITS = ((24 * 3600, "day", "days"), (3600, "hour", "h"), (60, "minute", "min"))
 
 def settings_page() -> str:
     """Return the text of ``docs/settings.md``."""
-    # Python lists the fields of base classes first; ENVIRONMENT should come before them.
+    # Python lists the fields of base classes first, but ENVIRONMENT should come first.
     inherited = {field.name for base in Config.__bases__ for field in fields(base)}
     ordered = sorted(fields(Config), key=lambda field: field.name in inherited)
     rows = (

@@ -1,7 +1,7 @@
 """Error responses: a page for people, JSON for programs.
 
-A form that failed the CSRF check, because its page was open for too long, opens again with what was
-typed, passwords aside.
+If a form fails the CSRF check, because its page was open for too long, the page is shown again with
+the typed text, except for passwords.
 """
 
 import sys
@@ -39,8 +39,8 @@ from accounts.scim import protocol
 from accounts.sessions.current import known_user_id
 from accounts.users.services import AccountChanged
 
-# The pages, by the names of their URLs, that open again with what was typed. The name includes the
-# namespace, because an app of the operator may use the same names.
+# By the name of the URL, including its namespace: the pages that are shown again with the typed
+# text. Without the namespace, an app of the operator could have the same names.
 REOPENED = {
     *("account_login", "account_signup", "login_code", "account_reset_password"),
     *("account_logout", "account_email", "profile", "api_key_new"),
@@ -50,8 +50,8 @@ REOPENED = {
 def reopened(request: HttpRequest) -> HttpResponseBase | None:
     """Return the page whose form failed the CSRF check, filled in, or None if it cannot be shown.
 
-    Nothing is sent before the person presses the button of that page. A form of another site is not
-    shown, because its page would get a valid token and could choose the values.
+    The person must press the button of this page before anything is sent. A form of another site is
+    not shown, because its page would get a valid token and could choose the values.
     """
     match = request.resolver_match
     is_ours = request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"
@@ -73,15 +73,15 @@ def reopened(request: HttpRequest) -> HttpResponseBase | None:
     return response
 
 
-# The endpoints of OAuth and OpenID Connect for programs. The rest of ``/oauth/`` is pages.
+# The endpoints of OAuth and OpenID Connect for programs. Other URLs of ``/oauth/`` are pages.
 ENDPOINTS = (
     *("/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/introspect", "/oauth/userinfo"),
     *("/oauth/device_authorization", "/oauth/register"),
     *("/.well-known/openid-configuration", "/.well-known/oauth-"),
 )
 API, FORWARD, SCIM = "/api/", "/auth/forward", "/scim/"
-# The clients of these paths are programs: of the API and OAuth, proxies, directories, health checks
-# and metrics.
+# The paths whose clients are programs: the API, OAuth, proxies, directories, health checks and
+# metrics.
 MACHINES = (API, *ENDPOINTS, FORWARD, SCIM, "/health/", "/metrics")
 # The key in ``request.META`` of a database error that occurred before Django got the request. The
 # middleware raises it, so that the client need not wait for the same error again.
@@ -105,7 +105,7 @@ OAUTH_ERRORS = {500: "server_error", 503: "temporarily_unavailable"}
 
 
 def is_call(request: HttpRequest) -> bool:
-    """Return whether the client is a program, which gets JSON instead of pages."""
+    """Return whether the client is a program, which gets JSON instead of a page."""
     return request.path_info.startswith(MACHINES)
 
 
@@ -159,9 +159,9 @@ def _outage_detail(error: BaseException | None) -> str | Promise:
 
 
 def as_public_error(error: Exception) -> PublicError | None:
-    """Return ``error`` if it is a :class:`PublicError`, or the one that it amounts to, or None.
+    """Return ``error`` as a :class:`PublicError`, or None if it does not correspond to one.
 
-    If a row cannot be stored because another one is gone, the account was erased meanwhile.
+    If a row cannot be stored because a referenced row is gone, the account was erased meanwhile.
     """
     if database.is_reference_gone(error):
         return AccountChanged()
@@ -169,7 +169,7 @@ def as_public_error(error: Exception) -> PublicError | None:
 
 
 def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
-    """Return the page for a :class:`PublicError` that a view has raised, with its status."""
+    """Return the page, with its status, for a :class:`PublicError` that a view has raised."""
     if not isinstance(error, RateLimited):
         refusal = {"sentence": str(error), "code": error.code}
         return render(request, "refused.html", refusal, status=error.status)
@@ -184,10 +184,7 @@ def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
 
 
 def refuse(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Return ``response``, whose status is that of an error.
-
-    If ``request`` is for the API or another URL that programs use, JSON replaces the body.
-    """
+    """Return the error response ``response``; for programs, with JSON as its body."""
     if is_call(request):
         body = api_refusal(request, response.status_code)
         response.content, response["Content-Type"] = body.content, body["Content-Type"]
@@ -197,7 +194,7 @@ def refuse(request: HttpRequest, response: HttpResponse) -> HttpResponse:
 def api_refusal(request: HttpRequest, status: int, detail: str | Promise = "") -> HttpResponse:
     """Return a JSON error with the status ``status``, for a request that reaches no API view.
 
-    Endpoints of OAuth and of SCIM have error formats of their own (RFC 6749 section 5.2).
+    Endpoints of OAuth and of SCIM have their own error formats (RFC 6749 section 5.2).
     """
     reason = HTTPStatus(status)
     if request.path_info.startswith(ENDPOINTS):
@@ -209,7 +206,7 @@ def api_refusal(request: HttpRequest, status: int, detail: str | Promise = "") -
     if request.path_info.startswith(SCIM):
         body = protocol.error_body(status, reason.phrase)
         return JsonResponse(body, status=status, content_type=protocol.MEDIA_TYPE)
-    # The middleware may have refused the request before it has activated the language.
+    # The middleware may have refused the request before activating the language.
     with translation.override(language(request.META.get("HTTP_ACCEPT_LANGUAGE", ""))):
         sentence = detail or SENTENCES.get(status, PublicError.message)
         body = error_body(sentence, CODES.get(status, reason.name.lower()))
@@ -218,7 +215,7 @@ def api_refusal(request: HttpRequest, status: int, detail: str | Promise = "") -
 
 @lru_cache(256)
 def language(accepted: str) -> str:
-    """Return the language of the answer to a program that sends this ``Accept-Language``."""
+    """Return the language of the response to a program with this ``Accept-Language``."""
     request = HttpRequest()
     request.META = {"HTTP_ACCEPT_LANGUAGE": accepted}
     return translation.get_language_from_request(request)
@@ -232,9 +229,9 @@ def error_body(detail: str | Promise, code: str) -> dict[str, Any]:
 def fields_body(errors: Any) -> dict[str, Any]:
     """Return the body of an API error about fields.
 
-    ``errors`` are the errors of REST framework: lists by the names of the fields, or a list. Each
-    field keeps them as a member of the body, for older clients. ``detail`` and ``code`` are left
-    out, because fields can have these names.
+    ``errors``: the errors of REST framework: lists by the names of the fields, or a list. For older
+        clients, each field is also a member of the body. ``detail`` and ``code`` are left out,
+        because fields can have these names.
     """
     if isinstance(errors, list):
         errors = {api_settings.NON_FIELD_ERRORS_KEY: errors}
@@ -272,7 +269,7 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
         error = NotFound()
     response = exception_handler(error, context)
     if response is not None:
-        # REST framework turns Django's exceptions into its own, so ``error`` may be another one.
+        # REST framework converts Django's exceptions to its own, so ``error`` may be another one.
         if isinstance(error, ValidationError):
             response.data = fields_body(response.data)
         else:
@@ -282,7 +279,7 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def body_of(error: PublicError) -> dict[str, Any]:
-    """Return the body of the response of the API to ``error``."""
+    """Return the body of the API response for ``error``."""
     return error_body(str(error), error.code) | getattr(error, "more", {})
 
 

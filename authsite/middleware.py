@@ -1,12 +1,12 @@
 """The site's own middleware: headers, client IP addresses, request checks, API calls and locale.
 
 Django parses the Content-Type header when it creates a request, before any middleware can respond.
-A charset that is not a text encoding ("hex"), or a header that is too long, would cause a status
-500 without an error page. The forms of this site are always UTF-8, so no charset is needed.
+A charset that is not a text encoding ("hex"), or an overlong header, would cause a status 500
+without an error page. The forms of this site are always UTF-8, so no charset is needed.
 
-The endpoints of the OpenID Provider for programs ignore cookies: a script gets only what it has a
-code or token for. Therefore any origin may read the answers, without credentials of the browser.
-The setting CORS_ORIGINS decides which origins may call the API.
+The endpoints of the OpenID Provider for programs ignore cookies: a script gets only what its code
+or token allows. Therefore any origin may read the responses, without the browser's credentials. The
+setting CORS_ORIGINS decides which origins may call the API.
 """
 
 import re
@@ -88,8 +88,8 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 HOST = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
 LARGEST_PORT = 65535
 CHUNK = 65536
-# The largest body of an API call, in bytes. Parsing 2.5 MB of JSON takes a quarter of a second of
-# processor time, before any rate limit applies.
+# The maximum size of an API call's body in bytes. Parsing 2.5 MB of JSON takes a quarter of a
+# second of processor time, before any rate limit applies.
 LARGEST_CALL = 65536
 PUBLIC_KEYS = "/.well-known/jwks.json"
 FILES = ("/brand/", "/client/", "/favicon.ico", "/apple-touch-icon.png", "/pictures/")
@@ -97,7 +97,7 @@ WATCHED = ("/health/", "/metrics")
 
 
 class Middleware:
-    """Keeps ``get_response``, which passes a request on (Django's convention)."""
+    """The base of middleware. ``get_response`` passes a request on (Django's convention)."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -109,22 +109,22 @@ class Middleware:
 class HeadersMiddleware(Middleware):
     """Adds the headers that Django cannot be configured to send.
 
-    All responses get these headers, including errors, redirects and static files. Only HSTS is
-    missing where it would apply to other sites: a proxy shows the answers of forward authentication
-    on the hosts of apps.
+    All responses get these headers, including errors, redirects and static files. HSTS is left out
+    where it would apply to other sites, because proxies send the responses of forward
+    authentication on the hosts of apps.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         response.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        # Browsers may store a response only if its view allows that. Otherwise, pages could be seen
+        # Browsers may store a response only if its view allows it. Otherwise, pages could be seen
         # after sign-out.
         response.setdefault("Cache-Control", "no-store")
         is_of_app = request.path_info.startswith(FORWARD)
         if is_of_app or _is_shared_name(request.META.get("HTTP_HOST", "")):
             del response["Strict-Transport-Security"]
-        # Hides the name of the server software (ASVS 13.4.6).
+        # This hides the name of the server software (ASVS 13.4.6).
         response["Server"] = "web"
         # A page without scripts has no nonce, and 'strict-dynamic' is invalid without a nonce.
         if policy := response.headers.get("Content-Security-Policy"):
@@ -137,8 +137,8 @@ class HeadersMiddleware(Middleware):
 def _is_shared_name(host: str) -> bool:
     """Return whether ``host`` is ``localhost`` or an IP address.
 
-    Other sites can run on other ports of such a host. HSTS would apply to these sites, too: the
-    browser would refuse plain HTTP for them for a year.
+    Other sites can run on other ports of such a host. HSTS would apply to these sites, too:
+    browsers would refuse plain HTTP for them for a year.
     """
     name = re.sub(r":[0-9]*$", "", host)
     return name.lower().rstrip(".") == "localhost" or parse_ip(name) is not None
@@ -148,7 +148,7 @@ class BodyMiddleware(Middleware):
     """Reads the body of a request to its end, even if no view has read it.
 
     If a server closes a connection with unread bytes, the connection is reset and the response may
-    be lost. A proxy would then turn a 404 into a 502, for example.
+    be lost. For example, a proxy would then turn a 404 into a 502.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -162,16 +162,16 @@ class BodyMiddleware(Middleware):
 
 
 class ClientMiddleware(Middleware):
-    """Sets the IP address and scheme of a request to those that trusted proxies report.
+    """Sets the IP address and scheme of a request to the values that trusted proxies report.
 
-    They are the IP address of the client, and the scheme of its connection to the proxy. All later
-    code can rely on ``REMOTE_ADDR`` and on the scheme of the request, because the headers of peers
-    that are not trusted proxies are ignored (ASVS 4.1.3).
+    The reported values are the IP address of the client, and the scheme of its connection to the
+    proxy. All later code can rely on ``REMOTE_ADDR`` and on the scheme of the request, because the
+    headers of peers that are not trusted proxies are ignored (ASVS 4.1.3).
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         ip, scheme = behind_proxies(request.META, settings.AUTHSITE.trusted_proxies)
-        # Forward authentication believes only trusted peers (``accounts.oauth.forward``).
+        # Forward authentication accepts only trusted peers (``accounts.oauth.forward``).
         request.META["authsite.peer"] = request.META.get("REMOTE_ADDR", "")
         request.META["REMOTE_ADDR"] = ip
         if scheme == "https":
@@ -184,7 +184,7 @@ class ClientMiddleware(Middleware):
 class GateMiddleware(Middleware):
     """Refuses requests that the site does not serve, with status 400, 405, 413 or 503.
 
-    A URL that contains an API key or a secret of an app is refused, because URLs are stored in
+    A URL that contains an API key or a client secret is refused, because URLs are stored in
     histories, logs and referrers (ASVS 14.2.1).
     """
 
@@ -194,8 +194,8 @@ class GateMiddleware(Middleware):
         # Django does not read a body without a length, so a view would see an empty body.
         if _has_unmeasured_body(request.META):
             return refuse(request, HttpResponse("A body needs a Content-Length.", status=400))
-        # Also refuse large files here. Django would store them before a view can refuse them, and
-        # no form accepts files.
+        # Large files are refused here, too. Django would store them before a view can refuse them,
+        # and no form accepts large files.
         most = LARGEST_CALL if is_call(request) else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if _length(request) > most:
             return refuse(request, HttpResponse(status=413))
@@ -203,7 +203,8 @@ class GateMiddleware(Middleware):
         # responses contain no links.
         if not request.path_info.startswith(WATCHED):
             _check_host(request.META.get("HTTP_HOST"))
-            # Raises DisallowedHost. CommonMiddleware checks the host of pages, not of API calls.
+            # This raises DisallowedHost. CommonMiddleware checks the host of pages, but not of API
+            # calls.
             request.get_host()
             if health.is_waiting():
                 raise OperationalError("waiting for migrations")
@@ -232,9 +233,9 @@ def _has_unmeasured_body(meta: dict[str, Any]) -> bool:
 
 
 def _check_host(host: str | None) -> None:
-    """Refuse an invalid Host header, such as one with a port above 65535.
+    """Require a valid Host header.
 
-    Django accepts such a port here, but fails when it parses the URL later.
+    Django accepts an invalid port, such as one above 65535, but fails when it parses the URL later.
 
     Raises:
         DisallowedHost: the header ``host`` is invalid.
@@ -247,7 +248,7 @@ def _check_host(host: str | None) -> None:
 
 
 class CombinedMailsMiddleware(Middleware):
-    """Makes each request one act, about which its events send one email to each address."""
+    """Combines the events of a request, so that they cause one email to each address."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with combine_mails():
@@ -255,15 +256,15 @@ class CombinedMailsMiddleware(Middleware):
 
 
 class ApiMiddleware(Middleware):
-    """Answers API calls without passing them to the middleware for browsers.
+    """Handles API calls without passing them to the middleware for browsers.
 
     Session cookies are not read, so that a page of another site cannot call the API as the user of
     the browser (ASVS 3.5.1). Without the other middleware, calls are also faster.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        # Caches store one copy of the public keys and of these files for all clients, so
-        # the response must not depend on the session or the language of the client.
+        # Caches store one copy of the public keys and of these files for all clients, so the
+        # response must not depend on the session or the language of the client.
         is_public = request.path_info == PUBLIC_KEYS or request.path_info.startswith(FILES)
         if not is_call(request) and not is_public:
             return self.get_response(request)
@@ -273,7 +274,7 @@ class ApiMiddleware(Middleware):
         for name, value in rate_limit_headers(levels).items():
             response.headers[name] = value
         dpop.complete(request, response)
-        # The public keys and these files, which any cache may store, are in no language.
+        # The public keys and these files, which any cache may store, have no language.
         if "public" not in response.get("Cache-Control", ""):
             response.setdefault("Content-Language", spoken())
             patch_vary_headers(response, ["Accept-Language"])
@@ -291,7 +292,7 @@ class ApiMiddleware(Middleware):
             raise request.META[FAILED]
         view = getattr(match.func, "cls", None)
         method = "GET" if request.method == "HEAD" else str(request.method)
-        # A view without the method answers 405.
+        # A view without this method responds with 405.
         is_call = request.path_info.startswith(API) and hasattr(view, method.lower())
         if is_call and (errors := faults_of(request.GET, view, method)):
             return JsonResponse(fields_body(errors), status=400)
@@ -316,7 +317,7 @@ def _missing_slash(path: str) -> str:
 class LocaleMiddleware(Middleware):
     """Activates the language and time zone of the signed-in user.
 
-    If there is no user, or the user has chosen no language, the browser's language is activated.
+    Without a user, or if the user has chosen no language, it activates the browser's language.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -341,7 +342,7 @@ def _forget_locale(**_more: object) -> None:
 
 
 class PublicErrorMiddleware(Middleware):
-    """Turns a :class:`PublicError` that a view has raised into a page."""
+    """Converts a :class:`PublicError` that a view has raised to a page."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         error = as_public_error(exception)
@@ -364,7 +365,7 @@ PREFLIGHT = {
 
 
 class PublicCorsMiddleware(Middleware):
-    """Answers preflight requests, and adds the header that lets scripts read the other answers."""
+    """Answers preflight requests, and adds the header that lets scripts read the responses."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info not in PATHS:

@@ -1,7 +1,7 @@
 """``python -m authsite.sbom``: print a software bill of materials (CycloneDX 1.6, JSON).
 
-It lists what ``requirements.txt`` installs, each package with its license and with the hashes of
-the files that pip accepts for it. Packages for other platforms than this one have no license.
+It lists the packages in ``requirements.txt``, each with its license and with the hashes of the
+files that pip accepts. Packages for other platforms have no license in the list.
 """
 
 import json
@@ -22,7 +22,7 @@ HASH = re.compile(r"sha256:([0-9a-f]{64})")
 
 
 def document(requirements: str, made_at: datetime) -> dict[str, Any]:
-    """Return the bill of materials for the text of a compiled requirements file."""
+    """Return the bill of materials for a compiled requirements file with this text."""
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -58,7 +58,7 @@ def _component(name: str, version: str, hashes: str) -> dict[str, Any]:
 
 
 def _licenses(name: str) -> list[dict[str, Any]]:
-    """Return the SPDX expression of an installed package, or the names that it gives instead."""
+    """Return the SPDX expression of an installed package, or else the names of its licenses."""
     try:
         about = metadata.metadata(name)
     except metadata.PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""Django's settings, in the order in which a reader needs them.
+"""Django's settings, grouped by subject.
 
 The settings for operators are in ``accounts.common.config``. They are read and validated once, and
-are ``settings.AUTHSITE`` from then on.
+are then available as ``settings.AUTHSITE``.
 """
 
 import json
@@ -105,19 +105,20 @@ WSGI_APPLICATION = "authsite.wsgi.application"
 _database: dict[str, Any] = setting_parsers.parse_database_url(AUTHSITE.database_url) | {
     "CONN_MAX_AGE": 600,
     "CONN_HEALTH_CHECKS": True,
-    # Between transactions, PgBouncer gives the connection that has the cursor to others.
+    # PgBouncer may give the connection with the cursor to another client between transactions.
     "DISABLE_SERVER_SIDE_CURSORS": True,
 }
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = {
-        # Otherwise a transaction that reads and then writes fails if another one writes between.
+        # Otherwise a transaction that reads and then writes fails if another one writes in between.
         "transaction_mode": "IMMEDIATE",
-        # Clients of a server get an answer within five seconds. Commands can wait longer.
+        # A server must respond within five seconds. Commands can wait longer.
         "timeout": 4 if os.environ.get("AUTHSITE_SERVES") else 20,
         # Overwrites most deleted values with zeros; ``accounts.deletion.erasure`` does the rest.
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON;"
-            # In KiB; each thread of a server has a cache. The system keeps the pages of the file.
+            # In KiB; each thread of a server has a cache. The operating system caches the pages of
+            # the file.
             f"PRAGMA cache_size={-512 if os.environ.get('AUTHSITE_SERVES') else -2000};"
         ),
     }
@@ -171,10 +172,10 @@ LOGGING = {
         "django": {"handlers": [], "level": "NOTSET", "propagate": True},
         # Refused requests are already in the request log.
         "django.request": {"level": "ERROR"},
-        # Likewise the requests that runserver logs.
+        # The request log also contains the requests that runserver logs.
         "django.server": {"handlers": [], "level": "CRITICAL"},
-        # Otherwise anybody could fill the log with tracebacks, by wrong Host headers or by too many
-        # parameters. The requests are in the request log, too.
+        # Otherwise anybody could fill the log with tracebacks, by wrong Host headers or too many
+        # parameters. The request log contains these requests, too.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "django.security.RequestDataTooBig": {"level": "CRITICAL"},
         "django.security.TooManyFieldsSent": {"level": "CRITICAL"},
@@ -199,7 +200,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# Pages may not use these features of a browser. Passkeys and the clipboard stay allowed.
+# Pages may not use these browser features. Passkeys and the clipboard are allowed.
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in (
@@ -223,7 +224,7 @@ LAST_METHOD_COOKIE_NAME = f"{_PREFIX}last-method"
 REFRESH_COOKIE_NAME = f"{_PREFIX}refresh"
 AUTHORIZE_COOKIE_NAME = f"{_PREFIX}authorize"
 LOGOUT_COOKIE_NAME = f"{_PREFIX}logout"
-# On the hosts of apps behind a proxy, which always use HTTPS.
+# Set on the hosts of apps behind a proxy, which always use HTTPS.
 FORWARD_COOKIE_NAME = "__Host-forward"
 
 CSRF_COOKIE_NAME = f"{_PREFIX}csrftoken"
@@ -236,7 +237,7 @@ LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 
-# "light" or "dark", if the reader has chosen one.
+# The value is "light" or "dark", if the reader has chosen one.
 THEME_COOKIE_NAME = f"{_PREFIX}theme"
 
 CSRF_FAILURE_VIEW = "authsite.errors.csrf_failure"
@@ -275,7 +276,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 250
 # Templates, languages, static files, the user model and passwords. allauth is used only for the
 # external providers.
 
-# The operator's own templates and texts come before ours.
+# The operator's own templates and texts take precedence.
 _OWN = [AUTHSITE.templates_dir] if AUTHSITE.templates_dir else []
 
 TEMPLATES = [
@@ -298,7 +299,7 @@ TEMPLATES = [
 FORM_RENDERER = "accounts.common.forms.Renderer"
 
 LANGUAGE_CODE = "en"
-# The name of each language is in the language itself.
+# The name of each language is written in that language.
 LANGUAGES = [
     ("en", "English"),
     ("de", "Deutsch"),
@@ -334,7 +335,8 @@ def _is_collected() -> bool:
     newest = max(path.stat().st_mtime for path in (*BASE_DIR.glob("requirements.txt"), *files))
     if not manifest.is_file() or manifest.stat().st_mtime < newest:
         return False
-    # A new file may have an old date, such as one from an archive.
+    # The date alone is not sufficient: a new file may have an old date, for example from an
+    # archive.
     names = {path.relative_to(folder).as_posix() for path in files}
     return names <= json.loads(manifest.read_text())["paths"].keys()
 
@@ -451,8 +453,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENABLE_DJANGO_DEPLOY_CHECK": False,
-    # Without ``postprocess_schema_enums``, which gives lists of words names of their own: in a Go
-    # client, two of them with an equal word do not compile.
+    # Without ``postprocess_schema_enums``, which gives names to lists of words. In a Go client, two
+    # lists with an equal word would not compile.
     "POSTPROCESSING_HOOKS": ["accounts.ops.openapi.complete"],
 }
 

@@ -1,6 +1,6 @@
-"""The answers of the short path, before Django: they call the services that the views call.
+"""The responses of the short path, which calls the same services as the views.
 
-Each returns None if Django must answer the request.
+Each function returns None if Django must answer the request.
 """
 
 import json
@@ -29,15 +29,15 @@ type Headers = list[tuple[str, str]]
 
 
 class ShortResponse(NamedTuple):
-    """A body, and the headers that differ between the answers to requests of the same kind."""
+    """A body, and the headers that differ between responses of the same kind."""
 
     body: bytes
     headers: Headers = []
 
 
-# The headers that are made anew for each answer, or are about one caller.
+# Headers that are new in each response, or are about one client.
 OWN = {"content-length", "etag", "retry-after", "x-request-id", "ratelimit", "ratelimit-policy"}
-# The largest body in bytes. A refresh token has about a hundred.
+# The maximum size of a body in bytes. A refresh token has about a hundred.
 LARGEST_BODY = 1024
 
 _render = JSONRenderer().render
@@ -77,7 +77,7 @@ def client_of_request(environ: Environ, client_ip: str) -> ClientInfo:
 
 
 def _is_login(username: str, password: str) -> bool:
-    """Return whether the view would accept the form of both values, and check the limits next."""
+    """Return whether the view would accept both values, and would check the limits next."""
     return (
         0 < len(username) <= emails.MAX_LENGTH
         and username == username.strip()
@@ -101,7 +101,7 @@ def _members(environ: Environ, *names: str) -> dict[str, str] | None:
 
 
 def body_of_request(environ: Environ, content_type: str) -> bytes | None:
-    """Return a small body of this type, which can be read again, else None."""
+    """Return a small body of this type, which can still be read again, else None."""
     length = environ.get("CONTENT_LENGTH", "")
     if environ.get("CONTENT_TYPE") != content_type or not length.isdecimal() or len(length) > 4:
         return None
@@ -113,7 +113,7 @@ def body_of_request(environ: Environ, content_type: str) -> bytes | None:
 
 
 def published(keys: Published) -> ShortResponse:
-    """Return the answer with the public keys."""
+    """Return the response with the public keys."""
     return ShortResponse(keys.body, [("ETag", keys.etag)])
 
 
@@ -125,7 +125,7 @@ def _ready(_environ: Environ, _client_ip: str) -> ShortResponse | None:
 SIGN_IN, REFRESH = "/api/v1/token/", "/api/v1/token/refresh/"
 JWKS = "/.well-known/jwks.json"
 POSTED = {SIGN_IN, REFRESH}
-# The paths whose answers read a cookie. No other answer depends on one.
+# The paths whose responses depend on a cookie. No other response does.
 READS_COOKIES: set[str] = set()
 RESPONDERS: dict[str, Callable[[Environ, str], ShortResponse | None]] = {
     "/api/v1/me/": _me,

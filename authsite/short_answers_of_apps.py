@@ -1,4 +1,4 @@
-"""The answers of the short path to apps that renew tokens, and to proxies in front of apps.
+"""The responses of the short path to apps that renew tokens, and to proxies in front of apps.
 
 See ``authsite.short_answers``.
 
@@ -28,10 +28,10 @@ from authsite.short_answers import (
 
 def _token_of_app(environ: Environ, client_ip: str) -> ShortResponse | None:
     body = body_of_request(environ, FORM)
-    # Other grants are not parsed twice.
+    # Requests with other grant types are not parsed here, because Django parses them.
     if body is None or b"refresh_token" not in body:
         return None
-    # The constructor makes five dictionaries, and only this one is read.
+    # The constructor creates five dictionaries, of which only one is read.
     request = HttpRequest.__new__(HttpRequest)
     request.META = environ
     try:

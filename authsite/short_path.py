@@ -1,19 +1,19 @@
 """Answers the most frequent requests of programs before Django handles them.
 
-Four requests need only a few database statements: to read one's account, to renew a token of the
-API or of an app, to read the public keys, and to check the health of the site. Django's middleware
-and REST framework take several times as long as these statements. Without the short path, reading
-one's account costs 3.3 times as much processor time, a renewal 2.1 times (of an app 1.4 times), the
-public keys 7.9 times, and the refusal of a flood of sign-ins 3.9 times.
+Four kinds of requests need only a few database statements: reading one's own account, renewing a
+token of the API or of an app, reading the public keys, and checking the health of the site.
+Django's middleware and REST framework take several times as long as these statements. Without the
+short path, reading the own account costs 3.3 times as much processor time, a renewal 2.1 times (of
+an app 1.4 times), the public keys 7.9 times, and the refusal of a flood of sign-ins 3.9 times.
 
-The short path answers only plain requests that succeed, and calls the services that the views call.
+The short path answers only plain requests that succeed, and calls the same services as the views.
 It passes every other request to Django before anything has changed. Therefore only the views refuse
 requests, and a change of their rules for refusals needs no change here.
 
 There is one exception: a flood of sign-ins. If a limit has refused the last sign-in of an IP
 address, the short path asks the service whether it would refuse the next one, too.
 
-The headers come from Django, too: Django answers the first plain request of each kind, and the
+The headers also come from Django: Django answers the first plain request of each kind, and the
 short path repeats the headers of that response.
 """
 
@@ -51,21 +51,21 @@ type Application = Callable[..., Iterable[bytes]]
 
 
 OK, REFUSED = "200 OK", "429 Too Many Requests"
-# With one of these, the answer depends on more than the short path knows.
+# With one of these headers, the response depends on more than the short path handles.
 SPECIAL = (
     *("HTTP_ORIGIN", "HTTP_TRANSFER_ENCODING", "HTTP_DPOP"),
     *("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"),
 )
-# The most kinds of one request whose headers are kept. Any port is valid in a Host, and any Host in
-# a health check. When the limit is reached, all are forgotten. Otherwise a client that sends many
+# The maximum number of kinds of one request whose headers are stored. Any port is valid in a Host,
+# and any Host in a health check. At the limit, all are deleted. Otherwise a client that sends many
 # Hosts would keep all other requests off the short path.
 MOST_KINDS = 64
-# How many flooding IP addresses are remembered. When there are more, all are forgotten.
+# The maximum number of flooding IP addresses that are stored. Beyond it, all are deleted.
 MOST_FLOODING = 4096
 
 
 class ShortPath:
-    """A WSGI application that answers plain requests, and passes the others to ``application``."""
+    """A WSGI application that answers plain requests, and passes others to ``application``."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -95,7 +95,7 @@ class ShortPath:
     def at_once(self, environ: Environ, start: Callable[..., Any]) -> list[bytes] | None:
         """Answer a request for the public keys if they are cached. Otherwise, return None.
 
-        The server calls this before a request takes its turn, which may wait for the database.
+        The server calls this before a request waits for its turn, which may depend on the database.
         """
         began = perf_counter()
         if environ["PATH_INFO"] != JWKS or not _is_plain(environ):
@@ -137,7 +137,7 @@ class ShortPath:
         return keep
 
     def _noting_floods(self, client_ip: str, start: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a ``start_response`` that notes whether a limit has refused the sign-in."""
+        """Return a ``start_response`` that records whether a limit has refused the sign-in."""
 
         def note(status: str, headers: Headers, *more: Any) -> Any:
             if status != REFUSED:
@@ -157,7 +157,7 @@ def _own_headers(answer: ShortResponse, request_id: str) -> Headers:
 
 
 def _client_and_kind(environ: Environ) -> tuple[str, tuple[str, ...]]:
-    """Return the IP address of the client, and what the headers of an answer depend on."""
+    """Return the IP address of the client, and the values on which the headers depend."""
     client_ip, scheme = behind_proxies(environ, settings.AUTHSITE.trusted_proxies)
     spoken = language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
     return client_ip, (scheme, environ["HTTP_HOST"], spoken)
@@ -168,9 +168,9 @@ def _status(path: str) -> str:
 
 
 def _is_plain(environ: Environ) -> bool:
-    """Return whether the request has nothing but its path, a language, credentials and a body.
+    """Return whether the request has only a path, a language, credentials and a body.
 
-    HTTP/2 is not plain: a body without a length can be found only by reading it.
+    HTTP/2 is not plain, because a body without a length can be found only by reading it.
     """
     return (
         environ["REQUEST_METHOD"] == ("POST" if environ["PATH_INFO"] in POSTED else "GET")

@@ -31,7 +31,7 @@ class Storage(CompressedManifestStaticFilesStorage):
 
 
 class Middleware(WhiteNoiseMiddleware):
-    """Serves static files. It lists them at the first request for one, not during the start."""
+    """Serves static files. It lists them at the first request, not during the start."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._lock, self._is_listed = Lock(), False

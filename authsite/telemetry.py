@@ -1,8 +1,9 @@
-"""Sends traces by OpenTelemetry and errors to Sentry, where the operator has installed these.
+"""Sends traces by OpenTelemetry and errors to Sentry, if the operator has installed their packages.
 
-Neither gets personal data or secrets. A span has the route of its request instead of the path, and
-statements without values. An event for Sentry contains only members that are listed here: the types
-of the exceptions and their lines of code, but no messages, variables, URLs, headers or bodies.
+Neither gets personal data or secrets. A span contains the route of its request instead of the path,
+and statements without values. An event for Sentry contains only the members that are listed here:
+the types of the exceptions and their lines of code, but no messages, variables, URLs, headers or
+bodies.
 
 The environment variables are those of OpenTelemetry and Sentry.
 """
@@ -24,7 +25,7 @@ from accounts.common import logs, metrics, secrets
 log = logging.getLogger(__name__)
 
 # W3C Trace Context, section 3.2: the version, the ids of the trace and the parent, and flags. Ids
-# of zeros are invalid.
+# that consist of zeros are invalid.
 TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 OTLP = "opentelemetry.exporter.otlp.proto.http"
@@ -42,17 +43,17 @@ FRAME = (
 )
 
 _nothing = nullcontext()
-# What records traces, and the package ``opentelemetry.trace``; None if no traces are sent.
+# The tracer, and the package ``opentelemetry.trace``; None if no traces are sent.
 _tracer: Any = None
 _trace: Any = None
 
 
 def start() -> None:
-    """Start to send what the environment variables ask for."""
+    """Start the exporters that the environment variables configure."""
     _start_traces()
     if os.environ.get("SENTRY_DSN") and _is_installed("sentry_sdk", "SENTRY_DSN"):
         to_log = import_module("sentry_sdk.integrations.logging").LoggingIntegration
-        # Errors are logged, also those of threads. Other integrations would read requests.
+        # Errors are logged, including errors of threads. Other integrations would read requests.
         import_module("sentry_sdk").init(
             release=os.environ.get("SENTRY_RELEASE") or f"authsite@{settings.VERSION}",
             default_integrations=False,
@@ -67,13 +68,13 @@ def start() -> None:
 
 
 def span(traceparent: str | None) -> AbstractContextManager[object]:
-    """Return a context manager for a request, whose log lines have the id of its trace.
+    """Return a context manager for a request, whose log lines contain the id of its trace.
 
     ``traceparent``: the header, which any client may send. It is ignored if it is invalid, and
-    never decides whether the trace is recorded.
+        never decides whether the trace is recorded.
     """
     given = TRACEPARENT.fullmatch(traceparent) if traceparent else None
-    # The request is handled within the short path, which has begun a span.
+    # The short path handles the request and has already begun a span.
     if (given is None and _tracer is None) or logs.TRACE_ID.get():
         return _nothing
     return _span(given)
@@ -90,7 +91,7 @@ def _span(given: re.Match[str] | None) -> Iterator[None]:
 
 
 def describe(method: str | None, route: str, status: int) -> None:
-    """Add to the span of the current request how it was answered."""
+    """Add the result of the current request to its span."""
     if _tracer is None:
         return
     known = method if method in metrics.METHODS else "_OTHER"
@@ -124,9 +125,9 @@ def _start_traces() -> None:
 
 
 class _Sampler:
-    """Asks the sampler of the operator as if no client had sent a ``traceparent``.
+    """Calls the operator's sampler as if no client had sent a ``traceparent``.
 
-    Otherwise a client could have all its requests recorded, or none.
+    Otherwise a client could decide that all of its requests are recorded, or none.
     """
 
     def __init__(self, sampler: Any) -> None:
@@ -143,7 +144,7 @@ class _Sampler:
 
 @contextmanager
 def _recorded(given: re.Match[str] | None) -> Iterator[str]:
-    """Return the id of the trace of a new span, which records the statements within."""
+    """Begin a span that records the statements within the context; return the id of its trace."""
     parent = None
     if given:
         ids = (int(part, 16) for part in given.groups())
@@ -164,7 +165,7 @@ def _statement(execute: Callable[..., Any], sql: Any, *args: Any) -> Any:
 
 @contextmanager
 def _child(name: str, parent: Any, **options: Any) -> Iterator[Any]:
-    """Return a new current span. Of an exception, it has only the type: messages have values."""
+    """Begin a span as the current one. It records no messages of exceptions, only their types."""
     options |= {"record_exception": False, "set_status_on_exception": False}
     with _tracer.start_as_current_span(name, parent, **options) as current:
         try:
@@ -175,7 +176,7 @@ def _child(name: str, parent: Any, **options: Any) -> Iterator[Any]:
 
 
 def _without_data(event: Mapping[str, Any], _hint: object) -> dict[str, Any]:
-    """Return ``event`` with the listed members only."""
+    """Return ``event`` with only the listed members."""
     clean = _only(event, EVENT)
     found = event.get("exception", {}).get("values", ())
     exceptions = [
@@ -183,7 +184,7 @@ def _without_data(event: Mapping[str, Any], _hint: object) -> dict[str, Any]:
     ]
     if exceptions:
         clean["exception"] = {"values": exceptions}
-    # The text in the code, before values are put into it.
+    # The text in the code, without the values that are put into it.
     if message := event.get("logentry", {}).get("message"):
         clean["logentry"] = {"message": logs.redact(str(message))}
     clean["tags"] = {"request_id": logs.REQUEST_ID.get(), "trace_id": logs.TRACE_ID.get()}
@@ -203,7 +204,7 @@ def _is_installed(package: str, variable: str) -> bool:
     try:
         if find_spec(package):
             return True
-    except ModuleNotFoundError:  # of a package above it
+    except ModuleNotFoundError:  # a package above it is missing
         pass
     log.error("%s is set, but the package is not installed: %s", variable, package)
     return False

@@ -15,14 +15,14 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
 os.environ["AUTHSITE_SERVES"] = "1"
 
-# While modules are imported, the garbage collector finds next to nothing, and takes a tenth of the
+# While modules are imported, the garbage collector finds almost nothing, but takes a tenth of the
 # time.
 gc.disable()
 
 
 @contextmanager
 def _replaced(modules: Mapping[str, Any]) -> Iterator[None]:
-    """Let an import within the block find ``modules``. One that is None counts as not installed.
+    """Return a context manager in which imports find ``modules``. None means not installed.
 
     Own apps are imported later, and find the real modules.
     """
@@ -39,9 +39,10 @@ def _request_factory(*args: Any, **options: Any) -> Any:
     return APIRequestFactory(*args, **options)
 
 
-# REST framework imports these for features that the site does not have: 11 MiB with SQLite.
+# REST framework imports these modules for features that the site does not use: 11 MiB with SQLite.
 UNUSED = ("django.contrib.postgres.fields", "pygments", "requests", "yaml")
-# Two libraries import these for one name each, and with them ``unittest``: a fifth of the start.
+# Two libraries import these modules for one name each, and with them ``unittest``, which takes a
+# fifth of the start-up time.
 TEST = ("django.test", "django.test.signals", "rest_framework.test")
 _test = SimpleNamespace(APIRequestFactory=_request_factory, setting_changed=setting_changed)
 with _replaced(dict.fromkeys(UNUSED)):
@@ -59,6 +60,7 @@ from authsite.short_path import ShortPath  # noqa: E402 the same
 django.request_class = Utf8WSGIRequest
 application = ShortPath(django)
 background.start()
-# What is loaded now stays. A collection that skips it pauses all requests for a shorter time.
+# All loaded objects stay in memory. If a collection skips them, it pauses requests for a shorter
+# time.
 gc.freeze()
 gc.enable()

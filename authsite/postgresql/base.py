@@ -1,9 +1,10 @@
 """Django's backend for PostgreSQL with a time limit on every wait.
 
-The client keeps the time limits. Those of the server do not help while it is frozen or a firewall
-drops packets, and PgBouncer refuses them in the options of a connection. After the time limit, the
-query is cancelled. If the server does not even do that, new connections of the process fail
-immediately for a short time, because otherwise all its threads would soon be waiting.
+The client enforces the time limits. The server's own limits do not help while the server is frozen
+or a firewall drops packets, and PgBouncer refuses them in the options of a connection. After the
+time limit, the query is cancelled. If the server does not even react to this, new connections of
+the process fail immediately for a short time, because otherwise all its threads would soon be
+waiting.
 """
 
 import select
@@ -18,15 +19,16 @@ from psycopg.pq import TransactionStatus
 
 from accounts.common import secrets
 
-# A client gets its answer within five seconds. The second limit is for the server to receive the
-# cancellation of a query, and once more to report it.
+# A client gets its response within five seconds. The second limit is the time for the server to
+# receive the cancellation of a query, and once more to report it.
 RESPONSE_SECONDS = 4.0
 CANCEL_SECONDS = 0.5
 REST_SECONDS = 2.0
-# One message. If this process is paused during a transaction, its locks end with the limit.
+# A single message. If this process is paused during a transaction, the limit releases its locks.
 BEGIN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'"
 
-# How often a statement runs on a connection before PostgreSQL keeps its plan.
+# After this number of executions on a connection, a statement is prepared and PostgreSQL keeps its
+# plan.
 PREPARED_AFTER = 5
 # The errors of a prepared statement that cannot run: a migration has changed the type of a column,
 # or a pooler has passed the statement to a server process that does not know it.
@@ -36,20 +38,20 @@ CANNOT_RUN = (
     errors.DuplicatePreparedStatement,
 )
 
-# No connection is opened before this time of the monotonic clock.
+# Until this time of the monotonic clock, no connection is opened.
 _resting = {"until": 0.0}
-# The host and port of the last connection, if there is one.
+# The host and port of the last connection, if there was one.
 _last: dict[str, tuple[str, str]] = {}
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection that fails if its server does not answer in time."""
+    """A connection that fails if its server does not respond in time."""
 
     host: tuple[str, str]
 
     @classmethod
     def connect(cls, *args: Any, **params: Any) -> "Connection":
-        """Open a connection, first to the host of the last one if the parameters name several.
+        """Open a connection. If the parameters name several hosts, try the last used host first.
 
         Otherwise each connection would wait for a first host that is down.
 
@@ -70,32 +72,32 @@ class Connection(psycopg.Connection[Any]):
             _rest()
             raise
         _last["host"] = found.host = found.info.host, str(found.info.port)
-        # No two connections give a prepared statement the same name. Otherwise a pooler could pass
-        # one to a server process that knows another statement by that name.
+        # Each connection names its prepared statements differently. Otherwise a pooler could pass
+        # one to a server process that knows another statement by the same name.
         found._prepared._prepared_idx = secrets.public_id().int
         return found
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for the server to answer a query. Every query calls this method.
+        """Wait for the server to respond to a query. Every query calls this method.
 
         Raises:
-            OperationalError: the server has reported an error, or has not answered in time.
+            OperationalError: the server has reported an error, or has not responded in time.
         """
         try:
             return super().wait(gen, interval, timeout or RESPONSE_SECONDS)
         except psycopg.errors.ReadOnlySqlTransaction:
-            # After a failover, the next connection may find the server that accepts changes.
+            # After a failover, a new connection may find the server that accepts changes.
             self.pgconn.finish()
             raise
         except OperationalError:
             # The query timed out, and the server may still be working on it.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self._cancel(gen, interval)
-            # A COMMIT that waits for a standby server succeeds when it is cancelled.
+            # If a COMMIT that waits for a standby server is cancelled, it succeeds.
             raise
 
     def _cancel(self, gen: Any, interval: float) -> None:
-        """Cancel the running query, or close the connection if the server does not answer."""
+        """Cancel the running query, or close the connection if the server does not respond."""
         with suppress(psycopg.Error):
             self.cancel_safe(timeout=CANCEL_SECONDS)
             super().wait(gen, interval, CANCEL_SECONDS)
@@ -105,13 +107,13 @@ class Connection(psycopg.Connection[Any]):
 
 
 class PreparedCursor(psycopg.Cursor[Any]):
-    """A cursor for use outside transactions that prepares the statements that run often."""
+    """A cursor for use outside of transactions, which prepares frequent statements."""
 
     def execute(self, *args: Any, **options: Any) -> "PreparedCursor":
         try:
             return super().execute(*args, **options)
         except CANNOT_RUN:
-            # It has changed nothing. From now on, the connection prepares no statement.
+            # The statement has changed nothing. From now on, the connection prepares no statements.
             self.connection.prepare_threshold = None
             return super().execute(*args, **options)
 
@@ -124,15 +126,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection = Connection.connect(**conn_params)
         connection.autocommit = True
         row = connection.execute("SELECT pg_backend_pid()").fetchone()
-        # PgBouncer reports an id of its own, and may give each statement another server process.
+        # PgBouncer reports its own id, and may use another server process for each statement.
         if row == (connection.info.backend_pid,):
             connection.prepare_threshold = PREPARED_AFTER
         return connection
 
     def prepared_cursor(self) -> Any:
-        """Return a :class:`PreparedCursor`, or an ordinary cursor in a transaction or on a pooler.
+        """Return a :class:`PreparedCursor`; in a transaction or on a pooler, an ordinary cursor.
 
-        In a transaction, a statement that has failed could not run again.
+        In a transaction, a failed statement could not be repeated.
         """
         self.ensure_connection()
         if self.in_atomic_block or self.connection.prepare_threshold is None:
@@ -140,7 +142,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return cast(Any, self)._prepare_cursor(PreparedCursor(self.connection))
 
     def _start_transaction_under_autocommit(self) -> None:
-        """Begin a transaction. Django calls this method if there is one."""
+        """Begin a transaction. Django calls this method."""
         with self.wrap_database_errors:
             self.connection.execute(BEGIN)
 
@@ -149,7 +151,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
         After a timeout, no connection of the process is used for ``REST_SECONDS``. Otherwise each
         thread would wait for a timeout of its own. After a failover, no connection to the former
-        host is used, because a primary server that comes back may not know that it is none.
+        host is used, because a former primary server that comes back may not know that it was
+        replaced.
         """
         if self.connection.host != _last["host"]:
             return False

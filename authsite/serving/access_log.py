@@ -51,11 +51,11 @@ class RequestLog:
         began: float,
         cause: str = "",
     ) -> None:
-        """Log and count an answered request.
+        """Log and count a completed request.
 
         ``route``: the URL pattern of ``path``, or empty if none matches.
-        ``began``: when the request came, by ``perf_counter``.
-        ``cause``: why the server program has refused the request, if it has.
+        ``began``: when the request arrived, by ``perf_counter``.
+        ``cause``: why the server has refused the request, if it has.
         """
         seconds = perf_counter() - began
         metrics.count_request(route, method, status, seconds)
@@ -98,7 +98,7 @@ class RequestMiddleware:
 
 
 def _id_of(meta: Mapping[str, Any]) -> str:
-    """Return the id that a trusted proxy has sent and logged for the request, or a new id."""
+    """Return the id that a trusted proxy has sent for the request, or a new id."""
     given = meta.get("HTTP_X_REQUEST_ID")
     if given and ID.fullmatch(given):
         peer = parse_ip(meta.get("REMOTE_ADDR", ""))

@@ -1,16 +1,17 @@
-"""Limits how much of a worker clients can occupy, so that slow or many clients do not stop it.
+"""Limits the requests of a worker, so that slow or many clients do not block it.
 
 The server program has a thread for each request that has arrived, and no time limit for the body of
-a request or for a client that does not read the answer. Therefore:
+a request or for a client that does not read the response. Therefore:
 
 - At most ``RUNNING`` requests run. The others wait for their turn, at most ``PATIENCE`` seconds.
 - A thread has a database connection only while it runs a request. The server has more threads than
-  a database allows connections.
-- A request runs once its body has arrived. At most ``SLOW`` requests send a body or receive a file.
-- At most ``INSIDE`` requests wait, run or are slow. More are refused with 503.
+a database allows connections.
+- A request runs only after its body has arrived. At most ``SLOW`` requests send a body or receive a
+file.
+- At most ``INSIDE`` requests wait, run or are slow. Further requests are refused with 503.
 - A connection on which the server has sent nothing for ``SILENT_SECONDS`` is soon closed.
 
-``/health/live`` needs no turn, so it is answered even while all other requests wait. The same is
+``/health/live`` does not wait, so it is answered even while all other requests wait. The same is
 true of the public keys while they are cached, if the application has a method ``at_once``.
 """
 
@@ -39,7 +40,7 @@ from authsite.serving.access_log import RequestLog
 
 
 def own_headers() -> dict[str, str]:
-    """Return the usual headers of the site's responses, as far as they apply to plain text."""
+    """Return those of the site's usual response headers that apply to plain text."""
     return {
         "Server": "web",
         "Cache-Control": "no-store",
@@ -60,18 +61,18 @@ RUNNING = 16
 SLOW = 384
 INSIDE = 496
 PATIENCE = 10.0
-# The most digits of a Content-Length, which may begin with zeros (RFC 9110 section 8.6). Python
-# refuses to parse a number with thousands of digits.
+# The maximum number of digits of a Content-Length, which may begin with zeros (RFC 9110 section
+# 8.6). Python refuses to parse a number with thousands of digits.
 LONGEST_LENGTH = 18
-# Longer than any answer takes. The proxies in ``deploy/`` give up after the same time.
+# Longer than any response takes. The proxies in ``deploy/`` use the same timeout.
 SILENT_SECONDS = 30
-# How often such connections are looked for.
+# The interval at which silent connections are looked for.
 LOOK_EVERY_SECONDS = 5
 
 LIVE = "/health/live"
 # Linux lists the open files of this process here, by their descriptors.
 DESCRIPTORS = Path("/proc/self/fd")
-# ``tcpi_state`` and ``tcpi_last_data_sent``, in milliseconds, in Linux's ``struct tcp_info``.
+# In Linux's ``struct tcp_info``: ``tcpi_state``, and ``tcpi_last_data_sent`` in milliseconds.
 TCP_INFO = struct.Struct("=B 7x 36x I")
 ESTABLISHED = 1
 
@@ -80,7 +81,7 @@ type Application = Callable[..., Iterable[bytes]]
 
 
 class Permits:
-    """A counting semaphore, at a tenth of the cost of ``threading.Semaphore`` for each request."""
+    """A counting semaphore that costs a tenth of ``threading.Semaphore`` for each request."""
 
     def __init__(self, count: int) -> None:
         self._free: SimpleQueue[None] = SimpleQueue()
@@ -88,7 +89,7 @@ class Permits:
             self.release()
 
     def acquire(self, seconds: float = 0.0) -> bool:
-        """Take a permit, and wait up to ``seconds`` for it; return False if none became free."""
+        """Take a permit, and wait up to ``seconds`` for one; return False if none became free."""
         try:
             self._free.get(seconds > 0, seconds)
         except Empty:
@@ -96,12 +97,12 @@ class Permits:
         return True
 
     def release(self) -> None:
-        """Give a permit back. If threads wait for one, wake one of them."""
+        """Release a permit. If threads are waiting, wake one of them."""
         self._free.put(None)
 
 
 class Capacity:
-    """A WSGI application that limits how many requests reach ``application`` at once."""
+    """A WSGI application that limits the number of simultaneous requests to ``application``."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -109,7 +110,7 @@ class Capacity:
         self._slow = Permits(SLOW)
         self._inside = Permits(INSIDE)
         self._turns = Permits(RUNNING)
-        # The connection that was used last is used next, so that few requests open few connections.
+        # The most recently used connection is used next, so that few requests open few connections.
         self._idle = [connections.create_connection(DEFAULT_DB_ALIAS) for _ in range(RUNNING)]
         for connection in self._idle:
             connection.inc_thread_sharing()
@@ -145,7 +146,7 @@ class Capacity:
             self._turns.release()
         if isinstance(answer, list):
             return answer
-        # A client can take as long as it likes to receive a file.
+        # A client may take any time to receive a file.
         if not self._slow.acquire():
             _close(answer)
             return _refuse(environ, start, "too many slow clients")
@@ -154,7 +155,7 @@ class Capacity:
     def _read(self, environ: Environ, length: int) -> bool:
         """Read the body into memory; return whether it is complete.
 
-        Return False, too, if too many clients are slow. The application reads only the copy in
+        Also return False if too many clients are slow. The application reads only the copy in
         memory, so it never waits for a client.
         """
         if not length:
@@ -167,14 +168,14 @@ class Capacity:
             body = environ["wsgi.input"].read(length)
         finally:
             self._slow.release()
-        # The doctor asks for it: behind a proxy that buffers bodies, the server does not wait.
+        # For the doctor: behind a proxy that buffers bodies, the server does not wait for the body.
         environ["authsite.body_seconds"] = time.monotonic() - began
         environ["wsgi.input"] = BytesIO(body)
         return len(body) == length
 
 
 class _File:
-    """A file that is sent in parts. It holds the permits ``held`` until it is sent."""
+    """A file that is sent in parts. The permits ``held`` are released when it has been sent."""
 
     def __init__(self, parts: Iterable[bytes], *held: Permits) -> None:
         self._parts = parts
@@ -184,7 +185,7 @@ class _File:
         return iter(self._parts)
 
     def close(self) -> None:
-        """Release what the request holds. The server calls this once, at the end (PEP 3333)."""
+        """Close the file and release the permits. The server calls this once (PEP 3333)."""
         try:
             _close(self._parts)
         finally:
@@ -193,10 +194,10 @@ class _File:
 
 
 def _whole(answer: Iterable[bytes]) -> Iterable[bytes]:
-    """Return the answer as a list, which the server sends without a thread, unless it is a file.
+    """Return a response that is not a file as a list, which the server sends without a thread.
 
-    An answer that is read from the database in parts is not a file. Otherwise a slow client would
-    determine how long the read takes.
+    A response that is read from the database in parts does not count as a file. Otherwise a slow
+    client would determine how long the read takes.
     """
     if isinstance(answer, list) or getattr(answer, "file_to_stream", None):
         return answer
@@ -212,7 +213,7 @@ def _close(answer: Iterable[bytes]) -> None:
 
 
 def _length(environ: Environ) -> int:
-    """Return the number of bytes to read, or 0 if the body is refused without reading it."""
+    """Return the number of bytes to read; 0 if the body is refused without reading it."""
     length = environ.get("CONTENT_LENGTH") or ""
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     is_number = length.isdecimal() and len(length) <= LONGEST_LENGTH
@@ -220,7 +221,7 @@ def _length(environ: Environ) -> int:
 
 
 def _refuse(environ: Environ, start: Callable[..., Any], cause: str) -> list[bytes]:
-    """Answer 503, and log the request with the cause."""
+    """Respond with status 503, and log the request with the cause."""
     from authsite import errors  # noqa: PLC0415 the plain server runs without models
 
     began = perf_counter()
@@ -255,8 +256,8 @@ def _request_log() -> RequestLog:
 def close_silent_connections(port: int) -> None:
     """Start a thread that closes connections to ``port`` on which nothing was sent for too long.
 
-    Such a client sends its request too slowly, or does not read the answer. Only Linux tells when
-    a connection was last used; elsewhere the function does nothing.
+    Such a client sends its request too slowly, or does not read the response. On systems other than
+    Linux, which do not report the last use of a connection, this does nothing.
     """
     if not DESCRIPTORS.is_dir():
         return
@@ -275,7 +276,7 @@ def close_silent_connections(port: int) -> None:
 
 def _close_if_silent(descriptor: int, port: int) -> None:
     """Close the descriptor's connection if nothing was sent on it for too long."""
-    # Unlike the descriptor, its duplicate cannot become another connection meanwhile.
+    # The descriptor could become another connection meanwhile, but its duplicate cannot.
     duplicate = os.dup(descriptor)
     try:
         connection = socket.socket(fileno=duplicate)

@@ -1,4 +1,4 @@
-"""``make https``: serve the site as in production, on this machine only.
+"""``make https``: serve the site as in production, but only for this machine.
 
 The environment is production, with all its checks. The secrets, the database and the email folder
 are those of the development site in ``DATA_DIR``.
@@ -25,13 +25,13 @@ from authsite.serving.server import check
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("authsite.localhost", "localhost", "127.0.0.1")
 PORT, REDIRECT_PORT = "8443", "8080"
-# Apple's programs accept no certificate that is valid for more than 825 days.
+# Apple's programs refuse certificates that are valid for more than 825 days.
 LIFE, RENEWED_BEFORE = timedelta(days=800), timedelta(days=30)
 PREPARATIONS = (["migrate", "--verbosity", "0"], ["create_owner", "--if-none"])
 
 
 def main() -> None:
-    """Migrate the database, print how to reach the site, and serve until interrupted."""
+    """Migrate the database, print the URL of the site, and serve until interrupted."""
     try:
         settings, authority = production()
     except ConfigError as error:
@@ -40,7 +40,7 @@ def main() -> None:
     for command in PREPARATIONS:
         if code := subprocess.call([sys.executable, "manage.py", *command], cwd=ROOT):
             sys.exit(code)
-    # Leave out the username and password in the URL of a mail server.
+    # Without the username and the password in the URL of a mail server.
     mail = re.sub(r"//[^/]*@", "//", settings["EMAIL_URL"])
     origin, ca = settings["ORIGIN"], shlex.quote(str(authority))
     sys.stdout.write(
@@ -54,7 +54,7 @@ def main() -> None:
 def production() -> tuple[dict[str, str], Path]:
     """Return the settings that production requires, and the path of the certificate to trust.
 
-    It is the certificate of the local authority, which has signed the site's own certificate.
+    This is the certificate of the local authority, which has signed the site's own certificate.
 
     Raises:
         ConfigError: settings in the environment or in ``.env`` are invalid.
@@ -82,10 +82,11 @@ def production() -> tuple[dict[str, str], Path]:
 
 
 def certify(folder: Path) -> None:
-    """Make a certificate authority and the site's certificate in ``folder``.
+    """Create a certificate authority and the site's certificate in ``folder``.
 
-    Good ones are kept, so that people add ``ca.pem`` to their browsers once. The authority's key is
-    never stored: nobody can steal it and make certificates for other sites.
+    Valid certificates are kept, so that people need to add ``ca.pem`` to their browsers only once.
+    The authority's key is never stored, so that nobody can steal it and create certificates for
+    other sites.
     """
     site = folder / "site.pem"
     try:

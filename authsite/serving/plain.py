@@ -1,9 +1,9 @@
 """``python -m authsite.serving.plain``: the plain HTTP server next to the site's TLS server.
 
 The plain server redirects each request to the same page under ORIGIN, and answers ACME challenges
-(RFC 8555 section 8.3). It uses no cookies, no forms and no database. granian itself cannot do this:
-its answers to files name it, and lack our headers. A second instance of the site would refuse
-other Host headers, and needs three times the memory.
+(RFC 8555 section 8.3). It uses no cookies, no forms and no database. granian itself cannot do this,
+because its responses with files reveal its name, and lack the site's headers. A second instance of
+the site would refuse other Host headers, and needs three times the memory.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ from granian.constants import Interfaces
 from authsite.serving import capacity
 from authsite.serving.server import OPTIONS, end_with_parent
 
-# The token has only characters that RFC 8555 allows. Without dots and slashes, the path of the file
-# cannot leave its folder.
+# The token contains only characters that RFC 8555 allows. Without dots and slashes, the path of the
+# file cannot leave its folder.
 ACME_CHALLENGE = re.compile(rb"/\.well-known/acme-challenge/[A-Za-z0-9_-]{1,128}")
 LARGEST_CHALLENGE = 4096
 BODY_SECONDS = 10.0
-# The characters that a Location header may contain as they are; all others are percent-encoded.
+# The characters that a Location header may contain; all others are percent-encoded.
 UNQUOTED = "%/:?#[]@!$&'()*+,;=-._~"
 type Message = dict[str, Any]
 
@@ -75,10 +75,10 @@ async def application(
 
 
 def response_to(path: bytes, query: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Return the status, headers and body of the response. They are the same for all methods.
+    """Return the status, headers and body of the response, which do not depend on the method.
 
     A redirect leads to a URL under ORIGIN, whatever the Host header says. The targets of ``OPTIONS
-    *`` and ``CONNECT`` are not paths. They are replaced by ``/``, because they would change the
+    *`` and ``CONNECT`` are not paths. They are replaced with ``/``, because they would change the
     host name of the redirect.
     """
     webroot = settings.AUTHSITE.acme_webroot

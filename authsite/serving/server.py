@@ -1,9 +1,9 @@
-"""The granian server, extended to renew its workers and the certificate without losing requests.
+"""The granian server, extended to replace its workers and the certificate without losing requests.
 
-On SIGHUP, a new worker starts and then replaces the old one. On Linux, granian gives each worker a
-listening socket of its own. When the old worker ends, connections that wait at its socket or are in
-a TLS handshake are reset. Here, all workers share one socket, and the old worker is *retired*
-before it ends: it accepts no new connections, and closes the open ones after their next response.
+On SIGHUP, a new worker starts and then replaces the old one. On Linux, granian gives each worker
+its own listening socket. When the old worker ends, connections that wait at its socket or are in a
+TLS handshake are reset. Here, all workers share one socket, and the old worker is *retired* before
+it ends: it accepts no new connections, and closes the open ones after their next response.
 """
 
 import _thread
@@ -31,21 +31,21 @@ from granian.server.mp import MPServer
 from authsite.serving.watchdog import Watchdog
 
 BACKLOG = 1024
-# A few more than ``capacity.INSIDE``: they refuse requests and answer health checks.
+# A few more than ``capacity.INSIDE``; these threads refuse requests and answer health checks.
 THREADS = 512
 RETIRE = signal.SIGUSR1
-# After this time, a new worker should be ready. If it is not, connections wait for the worker.
+# A new worker should be ready within this time. If it is not, connections wait for it.
 START_SECONDS = 6.0
-# The time in which a retired worker can complete its requests and TLS handshakes.
+# A retired worker must complete its requests and TLS handshakes within this time.
 RETIRED_SECONDS = 4.0
 # A worker that has not ended after this time is killed.
 STOP_SECONDS = 30
 # The options of both servers.
 OPTIONS: dict[str, Any] = {
-    # More connections wait in the queue of the socket.
+    # The maximum number of connections in the queue of the socket.
     "backpressure": 1024,
     # A client has ten seconds for its request line and headers, from the connection or from the
-    # last answer, and 16 KiB. In HTTP/2, neither would have a limit of its own.
+    # last response, and 16 KiB. HTTP/2 would have no limits of its own for either.
     "http": HTTPModes.http1,
     "http1_settings": HTTP1Settings(header_read_timeout=10_000, max_buffer_size=16_384),
     "log_level": LogLevels.error,
@@ -62,7 +62,7 @@ type Start = Callable[..., Any]
 class Server(MPServer):
     """A granian server with one listening socket, and workers that retire before they end.
 
-    The constructor binds the port, or with ``unix`` the socket at that path; connections wait until
+    The constructor binds the port, or the Unix socket at the path ``unix``. Connections wait until
     a worker is ready.
 
     Raises:
@@ -95,7 +95,7 @@ class Server(MPServer):
         super().serve(target_loader=load, wrap_loader=False)
 
     def signal_handler_reload(self, *args: Any, **options: Any) -> None:
-        """Renew the workers, unless the new certificate or its key is unusable."""
+        """Replace the workers, unless the new certificate or its key is unusable."""
         try:
             check(*self._files)
         except OSError as error:
@@ -125,9 +125,9 @@ def _bound(ip: str, port: int) -> socket.socket:
 
 
 def _bound_to_path(path: str) -> socket.socket:
-    """Return a Unix socket that only the user and the group of the file can connect to."""
+    """Return a Unix socket to which only the user and the group of the file can connect."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # A server that was killed leaves its file behind; nobody listens there.
+    # A killed server leaves its file behind, at which nobody listens.
     if listener.connect_ex(path) == errno.ECONNREFUSED:
         Path(path).unlink()
     listener.close()
@@ -141,7 +141,7 @@ def _bound_to_path(path: str) -> socket.socket:
 
 
 def check(cert: Path | None, key: Path | None) -> None:
-    """Check that the files ``cert`` and ``key`` can be used for TLS.
+    """Require that the files ``cert`` and ``key`` can be used for TLS.
 
     If either of them is None, nothing is checked.
 
@@ -171,8 +171,8 @@ def _retire(pids: Iterable[int]) -> None:
 class SignalEvent(threading.Event):
     """An event that a signal handler can set.
 
-    The handler runs in the thread that waits for the event, and this thread may hold the lock of
-    the event just then. A plain event would wait for that lock forever.
+    The handler runs in the thread that waits for the event, and this thread may have the lock of
+    the event at that moment. With an ordinary event, the handler would wait for that lock forever.
     """
 
     @override
@@ -188,7 +188,7 @@ def end_with_parent() -> None:
     parent = os.getppid()
 
     def watch() -> None:
-        # Only Linux tells when another process ends.
+        # Only Linux reports when another process ends.
         with suppress(AttributeError, OSError):
             select.select([os.pidfd_open(parent)], [], [])
         while os.getppid() == parent:
@@ -199,10 +199,10 @@ def end_with_parent() -> None:
 
 
 def let_sigterm_end_forks() -> None:
-    """Let a SIGTERM end each process that this one forks from now on.
+    """Make a SIGTERM end each process that this one forks from now on.
 
     Otherwise a worker that has just started would only record the SIGTERM, with the handler that it
-    inherits, until granian installs its own: stopping the server would take ``STOP_SECONDS``.
+    inherits, until granian installs its own. Stopping the server would then take ``STOP_SECONDS``.
     """
     signals = {signal.SIGTERM}
 
@@ -211,7 +211,7 @@ def let_sigterm_end_forks() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
     os.register_at_fork(
-        # A SIGTERM that arrives before the child has its own handler waits.
+        # The signal is blocked until the child has its own handler.
         before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, signals),
         after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, signals),
         after_in_child=in_child,

@@ -1,9 +1,9 @@
-"""Replaces workers that do not answer, and tells systemd while they do.
+"""Replaces workers that do not respond, and reports to systemd that the site responds.
 
-granian replaces only workers that have ended. With TLS, a worker that has had no file descriptor
-left does not end, and answers nothing any more. systemd's ``WatchdogSec`` restarts a service unless
-something tells it that the service answers. The watchdog asks only whether the workers live: a
-database that is stopped must not restart the site.
+granian replaces only workers that have ended. With TLS, a worker that once ran out of file
+descriptors does not end, but no longer responds. systemd's ``WatchdogSec`` restarts a service
+unless something reports that the service works. The watchdog checks only whether the workers
+respond, because a stopped database must not restart the site.
 """
 
 import logging
@@ -19,17 +19,17 @@ from contextlib import suppress
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 15.0
-# In a flood of connections, one that is served in turn can wait this long.
+# In a flood of connections, a connection may wait for its turn for this time.
 PATIENCE_SECONDS = 15.0
-# Workers that have answered nothing for this time are killed.
+# Workers that have not responded for this time are killed.
 LOST_SECONDS = 45.0
 REQUEST = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 class Watchdog(threading.Thread):
-    """Watches the workers that answer at ``listener``, whose process ids ``workers`` returns.
+    """Watches the workers that accept connections at ``listener``.
 
-    ``tls``: whether they speak TLS.
+    ``workers``: returns their process ids. ``tls``: whether they use TLS.
     """
 
     def __init__(
@@ -44,15 +44,15 @@ class Watchdog(threading.Thread):
             self._tls.check_hostname, self._tls.verify_mode = False, ssl.CERT_NONE
 
     def run(self) -> None:
-        """Check from time to time."""
+        """Repeat the check at intervals."""
         while True:
             time.sleep(PAUSE_SECONDS)
             self.check()
 
     def check(self) -> None:
-        """Send one request to the workers, and tell systemd if they answer.
+        """Send one request to the workers, and report to systemd if they respond.
 
-        If none of these requests was answered for :data:`LOST_SECONDS`, kill the workers.
+        If no such request was answered for :data:`LOST_SECONDS`, kill the workers.
         """
         if self._answers():
             self._lost_at = time.monotonic() + LOST_SECONDS
@@ -75,7 +75,7 @@ class Watchdog(threading.Thread):
 
 
 def _notify(message: bytes) -> None:
-    """Send a message to systemd, if it has started this process (``sd_notify(3)``)."""
+    """Send a message to systemd, if systemd has started this process (``sd_notify(3)``)."""
     path = os.environ.get("NOTIFY_SOCKET", "")
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         # A name that begins with "@" is in Linux's abstract namespace.

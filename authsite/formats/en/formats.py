@@ -1,7 +1,7 @@
 """The formats of dates and times in English.
 
-Months are names and times are on the 24-hour clock, because British and American readers understand
-both in the same way.
+Months are written as names and times on the 24-hour clock, because British and American readers
+understand both in the same way.
 """
 
 DATE_FORMAT = "j F Y"
