@@ -1,4 +1,4 @@
-"""The URLs of all pages of the app, but those of the support desk."""
+"""The URLs of all pages of the app, except the support desk."""
 
 from django.conf import settings
 from django.urls import path, register_converter
@@ -41,7 +41,7 @@ urlpatterns = [
     # The API key pages.
     path("accounts/keys/", apikeys.keys, name="api_keys"),
     path("accounts/keys/new/", apikeys.new_key, name="api_key_new"),
-    # Take the data along.
+    # Export of all data.
     path("accounts/data/", exports.data, name="data"),
     # Security history.
     path("accounts/activity/", activity.activity, name="activity"),
@@ -52,7 +52,7 @@ urlpatterns = [
     path("accounts/recovery/", recovery.object_from_inside, name="recovery"),
     path("accounts/2fa/recovery/<str:token>/", recovery.object_by_link, name="recovery_cancel"),
     path("accounts/review/", recovery.review, name="review"),
-    # Ask for the deletion of the account, and keep it.
+    # Request and undo the deletion of the account.
     path("accounts/delete/", deletion.delete, name="delete_account"),
     path("accounts/delete/keep/", deletion.keep, name="deletion_keep"),
     path("accounts/delete/undo/<str:token>/", deletion.undo_link, name="deletion_undo"),

@@ -43,12 +43,12 @@ def clean(value: str) -> str:
 
 @lru_cache(maxsize=1000)
 def _ascii(domain: str) -> str:
-    """Return ``domain`` in lowercase ASCII. Most people have an address at one of few domains."""
+    """Return ``domain`` in lowercase ASCII. The result is cached: most people use few domains."""
     return idna.encode(domain, uts46=True).decode()
 
 
 def masked(text: str) -> str:
-    """Return ``text`` with only the first letter of the local part of each email address."""
+    """Return ``text`` with each email address shortened to its first letter and its domain."""
     return LOCAL_PART.sub(r"\1…@", text)
 
 
@@ -70,7 +70,7 @@ def mailbox(key: str) -> str:
 def key(email: str) -> str:
     """Return the canonical form of an email address, which is unique in the database.
 
-    Case is folded in the local part, too, because no provider gives two people mailboxes that
-    differ in case only.
+    Case is ignored in the local part, too, because no provider gives two people mailboxes that
+    differ only in case.
     """
     return fold(email)

@@ -1,8 +1,8 @@
 """Stores replaced, removed and suspended credentials, which may prove ownership of the account.
 
 Nobody can sign in with these credentials. Replaced and removed credentials are deleted when they
-can no longer count: ``accounts.recovery.rule`` says when they do. Suspended credentials are deleted
-when the account owner restores or deletes them.
+can no longer count by ``accounts.recovery.rule``. Suspended credentials are deleted when the
+account owner restores or deletes them.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ FACTORS = (Kind.FACTOR, Kind.RECOVERY_CODES)
 
 
 def keep_email(row: EmailAddress, at: datetime, *, is_suspended: bool = False) -> None:
-    """Keep a copy of the email address ``row``, before the caller removes it.
+    """Store a copy of the email address ``row``, before the caller removes it.
 
     ``at``: the time of the removal.
     """
@@ -65,8 +65,8 @@ def removed(user: User, *kinds: Kind) -> QuerySet[FormerCredential]:
 def notified_emails(user: User) -> QuerySet[FormerCredential]:
     """Return the former email addresses that get notices until the review has ended.
 
-    These are the suspended addresses, and the removed ones that still prove ownership. A thief may
-    have added and removed hundreds of others.
+    These are the suspended addresses, and the removed ones that still prove ownership. Other
+    removed addresses get none, because a thief may have added and removed hundreds.
     """
     rows = removed(user, Kind.EMAIL) | suspended(user).filter(kind=Kind.EMAIL)
     return rows.order_by("pk")
@@ -84,14 +84,15 @@ _RECENT_EMAILS = PreparedQuery(lambda: recent_emails(P("user")))
 
 
 def all_recent_emails(user: User) -> list[FormerCredential]:
-    """Return the addresses of :func:`recent_emails`, with a prepared query."""
+    """Return the addresses that :func:`recent_emails` returns, with a prepared query."""
     return _RECENT_EMAILS.all(user=user.pk)
 
 
 def trusted_emails(user: User) -> list[str]:
-    """Return the removed email addresses of ``user`` that are probably not those of a thief.
+    """Return the removed email addresses of ``user`` that probably do not belong to a thief.
 
-    The account had them for a week, or before each that it has now, and no other account has them.
+    The account had each for a week, or before all of its current addresses, and no other account
+    has it.
     """
     first = user.emails.aggregate(at=Min("confirmed_at"))["at"]
     others = EmailAddress.objects.exclude(user=user).values("key")
@@ -104,7 +105,7 @@ def trusted_emails(user: User) -> list[str]:
 
 
 def find_notified_email(key: str) -> FormerCredential | None:
-    """Return a former email address to which a locked account still sends notices, with its user.
+    """Return a former email address of a locked account that still gets notices, with its user.
 
     Return None if there is no such account.
 
@@ -117,7 +118,7 @@ def find_notified_email(key: str) -> FormerCredential | None:
         password__startswith=LOCKED,
         horizon__isnull=False,
     )
-    # One query for each account, because an account can have removed the address many times.
+    # One query for each account, because one account can have removed the address many times.
     for owner in owners.distinct():
         if row := notified_emails(owner).select_related("user").filter(key=key).first():
             return row
@@ -127,7 +128,7 @@ def find_notified_email(key: str) -> FormerCredential | None:
 def password_hash(user: User, lock: Lock) -> str | None:
     """Return the hash of the password that ``user`` had at the time ``lock.horizon``, or None.
 
-    The lock suspends what the account got later. Call this before the lock replaces the password.
+    Call this before the lock replaces the password.
     """
     if user.has_usable_password() and (user.password_at or lock.horizon) <= lock.horizon:
         return user.password
@@ -139,20 +140,20 @@ def use_removed_factor(user: User, consumes: Callable[[Any], bool]) -> str | Non
     """Check a code with the removed second factors of ``user`` that still prove ownership.
 
     Args:
-        user: the account that held the factors.
-        consumes: a function that checks the code with one factor, and returns whether the factor
-            has accepted it. It is called for one factor after another until it returns true.
+        user: the account that had the factors.
+        consumes: checks the code with one factor, and returns whether the factor has accepted
+            it. It is called for one factor after another until it returns True.
 
     Returns:
         The ``persistent_id`` of the factor that has accepted the code, or None.
     """
-    # The rows stay locked until the use of the code is stored, so that a code works once.
+    # The rows are locked until the use of the code is stored, so that a code works once.
     with transaction.atomic():
         for row in removed(user, *FACTORS).select_for_update():
             factor = row_of(row)
             if consumes(factor):
                 (data,) = serializers.serialize("python", [factor])
-                # A newer node may have stored more fields.
+                # A newer release may have stored more fields.
                 row.data["fields"] |= data["fields"]
                 row.save(update_fields=["data"])
                 return str(factor.persistent_id)
@@ -175,7 +176,7 @@ def restore(former: FormerCredential) -> models.Model:
 
     Raises:
         IntegrityError: another account has the email address now, the account has an equivalent
-            second factor, or this code does not know its model.
+            second factor, or this release does not know its model.
     """
     row: models.Model | None = row_of(former)
     if row is None:
@@ -187,9 +188,9 @@ def restore(former: FormerCredential) -> models.Model:
 
 
 def row_of(former: FormerCredential) -> Any:
-    """Return the row of a former email address or second factor, as it was when it was removed.
+    """Return the row of a former email address or second factor, as it was before its removal.
 
-    Return None if a newer node has stored a row of a model that this code does not know.
+    Return None if a newer release has stored a row of a model that this release does not know.
     """
     stored = serializers.deserialize("python", [former.data], ignorenonexistent=True)
     return next((each.object for each in stored), None)
@@ -201,13 +202,13 @@ def _at(user: User, horizon: datetime) -> QuerySet[FormerCredential]:
 
 
 def prune() -> int:
-    """Delete the former credentials that can no longer count; return their number.
+    """Delete the former credentials that can no longer count; return how many were deleted.
 
     Credentials of an account that is locked or under review are not deleted, because the owner may
     need them after the waiting period.
     """
     old = FormerCredential.objects.filter(
-        # A lock can name a change of 30 days ago, and its horizon lies a week earlier.
+        # A lock can name a change of up to 30 days ago, and its horizon is a week earlier.
         removed_at__lte=clock.now() - MONTH - BEFORE,
         is_suspended=False,
         user__horizon=None,

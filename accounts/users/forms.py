@@ -1,4 +1,4 @@
-"""Form fields for usernames and email addresses; the form of a profile, and its rules."""
+"""Form fields for usernames and email addresses, and the form of a profile with its rules."""
 
 import unicodedata
 from typing import Any
@@ -17,12 +17,12 @@ DISPLAY_NAME_LENGTH = 60
 ABOUT_LENGTH = 500
 # Letters and marks without a visible shape, and separators that break a line.
 _BLANK = set("\u034f\u115f\u1160\u17b4\u17b5\u2028\u2029\u2800\u3164\uffa0")
-# Newlines, and the joiners that Persian words and composed emoji need.
+# Newlines, and the joiners that Persian words and combined emoji need.
 _ALLOWED = dict.fromkeys(map(ord, "\n\u200c\u200d"))
 
 
 def canonical(value: str) -> str:
-    """Return ``value`` in NFC and with LF as newline. Forms send CR and LF for each newline."""
+    """Return ``value`` in NFC and with LF as newline. Forms send CR LF for each newline."""
     return unicodedata.normalize("NFC", value).replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -43,7 +43,7 @@ def refuse_controls(value: str) -> None:
     Raises:
         ValidationError: ``value`` contains such a character, or nothing but joiners and spaces.
     """
-    # Staff could give a reason that nobody sees.
+    # Without this, staff could give a reason that nobody sees.
     refuse_blank(value.translate(_ALLOWED).strip(" ") or "\0")
 
 
@@ -68,7 +68,7 @@ class UsernameField(forms.CharField):
 
 
 class EmailField(forms.CharField):
-    """A field for an email address. It converts the address to the form that is stored."""
+    """A field for an email address. It converts the address to its stored form."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -115,7 +115,7 @@ def _name_field(label: Any, autocomplete: str) -> CanonicalField:
 
 
 class ProfileForm(forms.Form):
-    """The form for name, description, language and time zone."""
+    """The form for names, description, language and time zone."""
 
     display_name = CanonicalField(
         label=_("Display name"),

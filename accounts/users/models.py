@@ -27,11 +27,11 @@ from accounts.common.signals import credentials_changed, superuser_requested
 from accounts.recovery.rule import Lock
 from accounts.users import emails, forms, usernames
 
-# The password column of a locked account begins with this mark. No usable hash begins with it.
+# The password column of a locked account begins with this mark, and no usable hash does.
 LOCKED = "!locked "
 LONGEST_HASH = 512
-# Selects locked accounts. The text is a literal, because SQLite uses a partial index only for the
-# very expression of its condition.
+# Selects locked accounts. The text is a literal, because SQLite uses a partial index only if the
+# query contains the exact expression of its condition.
 IS_LOCKED = models.Q(
     models.Func(
         "password",
@@ -44,12 +44,12 @@ IS_LOCKED = models.Q(
 def locked_password(former_hash: str | None = None) -> str:
     """Return an unusable value for the password column, which marks the account as locked.
 
-    ``former_hash`` is the hash of the password that counts as a proof of ownership. The value
-    contains this hash, because the time for a separate query would reveal to anybody who tries to
-    sign in that the account is locked.
+    ``former_hash``: the hash of the password that counts as a proof of ownership. It is part of the
+        value, because the time for a separate query would reveal to anybody who tries to sign in
+        that the account is locked.
     """
     locked = LOCKED + (former_hash or make_password(None))
-    # A longer hash does not fit the column, and no algorithm of this site produces it.
+    # A longer hash would not fit into the column, and no algorithm of this site produces one.
     return locked if len(locked) <= LONGEST_HASH else locked_password()
 
 
@@ -68,7 +68,7 @@ def hasher_of(encoded: str) -> BasePasswordHasher | None:
 
 
 class UserManager(BaseUserManager["User"]):
-    """Creates and finds users for Django's own commands and backends."""
+    """Creates and finds users for Django's commands and backends."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
         """Return the user with the username ``username``, ignoring case."""
@@ -100,13 +100,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A person's account. ``id`` is public but not guessable, and is the ``sub`` of all tokens."""
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
-    # Hashes of other systems may be long: see ``accounts.passwords.foreign``.
+    # Hashes from other systems may be long: see ``accounts.passwords.foreign``.
     password = models.CharField(_("password"), max_length=LONGEST_HASH)
     username = models.CharField(_("username"), max_length=usernames.MAX_LENGTH, unique=True)
     username_key = models.CharField(max_length=usernames.KEY_LENGTH, unique=True, editable=False)
     email = models.EmailField(_("email address"), max_length=emails.MAX_LENGTH, blank=True)
     display_name = models.CharField(max_length=forms.DISPLAY_NAME_LENGTH, blank=True)
-    # What apps get as ``given_name`` and ``family_name``.
+    # The values of the claims ``given_name`` and ``family_name``.
     given_name = models.CharField(
         max_length=forms.DISPLAY_NAME_LENGTH, blank=True, default="", db_default=""
     )
@@ -114,7 +114,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         max_length=forms.DISPLAY_NAME_LENGTH, blank=True, default="", db_default=""
     )
     about = models.CharField(max_length=forms.ABOUT_LENGTH, blank=True)
-    # Empty if unknown. Pages then use the language of the browser, and emails that of the site.
+    # Empty if unknown. Pages then use the language of the browser, and emails the language of the
+    # site.
     language = models.CharField(max_length=10, blank=True)
     time_zone = models.CharField(max_length=64, default=localization.DEFAULT)
     is_active = models.BooleanField(_("active"), default=True)
@@ -122,22 +123,22 @@ class User(AbstractBaseUser, PermissionsMixin):
     date_joined = models.DateTimeField(_("joined"), default=clock.now, editable=False)
     # Increases with each change of credentials. Proofs and links of an earlier version are invalid.
     credential_version = models.PositiveIntegerField(default=0, editable=False)
-    # When the password was set. Null if that was at sign-up.
+    # When the password was set; null if it was set at the sign-up.
     password_at = models.DateTimeField(null=True, editable=False)
     # Whether an emailed code is accepted as the second step after the password.
     emailed_codes = models.BooleanField(default=False, editable=False)
-    # When the user last chose not to add a passkey now.
+    # When the user last declined to add a passkey.
     passkey_declined_at = models.DateTimeField(null=True, editable=False)
-    # When the account was locked, and the moment before which credentials count as proofs of
+    # When the account was locked, and the time at which credentials must have existed to prove
     # ownership: see ``accounts.recovery.rule``. Both are null after the owner's review.
     locked_at = models.DateTimeField(null=True, editable=False)
     horizon = models.DateTimeField(null=True, editable=False)
-    # From when on the daily job may erase the account. Null if nobody has asked for its deletion.
+    # The time from which the daily job may erase the account; null if no deletion was requested.
     deletion_due = models.DateTimeField(null=True, editable=False)
-    # Whether the user has a second factor, so that staff can list those who have none. Sign-in
-    # verifies it if it is false. See ``accounts.twofactor.services``.
+    # Whether the user has a second factor, so that staff can list users who have none. If it is
+    # False, a sign-in verifies it. See ``accounts.twofactor.services``.
     has_factor = models.BooleanField(default=False, editable=False)
-    # When a claim that apps get about the user last changed: see ``accounts.oauth.id_tokens``.
+    # When a claim about the user that apps get last changed: see ``accounts.oauth.id_tokens``.
     updated_at = models.DateTimeField(default=clock.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -149,7 +150,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         verbose_name = _("user")
         verbose_name_plural = _("people")
-        # The states by which staff filter a million users, by username; new accounts.
+        # For the states by which staff filter a million users, by username; and for new accounts.
         indexes = (
             _of_few("users_unconfirmed", models.Q(email="")),
             _of_few("users_locked", IS_LOCKED),
@@ -161,7 +162,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.Index(fields=("date_joined",), name="users_by_date"),
             models.Index(fields=("updated_at",), name="users_by_change"),
         )
-        # ``accounts.administration.roles`` defines which role has which of them.
+        # ``accounts.administration.roles`` defines which role has which permission.
         permissions = (
             ("help_user", "Can help users who are not staff"),
             ("manage_user", "Can help staff, and change the groups of others"),
@@ -169,7 +170,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_privileged(self) -> bool:
-        """Whether the user may use the admin site, as staff and superusers may."""
+        """Whether the user may use the admin, as staff and superusers can."""
         return self.is_staff or self.is_superuser
 
     def has_usable_password(self) -> bool:
@@ -188,7 +189,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     def stamp(self) -> str:
         """A text that changes whenever the credentials of the user change.
 
-        A link or code that contains it is invalid after such a change.
+        A link or code that contains it becomes invalid by such a change.
         """
         return f"{self.pk} {self.credential_version}"
 
@@ -219,7 +220,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.save(update_fields=["email", "updated_at"])
 
     def keep_password(self, at: datetime) -> None:
-        """Keep the present password hash as a former credential, before the caller replaces it.
+        """Store the current password hash as a former credential, before the caller replaces it.
 
         ``at``: the time of the replacement.
         """
@@ -239,7 +240,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         """
         is_changed = getattr(self, "_password", None) is not None and not self._state.adding
         if is_changed:
-            # Save the password only, because another process may have changed other fields while
+            # Save only the password, because another process may have changed other fields while
             # the password was being typed.
             fields = kwargs.get("update_fields") or ["password"]
             kwargs["update_fields"] = [*fields, "password_at"]
@@ -263,22 +264,22 @@ class User(AbstractBaseUser, PermissionsMixin):
 class Username(models.Model):
     """A username that is taken. The primary key ensures that a name is taken only once.
 
-    A user holds a name permanently; a pending sign-up holds it until the sign-up expires. After a
+    A user has a name permanently; a pending sign-up has it until the sign-up expires. After a
     rename, the former name is reserved for its former user until ``held_until``.
     """
 
     key = models.CharField(primary_key=True, max_length=usernames.KEY_LENGTH)
     held_until = models.DateTimeField(null=True, db_index=True)
-    # If the user is deleted, the name stays taken until ``held_until``, so that nobody can
-    # immediately pose as that person.
+    # If the user is deleted, the name stays reserved until ``held_until``, so that nobody can
+    # immediately impersonate that user.
     former = models.ForeignKey(User, null=True, on_delete=models.DB_SET_NULL, related_name="+")
 
 
 class NameSkeleton(models.Model):
     """A skeleton of a taken username. Look-alike usernames have equal skeletons (UTS 39).
 
-    No username with a stored skeleton can be taken. ``name`` is the username that has the skeleton.
-    It is null if several usernames have the skeleton, as after an upgrade of the Unicode tables.
+    No username with a stored skeleton can be taken. ``name``: the username that has the skeleton;
+    null if several usernames have it, for example after an upgrade of the Unicode tables.
     """
 
     skeleton = models.CharField(primary_key=True, max_length=usernames.SKELETON_LENGTH)
@@ -300,9 +301,10 @@ class EmailAddress(models.Model):
 
     Unconfirmed addresses are not stored here, so that nobody can block another person's address.
 
-    ``vouched_at``: when Support has confirmed the address without a proof of its mailbox. Null
-        otherwise, and once the mailbox has answered: a code that was sent there has signed in, or a
-        link has set a password. A link that locks the account is no such answer.
+    ``vouched_at``: when Support has confirmed the address without a proof of its mailbox. It is
+        null otherwise, and as soon as the mailbox has answered: a code that was sent there has
+        signed in, or a link has set a password. A link that locks the account does not count as an
+        answer.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="emails")
@@ -318,9 +320,12 @@ class EmailAddress(models.Model):
 class FormerCredential(models.Model):
     """A credential that was replaced, removed or suspended.
 
-    The account held the credential from ``since`` (null if unknown) to ``removed_at``. ``data`` is
-    the serialized row of the credential, or the hash of a password. ``key`` is the key of an email
-    address or passkey. See ``accounts.users.former_credentials``.
+    ``since``, ``removed_at``: the account had the credential during this time; ``since`` is null if
+        unknown.
+    ``data``: the serialized row of the credential, or the hash of a password.
+    ``key``: the key of an email address or passkey.
+
+    See ``accounts.users.former_credentials``.
     """
 
     KEY_LENGTH: ClassVar[int] = 3 * emails.MAX_LENGTH
@@ -347,7 +352,7 @@ class FormerCredential(models.Model):
 
 
 class PendingSignup(models.Model):
-    """A sign-up whose email address is not confirmed yet. Its ``id`` becomes the user's id."""
+    """A sign-up whose email address is not confirmed yet. Its ``id`` will be the user's id."""
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
     username = models.CharField(max_length=usernames.MAX_LENGTH)
@@ -376,7 +381,9 @@ SHORT_SUBJECT = 24
 class Identity(models.Model):
     """A user's account at an identity provider (a federated identifier of NIST SP 800-63C).
 
-    ``issuer`` and ``subject`` identify the account; ``label`` is a name that the user recognizes.
+    ``issuer``, ``subject``: identify the account.
+    ``label``: a name that the user recognizes.
+
     The provider's key in the settings is not stored, because an operator may later use the same key
     for another provider.
     """
@@ -387,7 +394,7 @@ class Identity(models.Model):
     label = models.CharField(max_length=LONGEST_LABEL, blank=True)
     connected_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(null=True)
-    # Set when the account is locked. Nobody can sign in with the identity until the account owner
+    # Set when the account is locked. The identity cannot be used to sign in until the account owner
     # confirms it.
     suspended_at = models.DateTimeField(null=True)
 

@@ -13,7 +13,7 @@ from accounts.users.models import User
 
 
 class Role(StrEnum):
-    """What a member of staff may do with the accounts of others.
+    """The role of a member of staff: what they may do with the accounts of others.
 
     Auditors only read. Support acts on users who are not staff. Managers also act on staff, and
     change groups. Superusers may do everything.
@@ -25,13 +25,13 @@ class Role(StrEnum):
     SUPERUSER = "superuser"
 
 
-# The permission that gives each role, the most powerful first. Superusers have a column instead.
+# The permission for each role, the most powerful first. Superusers have a column instead.
 PERMISSIONS = {Role.MANAGER: "manage_user", Role.SUPPORT: "help_user", Role.AUDITOR: "view_user"}
 ACTING = frozenset({Role.SUPPORT, Role.MANAGER, Role.SUPERUSER})
 
 
-# Each member of a group whose rights change is notified and signed out in the transaction of the
-# change, which takes about ten milliseconds.
+# The limit exists because each member of a changed group is notified and signed out in the
+# transaction of the change, which takes about ten milliseconds.
 MOST_MEMBERS = 500
 
 
@@ -46,7 +46,7 @@ class TooManyMembers(PublicError):
 
 
 def all_of_few(members: Iterable[User]) -> list[User]:
-    """Return the members of a group, all of whom will be notified in one transaction.
+    """Return the members of a group, if few enough to notify all in one transaction.
 
     Raises:
         TooManyMembers: there are more than ``MOST_MEMBERS``.
@@ -63,16 +63,16 @@ def superusers() -> QuerySet[User]:
 
 
 def lock_with_superusers(user: User) -> tuple[User | None, bool]:
-    """Lock the row of ``user``, and the rows of all superusers if ``user`` is one.
+    """Lock the row of ``user``; if ``user`` is a superuser, lock the rows of all superusers.
 
     The rows are locked until the end of the transaction. Return ``user`` as read under the lock, or
-    None if the account has been deleted, and whether ``user`` is the last superuser. Without one,
-    the next start of the server would print a link to create an administrator.
+    None if the account has been deleted, and whether ``user`` is the last superuser. Without a
+    superuser, the next start of the server would print a link to create an administrator.
     """
     wanted = Q(pk=user.pk)
     if user.is_superuser:
         wanted |= Q(is_superuser=True, is_staff=True, is_active=True, deletion_due=None)
-    # One statement in one order, so that two superusers cannot deadlock.
+    # A single statement with a fixed order, so that two superusers cannot deadlock.
     rows = User.objects.select_for_update(no_key=True).order_by("pk")
     locked = {row.pk: row for row in rows.filter(wanted)}
     current = locked.pop(user.pk, None)
@@ -85,13 +85,13 @@ def rights_of(user: User) -> set[int]:
 
 
 def names_of_rights(user: User) -> list[str]:
-    """Return the names of the permissions of ``user``, as :meth:`User.has_perm` takes them."""
+    """Return the names of the permissions of ``user``, in the form for :meth:`User.has_perm`."""
     rows = permissions_of(user).values_list("content_type__app_label", "codename")
     return [f"{label}.{codename}" for label, codename in rows]
 
 
 def permissions_of(user: User) -> QuerySet[Permission]:
-    """Return the permissions of ``user``, given directly or by a group. Some may be repeated."""
+    """Return the permissions of ``user``, direct or by a group. There may be duplicates."""
     held = Q(group__in=user.groups.all()) | Q(user=user)
     return Permission.objects.filter(held).order_by().only("pk")
 
@@ -99,8 +99,8 @@ def permissions_of(user: User) -> QuerySet[Permission]:
 def role_of(staff: User) -> Role | None:
     """Return the most powerful role of ``staff``, or None if the user has no role.
 
-    A user has a role by a permission, which is given directly or by a group. Only active staff have
-    roles, and only people with a role may see other users in the admin.
+    A permission, given directly or by a group, gives a role. Only active staff have roles, and only
+    people with a role may see other users in the admin.
     """
     if not (staff.is_active and staff.is_staff):
         return None
@@ -113,13 +113,13 @@ def role_of(staff: User) -> Role | None:
 def sees_all_emails(staff: User) -> bool:
     """Return whether ``staff`` may see the email addresses of users without giving a reason.
 
-    Staff who may only view users see shortened addresses.
+    Auditors see shortened addresses.
     """
     return role_of(staff) in ACTING
 
 
 def note_groups_changed(members: QuerySet[User]) -> None:
-    """Set ``updated_at`` of ``members``, who get or lose a group, or whose group is renamed."""
+    """Set ``updated_at`` of ``members``, whose groups or the names of whose groups change."""
     members.update(updated_at=clock.now())
 
 
@@ -127,8 +127,8 @@ def groups_to_give(staff: User) -> QuerySet[Group]:
     """Return the groups that ``staff`` may give to others and take from them.
 
     Superusers may give all groups. Managers may give the groups that they are in, and other groups
-    if these have permissions, and only such as the managers have, too. A group without permissions
-    may grant something at another service, so only managers who are in it may give it.
+    with permissions if they have all of these themselves. A group without permissions may give
+    access to another service, so only managers who are in it may give it.
     """
     groups = Group.objects.order_by("name")
     if role_of(staff) not in {Role.MANAGER, Role.SUPERUSER}:

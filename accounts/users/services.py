@@ -35,7 +35,7 @@ _VOUCHED = PreparedQuery(
     lambda: EmailAddress.objects.filter(user=P("user"), email=P("email"), vouched_at__isnull=False)
 )
 BY_EMAIL = PreparedQuery(lambda: User.objects.filter(emails__key=P("key")))
-# A user and a pending sign-up: the same statement, whichever of them exists.
+# A query for a user and a pending sign-up: the same statement, whichever of them exists.
 BY_USERNAME = PreparedQueries(
     PreparedQuery(lambda: User.objects.filter(username_key=P("key"))),
     PreparedQuery(
@@ -57,8 +57,8 @@ def emails_of(user: User) -> list[EmailAddress]:
 class OwnedQuery[M: models.Model]:
     """A prepared SELECT of rows with a foreign key ``user``, each with the user and their groups.
 
-    All of that is one SQL statement, because it runs at each API call. Rows of deactivated users
-    are never found.
+    It is a single SQL statement, because it runs at each API call. Rows of deactivated users are
+    never found.
 
     ``build``: returns the query set.
     ``only``: the fields to select, as for ``QuerySet.only()``; all if it is empty.
@@ -77,13 +77,13 @@ class OwnedQuery[M: models.Model]:
         return self.instance(rows) if rows else None
 
     def rows(self, **values: Any) -> tuple[Row, ...]:
-        """Return the rows of an instance: one for each group of the user, but at least one."""
+        """Return the rows for one instance: one for each group of the user, but at least one."""
         return self._query.rows(**values)
 
     def instance(self, rows: tuple[Row, ...]) -> M:
-        """Return one model instance with its user and the names of the user's groups.
+        """Return the model instance, with its user and the names of the user's groups.
 
-        ``rows``: what :meth:`rows` returned for this instance. They differ only in the group.
+        ``rows``: a result of :meth:`rows`. The rows differ only in the group.
         """
         instance: Any = self._query.instance(rows[0])
         groups = self._query.annotation("group", rows)
@@ -102,7 +102,7 @@ FORMER_NAME_LIFE = timedelta(days=30)
 
 
 class UsernameTaken(PublicError):
-    """Another person has that username, or one that looks the same or differs only in case."""
+    """The username is taken, or looks like one that is taken."""
 
     code = "username_taken"
     message = _("That username is taken. Choose another one.")
@@ -117,15 +117,15 @@ class AccountChanged(PublicError):
 
 
 class DecidedElsewhere(PublicError):
-    """The directory that manages the person decides this, so they cannot change it here."""
+    """The directory that manages the person decides this value, so it cannot be changed here."""
 
     code = "decided_elsewhere"
     status = 403
     message = _("Your organisation decides this. Ask your organisation for changes.")
 
 
-# The parts of a profile that the directory of a person decides. It decides the username and the
-# primary email address, too.
+# The fields of a profile that the directory of a person decides. It also decides the username and
+# the primary email address.
 DECIDED = frozenset({"display_name", "given_name", "family_name"})
 
 
@@ -140,7 +140,7 @@ def manager_of(user: User) -> str:
 
 
 def refuse_managed(user: User) -> None:
-    """Require that no directory decides the name and the address of ``user``.
+    """Require that no directory manages ``user``, and so decides the name and the address.
 
     Raises:
         DecidedElsewhere: a directory manages ``user``.
@@ -157,7 +157,7 @@ class EmailTaken(PublicError):
 
 
 def person_of(user: User, *, is_erased: bool = False) -> Person:
-    """Return what identifies ``user`` in the tables of the inventory of personal data.
+    """Return the values that identify ``user`` in the tables with personal data.
 
     Unconfirmed addresses are left out, because anybody can add the address of another person.
 
@@ -181,7 +181,7 @@ def person_of(user: User, *, is_erased: bool = False) -> Person:
 
 
 def login_key(login: str) -> str:
-    """Return the canonical form of a typed username or email address, even if nobody has it."""
+    """Return the canonical form of a typed username or email address, which need not exist."""
     try:
         return emails.key(emails.clean(login)) if "@" in login else usernames.key(login)
     except ValidationError:
@@ -191,9 +191,9 @@ def login_key(login: str) -> str:
 def find_by_login(login: str) -> User | PendingSignup | None:
     """Return the user or pending sign-up that ``login`` names, or None.
 
-    ``login`` is a username or an email address; case is ignored. Pending sign-ups are not found by
-    email address, because it is not confirmed yet. Every login takes one query and the making of
-    one object, so that the time does not reveal whether it exists.
+    ``login``: a username or an email address; case is ignored. Pending sign-ups are not found by
+        email address, because it is not confirmed yet. Every login costs one query and the creation
+        of one object, so that the time does not reveal whether it exists.
     """
     key = login_key(login)
     if "@" in key:
@@ -223,12 +223,12 @@ def take_username(name: str, *, until: datetime | None, former: User | None = No
     Args:
         name: the username.
         until: the time at which the name becomes free again, or None to take it permanently.
-        former: the user who is renamed, or None. A name that is reserved for this user counts as
-            free.
+        former: the user who is renamed, or None. A name that is reserved for this user counts
+            as free.
 
     Raises:
-        UsernameTaken: another person has the name, or one that looks the same; or the account of
-            that person was deleted in the last year.
+        UsernameTaken: the name, or a look-alike, is taken or belonged to an account that was
+            deleted in the last year.
     """
     key, looks = usernames.key(name), usernames.skeletons(name)
     keys = {key} | skeletons.held_by(looks)
@@ -242,7 +242,8 @@ def take_username(name: str, *, until: datetime | None, former: User | None = No
             if former is None or key != former.username_key:
                 Username.objects.create(key=key, held_until=until)
             skeletons.hold(key, looks, instead_of=former)
-            # After the insert, because an erasure releases a name and blocks it in one transaction.
+            # This comes after the insert, because an erasure releases and blocks a name in one
+            # transaction.
             if skeletons.blocked(looks):
                 raise UsernameTaken
     except IntegrityError:
@@ -250,12 +251,12 @@ def take_username(name: str, *, until: datetime | None, former: User | None = No
 
 
 def take_similar_username(wanted: str) -> str:
-    """Reserve the username ``wanted`` in the database, and return it.
+    """Take the username ``wanted``, or a similar one if it is taken, and return it.
 
-    If it is taken, reserve and return the name with a number appended, such as ``alice-2``.
+    A similar name has a number appended, such as ``alice-2``.
 
     Raises:
-        UsernameTaken: every name that was tried is taken.
+        UsernameTaken: all names that were tried are taken.
     """
     numbered = [wanted, *(f"{wanted}-{n}" for n in range(2, 10))]
     looks = {name: usernames.skeletons(name) for name in numbered}
@@ -308,7 +309,7 @@ def create_user(
 
 
 def keep_username(signup: PendingSignup) -> None:
-    """Delete the pending sign-up, and keep its username permanently taken.
+    """Delete the pending sign-up, and make its username permanently taken.
 
     Raises:
         UsernameTaken: the sign-up has expired, or was already completed.
@@ -320,14 +321,14 @@ def keep_username(signup: PendingSignup) -> None:
 
 
 def lock_row(user: User) -> User:
-    """Lock the row of ``user`` until the transaction ends. Return the user as read under the lock.
+    """Lock the row of ``user`` until the transaction ends; return the user as read under the lock.
 
     Other transactions can still write rows with a foreign key to the user (``FOR NO KEY UPDATE``),
-    because they may already hold a lock that this transaction needs next.
+    because they may already have a lock that this transaction needs next.
 
     Raises:
-        AccountChanged: the account was deactivated or its credentials were changed since ``user``
-            was read, so the person who made the request may not be the owner any more.
+        AccountChanged: the account was deactivated or its credentials were changed since
+            ``user`` was read, so the person who made the request may no longer be the owner.
     """
     as_read = User.objects.select_for_update(no_key=True).filter(
         pk=user.pk, credential_version=user.credential_version, is_active=True
@@ -358,19 +359,19 @@ def rename(
 ) -> User:
     """Change the username of ``user`` to ``name``, and return the changed user.
 
-    For the time ``held``, nobody else can take the former name, because the user may want it back.
-    Nobody can sign in with it.
+    The former name is reserved for ``held``, because the user may want it back. Nobody can sign in
+    with it.
 
     ``name``: the new username in the form that ``usernames.clean`` returns.
     ``lock``: :func:`lock_row`, or :func:`lock_row_as_is` if the account may be deactivated.
 
     Raises:
-        UsernameTaken: another person has the name, or one that looks the same.
+        UsernameTaken: the name is taken, or looks like one that is taken.
         AccountChanged: the account was changed after ``user`` was read from the database.
     """
     owner = lock(user)
     key, former = usernames.key(name), owner.username_key
-    # Even a change of case can make a name look like another person's.
+    # This also covers a change of case, which can make a name look like another person's.
     take_username(name, until=None, former=owner)
     if key != former:
         until = clock.now() + held
@@ -391,7 +392,7 @@ def block_names(user: User, keys: Collection[str]) -> None:
 
 
 def prune_names() -> int:
-    """Delete the former usernames that are no longer reserved or blocked; return their number."""
+    """Delete former usernames that are no longer reserved or blocked; return how many."""
     now = clock.now()
     ended = Username.objects.filter(held_until__lte=now, former__isnull=False)
     return ended.delete()[0] + BlockedName.objects.filter(until__lte=now).delete()[0]
@@ -420,14 +421,14 @@ def confirm_email(user: User, email: str) -> None:
 
 
 def note_answer(email_key: str) -> None:
-    """Note that the mailbox with the key ``email_key`` has answered: see :class:`EmailAddress`."""
+    """Record that the mailbox ``email_key`` has answered: see :class:`EmailAddress`."""
     rows = EmailAddress.objects.filter(key=email_key, vouched_at__isnull=False)
     if rows.update(vouched_at=None):
         User.objects.filter(emails__key=email_key).update(updated_at=clock.now())
 
 
 def is_email_verified(user: User) -> bool:
-    """Return whether the mailbox of the primary email address of ``user`` has proved itself.
+    """Return whether the mailbox of the primary email address of ``user`` is verified.
 
     ``User.email`` is always a confirmed address, but perhaps only Support has confirmed it.
     """
@@ -435,12 +436,12 @@ def is_email_verified(user: User) -> bool:
 
 
 def delete_signups_for(email: str) -> None:
-    """Delete the pending sign-ups with the email address ``email``, and free their usernames."""
+    """Delete the pending sign-ups with the email address ``email``; release their usernames."""
     delete_signups(PendingSignup.objects.filter(email_key=emails.key(email)))
 
 
 def unlock(user: User) -> None:
-    """Unlock an account, which then has no password, and invalidate its emailed links."""
+    """Unlock an account, which then has no password; invalidate its emailed links."""
     rows = User.objects.filter(pk=user.pk, password=user.password)
     if rows.update(password=make_password(None)):
         void_proofs_and_links(user)
@@ -448,7 +449,7 @@ def unlock(user: User) -> None:
 
 
 def delete_signups(rows: QuerySet[PendingSignup]) -> int:
-    """Delete the pending sign-ups ``rows``, free their usernames, and return their number."""
+    """Delete the pending sign-ups ``rows``, release their usernames, and return their number."""
     held = dict(rows.values_list("pk", "username_key"))
     PendingSignup.objects.filter(pk__in=held).delete()
     Username.objects.filter(key__in=held.values(), held_until__isnull=False).delete()
@@ -458,11 +459,11 @@ def delete_signups(rows: QuerySet[PendingSignup]) -> int:
 def create_administrator(username: str, email: str, password: str, *, language: str = "") -> User:
     """Create a superuser with a confirmed email address, on behalf of the operator.
 
-    ``password`` is a password hash. The username may be a reserved one.
+    ``password``: a password hash. The username may be a reserved one.
 
     Raises:
         ValidationError: the username or email address is invalid.
-        UsernameTaken: another person has the username, or one that looks the same.
+        UsernameTaken: the username is taken, or looks like one that is taken.
         EmailTaken: an account already has the email address.
     """
     username = usernames.clean(username, by_operator=True)
@@ -490,6 +491,6 @@ def replace_password(owner: User, hashed: str) -> None:
 def void_proofs_and_links(user: User) -> None:
     """Invalidate all proofs and emailed links of ``user`` by increasing ``credential_version``.
 
-    Pending sign-ins and emailed links hold the version for which they were made.
+    Pending sign-ins and emailed links contain the version for which they were created.
     """
     User.objects.filter(pk=user.pk).update(credential_version=F("credential_version") + 1)

@@ -18,7 +18,8 @@ from accounts.users.models import BlockedName, NameSkeleton, PendingSignup, User
 
 # Each name has two skeletons, and SQLite may accept no more than 999 parameters.
 BATCH = 400
-# How long the username of a deleted account is blocked, and the purpose of the stored digests.
+# The time for which the username of a deleted account is blocked, and the purpose of the stored
+# digests.
 BLOCKED_LIFE = timedelta(days=365)
 BLOCKED = "skeleton of a deleted username"
 
@@ -58,8 +59,8 @@ def block(looks: set[str]) -> None:
 def hold(key: str, looks: set[str], *, instead_of: User | None) -> None:
     """Reserve the skeletons ``looks`` for the username ``key``, which must already be taken.
 
-    For a rename, ``instead_of`` is the user who is renamed; otherwise it is None. Skeletons that
-    the user's present name shares with the new name are moved to the new name.
+    ``instead_of``: the user who is renamed, or None. Skeletons that the user's current name and the
+        new name share are moved to the new name.
 
     Raises:
         IntegrityError: another username has one of the skeletons.
@@ -68,7 +69,7 @@ def hold(key: str, looks: set[str], *, instead_of: User | None) -> None:
         own = NameSkeleton.objects.filter(name=instead_of.username_key, skeleton__in=looks)
         own.update(name=key)
         looks = looks - usernames.skeletons(instead_of.username)
-    # Sorted, so that two transactions cannot deadlock.
+    # The order prevents deadlocks between two transactions.
     NameSkeleton.objects.bulk_create(
         NameSkeleton(skeleton=look, name_id=key) for look in sorted(looks)
     )
@@ -86,7 +87,7 @@ class Check:
         self.names = 0
         self.twins: set[tuple[str, ...]] = set()
         self.refused: dict[str, ValidationError] = {}
-        # By skeleton: the usernames that have this skeleton, but not its row.
+        # By skeleton: the usernames that have this skeleton although its row belongs to another.
         self.without: dict[str, set[str]] = defaultdict(set)
 
     def run(self) -> Self:
@@ -104,8 +105,8 @@ class Check:
     def _renew(self, last: str) -> str | None:
         """Recompute the skeletons of the next batch of usernames, in the order of their keys.
 
-        ``last`` is the last key of the previous batch. The result is the last key of this batch, or
-        None if no usernames are left.
+        ``last``: the last key of the previous batch. Return the last key of this batch, or None if
+            no usernames are left.
         """
         keys = list(self._locked(pk__gt=last)[:BATCH])
         written = self._written(keys)
@@ -131,8 +132,7 @@ class Check:
     def _settle(self, look: str) -> None:
         """Store which username has the skeleton ``look``.
 
-        If several usernames have the skeleton, store null and report them. If none has it, delete
-        the row.
+        If several usernames have it, store null and report them. If none has it, delete the row.
         """
         rows = NameSkeleton.objects.filter(pk=look, name__isnull=False)
         holders = rows.values_list("name", flat=True)

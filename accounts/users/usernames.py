@@ -23,12 +23,12 @@ from accounts.common.text import fold, refuse_invisible
 TABLES = Path(__file__).with_name("uts39.json")
 # The scripts that may be mixed with Latin in a "highly restrictive" name (UTS 39 section 5.2).
 _MIXABLE_WITH_LATIN = ("Jpan", "Hanb", "Kore")
-# The most marks that may follow one letter (UTS 39 section 5.4).
+# The maximum number of marks after one letter (UTS 39 section 5.4).
 _MARKS = 4
 
 
 class _Tables:
-    """The Unicode tables, read on first use because reading them takes long."""
+    """The Unicode tables, which are read at their first use, because reading them takes long."""
 
     def __init__(self) -> None:
         data = json.loads(TABLES.read_text())
@@ -42,7 +42,7 @@ class _Tables:
         self.prototypes = str.maketrans(data["confusables"])
 
     def index(self, character: str) -> int | None:
-        """Return the index of the range of allowed characters that contains ``character``.
+        """Return the index of the range with the character; None if it is not allowed.
 
         The result is None if the character is not allowed.
         """
@@ -94,14 +94,14 @@ def skeleton(text: str) -> str:
 
 
 MAX_LENGTH = 30
-# Casefolding may replace one letter by three letters.
+# Casefolding may replace one letter with three letters.
 KEY_LENGTH = 3 * MAX_LENGTH
 # A skeleton may have six letters for each letter of the name.
 SKELETON_LENGTH = 6 * MAX_LENGTH
 # Suggested names are shorter by this length, so that a hyphen and six digits can be appended.
 SUFFIX_LENGTH = 7
-# Names that people would mistake for an account of the site itself. Most mailbox names are from
-# RFC 2142.
+# Names that people would take for an account of the site itself. Most mailbox names are from RFC
+# 2142.
 RESERVED = (
     "abuse account accounts admin administrator administrators anonymous api authsite billing "
     "contact daemon ftp help helpdesk hostmaster info legal login logout mail mailer-daemon "
@@ -112,9 +112,9 @@ RESERVED = (
 
 
 def clean(value: str, *, by_operator: bool = False) -> str:
-    """Return the username ``value`` in the form in which it is stored.
+    """Return the username ``value`` in its stored form.
 
-    Reserved usernames are allowed only if ``by_operator`` is true.
+    Reserved usernames are allowed only if ``by_operator`` is True.
 
     Raises:
         ValidationError: the username is not allowed; the message says why.
@@ -150,11 +150,11 @@ def key(name: str) -> str:
 
 
 def skeletons(name: str) -> set[str]:
-    """Return the skeletons of ``name``. Names that look alike share at least one of them.
+    """Return the skeletons of ``name``. Names that look alike have at least one in common.
 
-    The first skeleton is that of the name as written: ``paypaI`` with a capital I looks like
-    ``paypal``, although its key is ``paypai``. The second is that of the lowercase form: Cyrillic
-    letters can look like ``ice``, but not like ``Ice``.
+    The first skeleton is computed from the name as written: ``paypaI`` with a capital I looks like
+    ``paypal``, although its key is ``paypai``. The second one is computed from the lowercase form:
+    Cyrillic letters can look like ``ice``, but not like ``Ice``.
     """
     return {fold(skeleton(name)), fold(skeleton(key(name)))}
 
@@ -174,7 +174,7 @@ def suggest(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text.partition("@")[0])
     plain = "".join(c for c in folded if c.isascii())
     for words in (folded.split(), plain.split()):
-        # A word that has only emoji is left out, together with its hyphen.
+        # A word without allowed characters, such as an emoji, is left out together with its hyphen.
         parts = filter(None, ("".join(filter(_is_allowed, word)) for word in words))
         try:
             return clean("-".join(parts)[: MAX_LENGTH - SUFFIX_LENGTH])
@@ -189,7 +189,7 @@ def _is_allowed(character: str) -> bool:
 
 
 def _is_mark(character: str) -> bool:
-    # A mark of one script, such as a vowel sign. Marks with a name that begins with "COMBINING" fit
+    # A mark of one script, such as a vowel sign. Marks whose name begins with "COMBINING" fit
     # letters of every script and could disguise them.
     is_mark = unicodedata.category(character) in {"Mn", "Mc"}
     return is_mark and not unicodedata.name(character, "").startswith("COMBINING")

@@ -1,1 +1,1 @@
-"""Webhooks: other systems hear of events, at least once, and in the order of each person."""
+"""Webhooks, which send events to other systems at least once, in order for each person."""

@@ -28,7 +28,7 @@ from accounts.users.models import User
 from accounts.webhooks import services
 from accounts.webhooks.models import Delivery, Endpoint
 
-# How many of the last deliveries the page of an endpoint lists.
+# The number of the last deliveries that the page of an endpoint lists.
 LISTED = 50
 
 
@@ -57,7 +57,7 @@ class EndpointForm(SecretForm):
         }
 
     def clean_groups(self) -> list[int]:
-        """Return the ids of the chosen groups, and of deleted ones, which nobody can choose."""
+        """Return the ids of the chosen groups, and of deleted groups, which are not offered."""
         known = set(Group.objects.values_list("pk", flat=True))
         lost = [group for group in self.instance.groups if group not in known]
         return [*lost, *(group.pk for group in self.cleaned_data["groups"])]
@@ -82,7 +82,7 @@ class EndpointAdmin(SecretAdmin):
 
     @admin.display(description=gettext_lazy("webhook"), ordering="description")
     def name(self, endpoint: Endpoint) -> SafeString:
-        """Return the description and the URL."""
+        """Return the description and the URL of the endpoint."""
         return format_html(
             '<bdi>{}</bdi> <span dir="ltr">{}</span>', endpoint.description, endpoint.url
         )
@@ -114,11 +114,11 @@ class EndpointAdmin(SecretAdmin):
         )
 
     def acts(self) -> dict[str, Callable[..., HttpResponse]]:
-        """Return the views that do something with an endpoint, by their names in URLs."""
+        """Return the views that act on an endpoint, by their names in URLs."""
         return {**super().acts(), "test": self.test_view, "again": self.again_view}
 
     def rotate(self, row: Endpoint, actor: Actor, posted: QueryDict) -> str:
-        """Return a new secret."""
+        """Replace the secret of the endpoint, and return the new one."""
         return services.rotate_secret(row, actor, now="now" in posted)
 
     def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
@@ -129,7 +129,8 @@ class EndpointAdmin(SecretAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> list[str]:
         """Return the fields that this member of staff cannot change.
 
-        Only superusers choose private targets, whose answers tell about a private network.
+        Only superusers can choose private targets, because their responses reveal information about
+        a private network.
         """
         if cast(User, request.user).is_superuser:
             return []
@@ -140,12 +141,12 @@ class EndpointAdmin(SecretAdmin):
         return {"deliveries": row.deliveries.order_by("-pk")[:LISTED]} if row else {}
 
     def test_view(self, request: HttpRequest, id: Any) -> HttpResponse:
-        """Post a test event for the endpoint, and return to its page."""
+        """Send a test event to the endpoint, and redirect to its page."""
         endpoint = self.find(request, id)
         return self._sent(request, endpoint, partial(services.send_test, endpoint))
 
     def again_view(self, request: HttpRequest, id: Any) -> HttpResponse:
-        """Post the chosen delivery once more, and return to the page of the endpoint."""
+        """Send the chosen delivery once more, and redirect to the page of the endpoint."""
         endpoint = self.find(request, id)
         rows = Delivery.objects.filter(endpoint=endpoint)
         delivery = get_object_or_404(rows, pk=row_id(request.POST.get("delivery", "")))
@@ -167,7 +168,7 @@ class EndpointAdmin(SecretAdmin):
 
 
 def secrets_known_to(user: User) -> Iterator[Known]:
-    """Return the secrets that ``user`` has made, for the page about a departure."""
+    """Return the valid secrets that ``user`` created, for the page of known secrets."""
     for row in Endpoint.objects.filter(made_by=user.pk, disabled_at=None).order_by("-created_at"):
         kind = gettext_lazy("Secret of a webhook")
         yield secret_of(kind, row, row.created_at, "webhooks_endpoint_secret", row.pk)

@@ -16,7 +16,7 @@ class WebhooksConfig(AppConfig):
     settings_file = ("accounts.webhooks.settings_file.Webhooks",)
 
     def ready(self) -> None:
-        """Write and send webhooks, and register what the rest of the site needs to know."""
+        """Register the functions that write and send webhooks, and that other packages call."""
         from accounts.activity import services as activity
         from accounts.administration import roles
         from accounts.common import leases

@@ -1,4 +1,4 @@
-"""The receivers of webhooks, and what is delivered to them."""
+"""The models of the receivers of webhooks, and of their deliveries."""
 
 import re
 from typing import Any
@@ -24,7 +24,7 @@ CAEP = "https://schemas.openid.net/secevent/caep/event-type/"
 RISC = "https://schemas.openid.net/secevent/risc/event-type/"
 CAEP_CHANGE = f"{CAEP}credential-change"
 
-# The event of a Security Event Token (CAEP 1.0, RISC 1.0), by the type of the event here.
+# By the type of an event here: the event of a Security Event Token (CAEP 1.0, RISC 1.0).
 SECURITY_EVENTS = {
     "user.deleted": f"{RISC}account-purged",
     "user.locked": f"{RISC}account-disabled",
@@ -55,21 +55,21 @@ FAILURES: dict[str, Promise] = {
 
 
 class Endpoint(models.Model):
-    """A receiver of webhooks. It is disabled, not deleted: a concurrent change may write for it.
+    """A receiver of webhooks. It is disabled, not deleted: a simultaneous change may refer to it.
 
     ``description``: names the endpoint to staff.
     ``is_private``: whether requests to private IP addresses are allowed.
     ``format``: webhooks (Standard Webhooks), or Security Event Tokens (RFC 8935).
-    ``kinds``: the types of events, of :data:`TYPES`, that it gets.
-    ``groups``: ids of groups. It gets events of their members and all changes of rights, or events
-        of everybody if there is no group. A deleted group stays in the list, because an empty list
-        would mean everybody.
+    ``kinds``: the types of events, from :data:`TYPES`, that it gets.
+    ``groups``: ids of groups. It gets the events of their members and all changes of rights;
+        without groups, it gets the events of everybody. A deleted group stays in the list, because
+        an empty list would mean everybody.
     ``secret``, ``former_secret``: encrypted. Webhooks are signed with both until ``former_until``.
-    ``made_by``: the id of the member of staff who made the secret and saw it; null otherwise.
+    ``made_by``: the id of the member of staff who created and saw the secret; null if none did.
     """
 
     class Format(models.TextChoices):
-        """The format in which an endpoint gets events; it decides how they are signed."""
+        """The format in which an endpoint gets events, which also decides how they are signed."""
 
         WEBHOOK = "webhook", gettext_lazy("Webhooks (Standard Webhooks)")
         TOKEN = "set", gettext_lazy("Security Event Tokens (RFC 8417)")
@@ -96,7 +96,7 @@ class Endpoint(models.Model):
     created_at = models.DateTimeField(default=clock.now, editable=False)
     disabled_at = models.DateTimeField(null=True, editable=False)
 
-    # The secret of an endpoint that was just created; never stored.
+    # The secret of an endpoint that was just created. It is not stored.
     new_secret = ""
 
     class Meta:
@@ -116,8 +116,8 @@ class Endpoint(models.Model):
         """Check the types of events and the URL.
 
         Raises:
-            ValidationError: a type is unknown, or no Security Event Token tells of it; or the URL
-                has a password, which staff would see and a dump would print.
+            ValidationError: a type is unknown, or has no Security Event Token; or the URL
+                contains a password, which staff would see and a dump would print.
         """
         if re.match("https://[^/?#]*@", self.url):
             raise ValidationError({"url": URLValidator.message})
@@ -128,14 +128,14 @@ class Endpoint(models.Model):
 
 
 class Delivery(Leased):
-    """An event for an endpoint, or a test, whether or not the endpoint has accepted it.
+    """An event or a test for an endpoint, accepted or not.
 
     ``event``: the id of the event in the history; null for a test.
-    ``subject``: the id of the account that the event is about; that of the endpoint for a test.
+    ``subject``: the id of the account that the event is about; for a test, the id of the endpoint.
     ``type``: the type of the event; ``test`` for a test.
-    ``body``: the body of the webhook, which has ids and no secrets.
+    ``body``: the body of the webhook, which contains ids but no secrets.
     ``sent_at``: when the endpoint has accepted it.
-    ``answer``: the last answer of the endpoint, or why there was none.
+    ``answer``: the last response of the endpoint, or why there was none.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -149,7 +149,7 @@ class Delivery(Leased):
     sent_at = models.DateTimeField(null=True)
     answer = models.CharField(max_length=LONGEST_ANSWER, default="")
 
-    # What is sent, which the sender sets; never stored.
+    # The request to send, which the sender sets. It is not stored.
     request: Any = None
 
     class Meta:
@@ -160,7 +160,7 @@ class Delivery(Leased):
                 name="deliveries_due",
                 condition=Q(sent_at=None),
             ),
-            # Finds the earlier ones of a person.
+            # Finds earlier deliveries about the same person.
             models.Index(
                 fields=("endpoint", "subject", "id"),
                 name="deliveries_of_a_person",
@@ -179,5 +179,5 @@ class Delivery(Leased):
 
     @property
     def message_id(self) -> str:
-        """The id that all attempts share, including those that staff repeat."""
+        """The id of all attempts at this event, including those that staff repeat."""
         return f"evt_{self.event}" if self.event else f"test_{self.pk}"

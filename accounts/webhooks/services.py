@@ -1,7 +1,7 @@
-"""Makes endpoints, writes what they will get in the transaction of each change, and sends it.
+"""Creates endpoints, writes their deliveries in the transaction of each change, and sends them.
 
-All superusers are notified of a new or changed endpoint, because it hears of everybody. It gets
-webhooks (Standard Webhooks) or Security Event Tokens (RFC 8417).
+All superusers are notified of a new or changed endpoint, because it may get the events of
+everybody. It gets webhooks (Standard Webhooks) or Security Event Tokens (RFC 8417).
 """
 
 import base64
@@ -46,11 +46,11 @@ log = logging.getLogger(__name__)
 
 # The purpose of the encryption of secrets.
 PURPOSE = "webhook"
-# How long deliveries are also signed with the former secret.
+# For this time, deliveries are also signed with the former secret.
 OVERLAP = timedelta(days=7)
-# How long accepted deliveries are kept.
+# Accepted deliveries are stored for this time.
 KEPT = timedelta(days=7)
-# The fields that staff decide.
+# The fields that staff can change.
 FIELDS = ("description", "url", "is_private", "format", "kinds", "groups")
 TEST, PREFIX = "test", "whsec_"
 _ENABLED = PreparedQuery(
@@ -66,7 +66,7 @@ class EndpointDisabled(PublicError):
 
 
 class SecretReplaced(PublicError):
-    """The endpoint has a new secret already, perhaps because a form was sent twice."""
+    """The endpoint already has a new secret, perhaps because a form was sent twice."""
 
     code = "already_done"
     status = 409
@@ -75,15 +75,15 @@ class SecretReplaced(PublicError):
 
 @transaction.atomic
 def save_endpoint(endpoint: Endpoint, actor: Actor, new: str = "") -> str:
-    """Save the :data:`FIELDS` of ``endpoint``; return the secret of a new one, else an empty text.
+    """Save the fields :data:`FIELDS`; return the secret of a new endpoint, else an empty text.
 
-    A concurrent disabling is not undone.
+    A simultaneous disabling is not undone.
 
     ``new``: the secret of a new endpoint; by default, a random one.
 
     Raises:
-        ValidationError: a field of ``endpoint`` is invalid, as :meth:`Endpoint.clean` decides, or
-            ``new`` is no secret of Standard Webhooks.
+        ValidationError: a field of ``endpoint`` is invalid: see :meth:`Endpoint.clean`; or
+            ``new`` is not a secret of Standard Webhooks.
     """
     is_new, secret = endpoint._state.adding, ""
     if is_new:
@@ -97,15 +97,15 @@ def save_endpoint(endpoint: Endpoint, actor: Actor, new: str = "") -> str:
 
 @transaction.atomic
 def rotate_secret(endpoint: Endpoint, actor: Actor, *, now: bool = False, new: str = "") -> str:
-    """Return a new secret of ``endpoint``. Deliveries have the former signature, too, for a week.
+    """Create and return a new secret of ``endpoint``. For a week, deliveries are signed with both.
 
-    ``now``: if True, the former secret ends at once, because it may have leaked.
+    ``now``: if True, the former secret expires at once, because it may have leaked.
     ``new``: the new secret; by default, a random one.
 
     Raises:
-        ValidationError: ``new`` is no secret of Standard Webhooks.
-        SecretReplaced: the former secret is still valid. With a third one, the receiver could no
-            longer verify anything.
+        ValidationError: ``new`` is not a secret of Standard Webhooks.
+        SecretReplaced: the former secret is still valid. With a third secret, a receiver that
+            has only the first one could no longer verify deliveries.
     """
     endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
     if not now and endpoint.former_until and endpoint.former_until > clock.now():
@@ -121,10 +121,10 @@ def rotate_secret(endpoint: Endpoint, actor: Actor, *, now: bool = False, new: s
 
 @transaction.atomic
 def set_enabled(endpoint: Endpoint, actor: Actor, *, enabled: bool) -> bool:
-    """Enable or disable ``endpoint``; return False if that changes nothing.
+    """Enable or disable ``endpoint``; return False if this changes nothing.
 
-    What waits for a disabled endpoint is not sent, and soon deleted. Its receiver can catch up by
-    the event feed.
+    The waiting deliveries of a disabled endpoint are not sent, and soon deleted. Its receiver can
+    read the missed events in the event feed.
     """
     rows = Endpoint.objects.filter(pk=endpoint.pk, disabled_at__isnull=not enabled)
     if not rows.update(disabled_at=None if enabled else clock.now()):
@@ -134,9 +134,10 @@ def set_enabled(endpoint: Endpoint, actor: Actor, *, enabled: bool) -> bool:
 
 
 def write(rows: Sequence[Activity]) -> None:
-    """Write what each endpoint will get for the events ``rows``, in the transaction of the change.
+    """Write the deliveries for the events ``rows``, in the transaction of the change.
 
-    Without an endpoint, this takes one short query, and a sign-in none: it has no type.
+    Without an endpoint, this takes one short query. For a sign-in, whose event has no type, it
+    takes none.
     """
     endpoints = _ENABLED.all()
     if not endpoints:
@@ -151,7 +152,7 @@ def write(rows: Sequence[Activity]) -> None:
 
 
 def send_again(delivery: Delivery, user: User, actor: Actor) -> None:
-    """Deliver ``delivery`` once more, with the same id, for the member of staff ``user``.
+    """Send ``delivery`` once more, with the same id, on behalf of the member of staff ``user``.
 
     Raises:
         EndpointDisabled: the endpoint is disabled.
@@ -161,7 +162,7 @@ def send_again(delivery: Delivery, user: User, actor: Actor) -> None:
 
 
 def send_test(endpoint: Endpoint, user: User, actor: Actor) -> None:
-    """Deliver a test to ``endpoint`` for the member of staff ``user``.
+    """Send a test to ``endpoint`` on behalf of the member of staff ``user``.
 
     Raises:
         EndpointDisabled: the endpoint is disabled.
@@ -184,7 +185,7 @@ def _post(endpoint: Endpoint, user: User, actor: Actor, **fields: object) -> Non
 
 
 def _members(endpoints: Iterable[Endpoint], rows: Sequence[Activity]) -> set[tuple[UUID, int]]:
-    """Return who is in which of the groups of ``endpoints``."""
+    """Return the pairs of user and group for the groups of ``endpoints``."""
     groups = {group for endpoint in endpoints for group in endpoint.groups}
     people = {_subject(row) for row in rows}
     if not groups:
@@ -197,7 +198,7 @@ def _hears(endpoint: Endpoint, row: Activity, members: Collection[tuple[UUID, in
     if row.event.type not in endpoint.kinds:
         return False
     if not endpoint.groups or row.event is events.RIGHTS_CHANGED:
-        # After this event, the person may no longer be in a group, and the endpoint must hear it.
+        # This event may have removed the person from the group, and the endpoint must still get it.
         return True
     return any((_subject(row), group) in members for group in endpoint.groups)
 
@@ -219,7 +220,7 @@ def _delivery(endpoint: Endpoint, row: Activity) -> Delivery:
 
 
 def _secret(given: str) -> str:
-    """Return ``given``, or a random secret as Standard Webhooks writes it: 32 bytes in base64.
+    """Return ``given``, or a random secret in the form of Standard Webhooks: 32 bytes in base64.
 
     Raises:
         ValidationError: ``given`` has another form, or less than 24 or more than 64 bytes.
@@ -234,27 +235,28 @@ def _secret(given: str) -> str:
 
 
 def _tell(event: Event, endpoint: Endpoint, actor: Actor) -> None:
-    """Record ``event`` in the histories of its maker, of ``actor`` and of every superuser."""
+    """Record ``event`` in the histories of the creator, ``actor`` and every superuser."""
     also = (endpoint.made_by, actor.id)
     record_for_superusers(event, actor, endpoint.description, also=also)
 
 
-# The seconds for one delivery, name lookup included.
+# The maximum time in seconds for one delivery, including the name lookup.
 SECONDS = 5.0
-# In bytes. The body of the answer is not evaluated.
+# In bytes. The body of the response is ignored.
 LONGEST_RESPONSE = 10_000
-# How long an event of a person waits for an earlier one that has failed.
+# For this time, an event of a person waits for an earlier one that has failed.
 HOLD = timedelta(minutes=10)
-# How many deliveries may wait for an endpoint, so that one receiver cannot fill the database.
+# The maximum number of waiting deliveries for an endpoint, so that one receiver cannot fill the
+# database.
 MOST_WAITING = 100_000
 
 
 @dataclass(frozen=True)
 class Queue(LeasedQueue[Delivery]):
-    """The deliveries that no endpoint has accepted. Those that were accepted stay in the table."""
+    """The queue of deliveries that were not accepted. Accepted deliveries stay in the table."""
 
     def due(self) -> QuerySet[Delivery]:
-        """Return what is due, except what waits for an earlier event of the same person."""
+        """Return the due deliveries that need not wait for an earlier event of the same person."""
         earlier = self._rows.filter(
             endpoint=OuterRef("endpoint"), subject=OuterRef("subject"), pk__lt=OuterRef("pk")
         )
@@ -262,13 +264,13 @@ class Queue(LeasedQueue[Delivery]):
         return super().due().filter(has_waited | ~Exists(earlier))
 
     def remove(self, done: Collection[Delivery]) -> None:
-        """Note that the endpoints have accepted ``done``, and what they have answered."""
+        """Record that the endpoints have accepted ``done``, and their responses."""
         for row in done:
             row.sent_at = clock.now()
         Delivery.objects.bulk_update(done, ["sent_at", "answer"])
 
     def put_off(self, failed: Collection[Delivery]) -> None:
-        """Make the rows ``failed`` due again after their pauses, and note why they failed."""
+        """Make the rows ``failed`` due again after a pause, and record why they failed."""
         super().put_off(failed)
         Delivery.objects.bulk_update(failed, ["answer"])
 
@@ -279,7 +281,7 @@ class Queue(LeasedQueue[Delivery]):
 
 QUEUE = Queue(
     Delivery,
-    # Longer than a batch of the sender takes, unless a name server hangs.
+    # The lease is longer than a batch of the sender takes, unless a name server hangs.
     lease=timedelta(minutes=1),
     first_wait=timedelta(seconds=10),
     longest_wait=timedelta(hours=2),
@@ -296,10 +298,10 @@ def signature(message_id: str, timestamp: int, body: str, *secrets: str) -> str:
 
 
 def _prepare(rows: list[Delivery]) -> list[Delivery]:
-    """Set ``request`` of ``rows``, which are for one endpoint: the body and the headers.
+    """Set ``request`` of ``rows``, which belong to one endpoint, to the body and the headers.
 
-    If no key decrypts the secret, or the site cannot sign, ``request`` stays None, so that the
-    other endpoints get theirs.
+    If no key decrypts the secret, or the site cannot sign, ``request`` stays None, so that other
+    endpoints still get their deliveries.
     """
     endpoint, now = rows[0].endpoint, clock.now()
     is_former_valid = endpoint.former_until and endpoint.former_until > now
@@ -322,7 +324,7 @@ def _webhook(row: Delivery, *secrets: str) -> tuple[str, dict[str, str]]:
 
 
 def _token(row: Delivery) -> tuple[str, dict[str, str]]:
-    """Return the request of a push (RFC 8935 section 2.1)."""
+    """Return the request of a push delivery (RFC 8935 section 2.1)."""
     headers = {"Content-Type": "application/secevent+jwt", "Accept": "application/json"}
     return token(row), headers
 
@@ -330,7 +332,7 @@ def _token(row: Delivery) -> tuple[str, dict[str, str]]:
 def _send(endpoint: Endpoint, row: Delivery) -> str:
     from accounts.common import http_client  # noqa: PLC0415 its library takes 10 MB
 
-    # Staff may have disabled it a moment ago.
+    # Staff may have just disabled it.
     if endpoint.disabled_at or row.request is None:
         row.answer = "not sent"
         return row.answer
@@ -353,16 +355,16 @@ def sender(is_stopping: Callable[[], bool] = bool) -> Sender[Delivery]:
 
 
 def is_needed() -> bool:
-    """Return whether there is an enabled endpoint, or a delivery waits."""
+    """Return whether there is an enabled endpoint, or a delivery is waiting."""
     waiting = Delivery.objects.filter(sent_at=None)
     return Endpoint.objects.filter(disabled_at=None).exists() or waiting.exists()
 
 
 def give_up() -> int:
-    """Delete what was refused for three days or waits for a disabled endpoint; return how many.
+    """Delete deliveries that failed for three days or are for disabled endpoints; return how many.
 
-    An endpoint is disabled, and its maker is notified, if it has accepted nothing in that time, or
-    if more than :data:`MOST_WAITING` deliveries wait for it.
+    An endpoint is disabled, and its creator is notified, if it has accepted nothing in that time,
+    or if more than :data:`MOST_WAITING` deliveries are waiting.
     """
     before = clock.now() - QUEUE.life
     waiting = Delivery.objects.filter(sent_at=None)
@@ -380,11 +382,11 @@ def give_up() -> int:
 WORK = Work("webhooks", sender, is_needed, give_up, QUEUE, metrics.WEBHOOKS)
 
 
-# The type of the header, so that nobody accepts a Security Event Token as an ID token or an access
+# The type in the header, so that a Security Event Token is not accepted as an ID token or an access
 # token (RFC 8417 section 2.3).
 TYPE = "secevent+jwt"
 VERIFICATION = "https://schemas.openid.net/secevent/ssf/event-type/verification"
-# ``credential_type`` and ``change_type`` by event (CAEP section 3.3). Other events update a
+# By event: ``credential_type`` and ``change_type`` (CAEP section 3.3). Other events update a
 # password or revoke a factor.
 _CREDENTIALS = {
     "password_set": ("password", "create"),
@@ -402,7 +404,7 @@ _INITIATORS = {"user": "user", "site": "system"}
 
 
 def token(row: Delivery) -> str:
-    """Return the Security Event Token for ``row``. Its claims are the same for each attempt.
+    """Return the Security Event Token for ``row``. Its claims are the same in each attempt.
 
     A test is the event ``verification`` of the Shared Signals Framework 1.0.
     """

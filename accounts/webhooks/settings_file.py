@@ -26,7 +26,7 @@ class Webhooks(Kind[Endpoint]):
 
     @cached_property
     def _groups(self) -> dict[str, int]:
-        """The ids of the groups by name. A text without characters is a group that was deleted."""
+        """The ids of the groups by name. A deleted group has an empty name."""
         return {"": 0, **dict(Group.objects.order_by("name").values_list("name", "pk"))}
 
     def rows(self) -> dict[str, Endpoint]:
@@ -80,5 +80,5 @@ class Webhooks(Kind[Endpoint]):
         return services.set_enabled(row, ACTOR, enabled=False)
 
     def mark(self, row: Endpoint) -> str:
-        """Return the id and the description: a webhook that staff have renamed is theirs."""
+        """Return the id and the description, so that the file does not change a renamed webhook."""
         return f"{row.pk} {row.description}"
