@@ -63,7 +63,7 @@ def follow_change(
     was_locked: bool = False,
     **_signal: Any,
 ) -> None:
-    """Revoke and record what a change of credentials requires, in the transaction of the change.
+    """Revoke sessions and keys after a change of credentials, and record it, in its transaction.
 
     ``actor`` is None on the command line. ``keep`` is the id of the only session that stays signed
     in, or None (ASVS 7.4.3). ``was_locked``: whether a new password has unlocked the account.

@@ -244,7 +244,7 @@ def all_of(user: User | P) -> QuerySet[Activity]:
 
 
 def of(user: User, group: str = "") -> QuerySet[Activity]:
-    """Return the events that ``user`` sees, newest first; only those of ``group`` if given."""
+    """Return the events that ``user`` sees, newest first. ``group``: select a group of events."""
     rows = all_of(user).filter(are_shown())
     if group in Group:
         rows = rows.filter(kind__in=[e.name for e in EVENTS.values() if e.group == group])
@@ -314,7 +314,7 @@ def remove_names(user: User) -> None:
 
 
 def _names(user: User) -> Iterator[tuple[str, Q]]:
-    """Return each username of ``user``, with the condition that an event happened at its time.
+    """Return each username of ``user``, with a condition for the time in which it was theirs.
 
     Another person may have taken a former name.
     """

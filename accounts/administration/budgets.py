@@ -126,7 +126,7 @@ REFUSALS = {
 
 @dataclass(frozen=True)
 class Use:
-    """The budgets that attempts of one kind use together.
+    """The rate limits that count attempts of one kind at one place.
 
     ``place``: the network or the browser of the attempts; empty if attempts from everywhere count.
     ``is_own``: whether only attempts on this account count, so that staff can reset the limit.

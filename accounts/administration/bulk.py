@@ -140,7 +140,7 @@ def prepare(name: str, staff: User, actor: Actor, people: QuerySet[User]) -> Bul
 
 
 def find_bulk_act(staff: User, **which: object) -> BulkAct | None:
-    """Return the bulk act of ``staff`` that matches, or None. Staff never see those of others."""
+    """Return the bulk act of ``staff`` that matches, or None. Staff see only their own."""
     return BulkAct.objects.filter(staff=staff, act__in=KINDS, **which).first()
 
 

@@ -98,7 +98,7 @@ class Plot:
 
     @property
     def part(self) -> int:
-        """The sum of all numbers except those of the last series."""
+        """The sum of all series except the last one."""
         return self.total - self.series[-1].total
 
 

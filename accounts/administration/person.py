@@ -183,7 +183,7 @@ class Facts:
 
     @cached_property
     def uses(self) -> list[Use]:
-        """The budgets that attempts to sign in to the account use."""
+        """The rate limits that count attempts to sign in to the account."""
         if isinstance(self.account, PendingSignup):
             return list(budgets.uses_of_signup(self.account))
         logins = [self.user.username_key, *(row.key for row in self.emails)]
@@ -191,12 +191,12 @@ class Facts:
 
     @cached_property
     def levels(self) -> throttle.Levels:
-        """The levels of the budgets of :attr:`uses`."""
+        """How much is left of the rate limits of :attr:`uses`."""
         return throttle.Levels(*(budget for use in self.uses for budget in use.budgets))
 
     @cached_property
     def used(self) -> list[Use]:
-        """The uses whose budgets are partly used up and can be reset by staff."""
+        """The uses whose limits are partly used up and can be reset by staff."""
         return [use for use in self.uses if use.is_own and self.levels.are_used(use.budgets)]
 
 

@@ -1,4 +1,4 @@
-"""Threads that a server process runs beside its requests."""
+"""Background threads of a server process."""
 
 import logging
 from collections.abc import Callable

@@ -244,7 +244,7 @@ class PreparedQuery[M: models.Model]:
         return self._columns.instances(self.rows(**values))
 
     def imitate(self) -> None:
-        """Take the time by which :meth:`first` is slower for a row than for no row (CWE-208)."""
+        """Take as much time as :meth:`first` needs to create the instance of a row (CWE-208)."""
         self._columns.instance(self._example)
 
     def rows(self, **values: Any) -> tuple[Row, ...]:

@@ -51,7 +51,7 @@ type Counts = dict[str, int]
 
 
 class BackupFailed(Exception):
-    """A backup cannot be made or is not good. The message says why, and contains no secret."""
+    """A backup could not be made or verified. The message says why, and contains no secret."""
 
 
 def back_up(folder: Path) -> Path:

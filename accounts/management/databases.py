@@ -213,7 +213,7 @@ def _write_postgresql(model: type[models.Model], rows: Iterator[Row]) -> None:
 
 
 def _compare(model: type[models.Model], table: Table) -> None:
-    """Read the table from the target, and require that its rows are those of the source.
+    """Read the table from the target, and require that its rows are equal to the source's.
 
     Raises:
         CopyRefused: a row differs, is missing or was added.

@@ -88,7 +88,7 @@ def _may_revoke(client: Client, token: str, session: LoginSession, proof: DpopPr
 
 @endpoint
 def introspect(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
-    """Tell a confidential app whether a token is active: one of its own, or one for its service.
+    """Tell a confidential app whether its own token, or a token for its service, is active.
 
     A public app cannot prove its identity, so it gets no answer.
     """

@@ -396,7 +396,7 @@ def _curl(method: str, url: str, headers: dict[str, str], body: Any, has_token: 
 
 
 def _python(method: str, url: str, headers: dict[str, str], body: Any, has_token: bool) -> str:
-    # The argument ``json`` sets this type.
+    # The argument ``json`` already sets this header.
     fields = [f"{name!r}: {value!r}" for name, value in headers.items() if value != JSON]
     if has_token:
         fields.insert(0, '"Authorization": f"Bearer {os.environ[\'TOKEN\']}"')

@@ -226,7 +226,7 @@ def seconds_to_next_name(user: User) -> int:
 
 
 def _time_held(user: User) -> timedelta:
-    """Return for how long nobody else can take the former username of ``user``.
+    """Return how long the former username of ``user`` is reserved.
 
     For staff this is longer: the events of others contain their names, which must not stand for
     another person.

@@ -141,7 +141,7 @@ class Ownership:
         return frozenset(filter(lock.counts, self.things))
 
     def outcome(self, shown: frozenset[Thing]) -> Outcome:
-        """Return what a person can do who has shown the credentials ``shown``."""
+        """Return the outcome for a person who has shown the credentials ``shown``."""
         lock, counted = self.lock, shown & self.counting
         if not any(lock is None or lock.is_there(thing) for thing in counted):
             return Outcome.NOTHING

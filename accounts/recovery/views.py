@@ -130,7 +130,7 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _name_in(notice: Notice) -> str:
-    """Return the username; for a former address return the address, as the username may be new."""
+    """Return the username; in a notice to a former address, that address instead."""
     is_held = notice.user.emails.filter(key=emails.key(notice.email)).exists()
     return notice.user.username if is_held else notice.email
 

@@ -106,7 +106,7 @@ class ManagedUser(models.Model):
 
 
 class ManagedGroup(models.Model):
-    """A group with members whom a directory manages.
+    """A group whose members include people that a directory manages.
 
     ``id``: the id that the directory reads. It is not the primary key of the group, which some
         databases use again after the group is deleted.

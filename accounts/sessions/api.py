@@ -104,7 +104,7 @@ class SessionView(views.APIView):
 
 
 class OthersSerializer(serializers.Serializer[Any]):
-    """Which API keys end. Without the two members, those end that the ended sessions have made."""
+    """The API keys to revoke. By default, these are the keys of the ended sessions."""
 
     keep_keys = TextListField(
         required=False, help_text="IDs of API keys that stay although their session ends."
@@ -113,7 +113,7 @@ class OthersSerializer(serializers.Serializer[Any]):
 
 
 class EndedSerializer(serializers.Serializer[Any]):
-    """How many sessions have ended."""
+    """The number of sessions that have ended."""
 
     count = serializers.IntegerField()
 

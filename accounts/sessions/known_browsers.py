@@ -156,7 +156,7 @@ def keep(user: User) -> None:
 
     Call this after :func:`accounts.users.services.void_proofs_and_links`.
     """
-    # A browser whose version is older was made unknown by an earlier change.
+    # A browser with an older version was made unknown by an earlier change.
     rows = user.known_browsers.filter(version=F("user__credential_version") - 1)
     rows.update(version=F("version") + 1)
 

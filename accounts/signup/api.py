@@ -163,7 +163,7 @@ class AcceptSerializer(InvitationTokenSerializer, TermsSerializer):
 
 
 class InvitationView(Open, APIView):
-    """Return whom an invitation was sent to, before it is accepted."""
+    """Show the address of an invitation before it is accepted."""
 
     @operation("check_invitation", InvitationTokenSerializer, InvitedSerializer)
     def post(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Attempts at a provider, and what a provider says about a person, the same for all providers.
+"""Attempts at a provider, and the data of a provider about a person.
 
 People go to a provider to sign in, to connect an identity or to reauthenticate. An attempt begins
 when the browser is redirected to the provider, and ends with the callback. It is stored in the
@@ -34,14 +34,13 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class ProviderProfile:
-    """What a provider says about a person.
+    """The data of a provider about a person.
 
-    ``issuer`` and ``subject`` identify the person. All other fields may be empty.
-
+    ``issuer``, ``subject``: identify the person. All other fields may be empty.
     ``email``: the email address in canonical form.
     ``is_verified``: whether the provider has verified ``email``.
     ``signed_in_at``: the time at which the person last authenticated at the provider. None if the
-        provider does not say.
+        provider does not report it.
     """
 
     issuer: str
@@ -68,15 +67,12 @@ class ProviderProfile:
 
     @property
     def known_as(self) -> str:
-        """The label. If the label is empty, the first characters of the subject."""
+        """The label; the first characters of the subject if the label is empty."""
         return self.label or self.subject[:SHORT_SUBJECT]
 
 
 def email_of(value: object) -> str:
-    """Return the email address ``value`` in canonical form.
-
-    If ``value`` is not a valid email address, return an empty string.
-    """
+    """Return the email address ``value`` in canonical form; an empty string if it is invalid."""
     try:
         return emails.clean(value) if isinstance(value, str) else ""
     except ValidationError:
@@ -84,10 +80,7 @@ def email_of(value: object) -> str:
 
 
 def text_of(value: object) -> str:
-    """Return ``value`` as one line of at most 100 characters.
-
-    If ``value`` is not a string, return an empty string.
-    """
+    """Return ``value`` as one line of at most 100 characters; empty if it is not a string."""
     if not isinstance(value, str):
         return ""
     return " ".join("".join(c if c.isprintable() else " " for c in value).split())[:100]

@@ -122,7 +122,7 @@ class Metadata(dict[str, Any]):
         return made
 
     def issuer_of(self, key_id: str | None) -> str:
-        """Return the issuer that the key with this ``kid`` names (Microsoft), or this one."""
+        """Return the issuer that the key with this ``kid`` names (Microsoft), or this issuer."""
         key = _pick(self.jwks.get(), key_id) or {}
         return str(key.get("issuer", self["issuer"]))
 

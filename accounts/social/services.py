@@ -43,7 +43,7 @@ from accounts.users.models import LONGEST_LABEL, EmailAddress, Identity, User
 if TYPE_CHECKING:
     from accounts.social.providers import Provider
 
-# How far a provider's clock may be behind ours.
+# The maximum time by which a provider's clock may be behind this site's clock.
 CLOCK_SKEW = timedelta(minutes=1)
 
 

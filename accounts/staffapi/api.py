@@ -219,7 +219,7 @@ def _reason() -> TextField:
 
 
 class ActSerializer(serializers.Serializer[Any]):
-    """An act: why, and optionally on what and when."""
+    """An act: the reason, and optionally the target and the mode."""
 
     reason = _reason()
     target = TextField(
@@ -233,13 +233,13 @@ class ActSerializer(serializers.Serializer[Any]):
 
 
 class ReasonSerializer(serializers.Serializer[Any]):
-    """Why staff do something."""
+    """The reason of an act or a change."""
 
     reason = _reason()
 
 
 class ChangeSerializer(ProfileSerializer):
-    """What changes of a profile, the groups from now on, and why."""
+    """The changed fields of a profile, the groups from now on, and the reason."""
 
     reason = _reason()
     groups = TextListField(required=False, help_text="The names of all groups from now on.")

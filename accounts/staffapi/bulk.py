@@ -51,14 +51,14 @@ class LinesParser(BaseParser):
 
 
 class WhatSerializer(serializers.Serializer[Any]):
-    """What a line does, and with whose account."""
+    """The act of a line, and the account."""
 
     act = ChoiceField([CREATE, CHANGE, *bulk.KINDS])
     id = serializers.UUIDField(required=False)
 
 
 class BulkResultSerializer(serializers.Serializer[Any]):
-    """What became of a line."""
+    """The result of a line."""
 
     line = serializers.IntegerField(help_text="From 1; empty lines do not count.")
     status = serializers.IntegerField(help_text="That of the call which does the same alone.")

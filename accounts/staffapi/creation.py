@@ -208,7 +208,7 @@ class NewAccountSerializer(ReasonSerializer, NewInvitationSerializer, ProfileSer
 
 
 class CreatedSerializer(serializers.Serializer[Any]):
-    """What was created; the other member is null."""
+    """The created account or invitation; the other member is null."""
 
     account = FoundSerializer(allow_null=True)
     invitation = InvitationSerializer(allow_null=True)

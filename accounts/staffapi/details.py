@@ -1,4 +1,4 @@
-"""The calls of the staff API that show what a person has and what has happened, without secrets."""
+"""The calls of the staff API that show the details and the history of a person, without secrets."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -61,7 +61,7 @@ class HeldIdentitySerializer(_Shortening, IdentitySerializer):
 
 
 class AllowedAppSerializer(serializers.Serializer[Any]):
-    """What the person has allowed a connected app at one service."""
+    """The access to one service that the person has allowed a connected app."""
 
     client_id = serializers.CharField()
     name = serializers.CharField(source="client.label")
@@ -85,7 +85,7 @@ class MailSerializer(serializers.Serializer[Any]):
 
 
 class DetailsSerializer(serializers.Serializer[Any]):
-    """What a person has."""
+    """The sessions, second factors, API keys, identities, apps and emails of a person."""
 
     sessions = LoginSessionSerializer(many=True)
     authenticators = AuthenticatorSerializer(many=True)
@@ -103,7 +103,7 @@ class DetailsSerializer(serializers.Serializer[Any]):
 
 
 class DetailsView(views.APIView):
-    """Show what a person has."""
+    """Show the sessions, factors, keys, identities, apps and emails of a person."""
 
     area = "admin"
     permission_classes = (ForStaff,)
@@ -216,7 +216,7 @@ def _oldest_write() -> datetime | None:
 
 
 class ToldEventSerializer(serializers.Serializer[Any]):
-    """An event, as a webhook tells of it."""
+    """An event in the form in which webhooks send it."""
 
     id = serializers.IntegerField()
     type = serializers.ChoiceField([*events.TYPES])
@@ -229,14 +229,14 @@ class ToldEventSerializer(serializers.Serializer[Any]):
 
 
 class FeedSerializer(serializers.Serializer[Any]):
-    """Some events, and the URL of those that follow; null if there are none yet."""
+    """Some events, and the URL of the following ones; null if there are none yet."""
 
     next = serializers.URLField(allow_null=True)
     results = ToldEventSerializer(many=True)
 
 
 class _AfterSerializer(serializers.Serializer[Any]):
-    """Which events to list."""
+    """The query parameters of the event feed."""
 
     after = serializers.IntegerField(min_value=0, max_value=2**63 - 1, default=0)
 

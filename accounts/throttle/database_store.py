@@ -42,10 +42,9 @@ def hit(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> d
             long.
 
     Returns:
-        An empty dict if the action was counted everywhere. Otherwise, a dict that maps the key
-            of each budget that is too small to the time, in milliseconds, at which that budget
-            is full again at the latest. If it contains keys of ``budgets``, it contains no
-            others.
+        An empty dict if the action was counted everywhere. Otherwise, a dict that maps the key of
+        each budget that is too small to the time, in milliseconds, at which that budget is full
+        again at the latest. If it contains keys of ``budgets``, it contains no others.
     """
     # Reading first means that refusing a flood of requests costs no writes.
     times = refused([*budgets, *silent], now)

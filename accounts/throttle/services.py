@@ -169,7 +169,7 @@ def prune() -> int:
 
 
 def around(limit: Limit, client: ClientInfo, *subject: object) -> list[Budget]:
-    """Return the budget of ``subject`` in each network that contains the IP address of ``client``.
+    """Return the budgets of ``subject`` for all networks around the IP address of ``client``.
 
     The wider networks have larger limits. A customer of an internet provider who has many IP
     addresses can therefore perform only a few times as many actions as one with a single address.
@@ -213,7 +213,7 @@ def hit(*budgets: Budget, silent: Iterable[Budget] = ()) -> bool:
 
 @contextmanager
 def own_levels() -> Iterator[dict[Budget, int]]:
-    """Return a context manager with the caller's own budgets that :func:`hit` counts against.
+    """Return a context manager that collects the own budgets of the caller in :func:`hit`.
 
     The value of a budget is the time in milliseconds after which it is full again.
     """

@@ -65,7 +65,7 @@ def parse(text: str, audience: str = "") -> frozenset[str]:
 def narrowed(
     held: Iterable[str], wanted: frozenset[str] | None, audience: str = ""
 ) -> frozenset[str]:
-    """Return the scopes in ``wanted``; if it is None, those of ``held`` that exist at ``audience``.
+    """Return the scopes in ``wanted``; if None, the scopes in ``held`` that ``audience`` knows.
 
     Raises:
         UnknownScope: ``held`` does not cover every scope in ``wanted``.

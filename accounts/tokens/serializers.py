@@ -123,7 +123,7 @@ LONGEST_CHALLENGE = 2000
 
 
 class MailedChallengeSerializer(serializers.Serializer[Any]):
-    """What to send back with the emailed code."""
+    """The challenge to send together with the emailed code."""
 
     challenge = serializers.CharField()
     expires_in = serializers.IntegerField(help_text="Seconds for which the code is valid.")
@@ -167,7 +167,7 @@ class SecondStepSerializer(TermsSerializer):
 
 
 class FactorSerializer(serializers.Serializer[Any]):
-    """A second factor, beside an emailed code."""
+    """The proof of a second factor: a code or the response of a passkey."""
 
     factor_code = TextField(
         required=False, max_length=64, help_text="A code of an authenticator app or recovery code."
@@ -181,7 +181,7 @@ class FactorSerializer(serializers.Serializer[Any]):
 
 
 class ReauthenticationSerializer(serializers.Serializer[Any]):
-    """What the person shows: a password, a code of a second factor or the response of a passkey."""
+    """The proof of the person: a password, a code of a second factor or a passkey's response."""
 
     password = TextField(required=False, trim_whitespace=False, style={"input_type": "password"})
     code = TextField(required=False, max_length=64)
@@ -251,7 +251,7 @@ class RefreshSerializer(TokenRequestSerializer):
 
 
 class TokenSerializer(serializers.Serializer[Any]):
-    """An access token, and the service that asks."""
+    """An access token, and the service that verifies it."""
 
     token = TokenField()
     audience = TextField(

@@ -101,7 +101,7 @@ class TrustedBrowserSerializer(serializers.ModelSerializer[TrustedBrowser]):
 
 
 class FactorsSerializer(serializers.Serializer[Any]):
-    """The second factors of a person, oldest first, and what stands in for them."""
+    """The second factors of a person, oldest first, with recovery codes and trusted browsers."""
 
     authenticators = AuthenticatorSerializer(many=True)
     passkeys = PasskeySerializer(many=True)
@@ -145,7 +145,7 @@ class NewAuthenticatorSerializer(NewFactorSerializer):
 
 
 class NewPasskeySerializer(NewFactorSerializer):
-    """The answer of an authenticator to the options of a registration, and a name."""
+    """The response of an authenticator to the options for a new passkey, and a name."""
 
     credential = CredentialField(required=True)
 
@@ -174,13 +174,13 @@ class AddedSerializer(RecoveryCodesSerializer):
 
 
 class EmailedCodesSerializer(serializers.Serializer[Any]):
-    """Whether a code by email may follow the password."""
+    """Whether an emailed code is accepted as the second step after the password."""
 
     emailed_codes = serializers.BooleanField()
 
 
 class EnrolmentChallengeSerializer(serializers.Serializer[Any]):
-    """The challenge of an ``enrolment_required`` answer."""
+    """The challenge of an ``enrolment_required`` response."""
 
     challenge = TextField(max_length=100)
 
@@ -199,7 +199,7 @@ class EnrolmentSerializer(NewFactorSerializer, EnrolmentChallengeSerializer, Ter
 
 
 class EnrolmentSetupSerializer(serializers.Serializer[Any]):
-    """What each kind of second factor needs, of which one is to be added."""
+    """The values for adding an authenticator app or a passkey. One of the two is enough."""
 
     totp = SetupSerializer()
     passkey = RegistrationSerializer()
@@ -216,7 +216,7 @@ class CodeSerializer(serializers.Serializer[Any]):
 
 
 class SignInOptionsView(Open, APIView):
-    """Return what a passkey needs to sign in."""
+    """Return the options for signing in with a passkey."""
 
     @operation("passkey_sign_in_options", response=OptionsSerializer)
     def post(self, request: Request) -> Response:
@@ -319,7 +319,7 @@ class FactorsView(FactorsOfPerson):
 
     @operation("set_emailed_codes", EmailedCodesSerializer, EmailedCodesSerializer)
     def patch(self, request: Request) -> Response:
-        """Set whether a code by email may follow your password, beside your second factor."""
+        """Set whether an emailed code is accepted as your second step after the password."""
         data, user = valid(EmailedCodesSerializer(data=request.data)), self.session.user
         if not policy.may_use_emailed_codes(user):
             sentence = _("Your account can’t use emailed codes.")

@@ -476,7 +476,7 @@ def is_last(user: User, row: Authenticator | Passkey) -> bool:
 
 
 def refusal_of_removal(user: User, row: Authenticator | Passkey) -> PublicError | None:
-    """Return why ``row`` must not be removed, or None if it may.
+    """Return the error if ``row`` cannot be removed, or None.
 
     Without the last passkey of an account that has no password, the mailbox would be the only way
     to sign in.
@@ -495,7 +495,7 @@ def refusal_of_removal(user: User, row: Authenticator | Passkey) -> PublicError 
 
 
 def reset(user: User, actor: Actor) -> None:
-    """Remove every second factor of ``user`` for an operator, and revoke every session."""
+    """Remove every second factor of ``user`` on behalf of an operator, and revoke every session."""
     with transaction.atomic():
         users.lock_row_as_is(user)
         remove_all(user, events.FACTORS_RESET, actor)

@@ -1,7 +1,7 @@
-"""Verifies what passkeys have signed, by the library ``webauthn``.
+"""Verifies the responses of passkeys with the library ``webauthn``.
 
-Import this module where it is needed: the library takes 10 MB, and a site without passkeys need not
-load it.
+Import this module only where it is needed: the library takes 10 MB, and a site without passkeys
+need not load it.
 """
 
 from webauthn import verify_authentication_response, verify_registration_response
@@ -16,7 +16,7 @@ from accounts.twofactor.webauthn import PasskeyResponse, passkey_origins, rp_id
 
 
 def verify_assertion(answer: PasskeyResponse, public_key: str) -> VerifiedAuthentication | None:
-    """Return the response ``answer`` of a passkey if it is valid, else None.
+    """Verify the response ``answer`` of a passkey and return it; None if it is not valid.
 
     The caller checks the signature counter, to distinguish a copied passkey from a wrong signature.
     """
@@ -51,8 +51,8 @@ def verify_registration(answer: PasskeyResponse, *, is_automatic: bool) -> Verif
             expected_origin=passkey_origins(),
             require_user_presence=not is_automatic,
         )
-        # The library accepts some keys that it cannot decode later. Nobody could sign in with such
-        # a key.
+        # The library accepts some keys that it cannot decode later, and with which nobody could
+        # sign in.
         _decode(registration.credential_public_key)
     except Exception:
         # The parsers raise undocumented errors for malformed certificates and CBOR.

@@ -24,7 +24,7 @@ from accounts.twofactor.models import TrustedBrowser
 from accounts.users.models import User
 
 PURPOSE = "trusted browser"
-# Several users may trust the same browser. The cookie lists their tokens, newest first.
+# Several users may trust the same browser. The cookie contains their tokens, newest first.
 MOST_TOKENS = 4
 LONGEST_COOKIE = 400
 
@@ -40,7 +40,7 @@ def here(request: HttpRequest, user: User) -> QuerySet[TrustedBrowser]:
     if not digests:
         return TrustedBrowser.objects.none()
     device = client_of(request).device
-    # A stolen cookie is not accepted from another kind of browser.
+    # A stolen cookie is refused in another kind of browser.
     rows = _rows(**_values(user))
     return rows.filter(digest__in=digests, browser=device.browser, system=device.system)
 

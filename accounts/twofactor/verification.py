@@ -1,9 +1,9 @@
-"""Verifies second factors by code. Every code works only once.
+"""Verifies codes of second factors. Every code works only once.
 
-A browser in which a factor was shown before has its own limits. Attempts in other browsers do not
-use them up. A six-digit code that is entered in a session counts against the limits of the session
-and against those of the account or browser. Otherwise a thief with a stolen session would have
-additional guesses.
+A browser in which a factor was shown before has its own rate limits, which attempts in other
+browsers do not use up. A six-digit code in a session counts against the limits of the session and
+also of the account or browser. Otherwise a thief with a stolen session would have additional
+guesses.
 """
 
 from collections.abc import Callable
@@ -40,9 +40,9 @@ from accounts.users.models import FormerCredential, User
 
 
 def of_passkey(owner: User | None, actor: Actor) -> list[Budget]:
-    """Return the budgets for verifying the response of a passkey.
+    """Return the rate limits for verifying the response of a passkey.
 
-    ``owner`` is the owner of the passkey, or None if the passkey is unknown.
+    ``owner``: the owner of the passkey, or None if the passkey is unknown.
     """
     if actor.session:
         return [REAUTHENTICATION.of(actor.session)]
@@ -53,7 +53,7 @@ def of_passkey(owner: User | None, actor: Actor) -> list[Budget]:
 
 
 def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Budget]:
-    """Return the budgets that count an attempt to enter a code."""
+    """Return the rate limits for an attempt to enter a code."""
     if actor.session:
         return [REAUTHENTICATION.of(actor.session)]
     if browser:
@@ -62,10 +62,10 @@ def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Budget]:
 
 
 def of_guess(user: User, browser: KnownBrowser | None, client: ClientInfo) -> list[Budget]:
-    """Return the additional budgets for a code of six or eight digits, which can be guessed.
+    """Return the additional rate limits for a code of six or eight digits, which can be guessed.
 
-    ``browser`` is a browser in which a factor was shown before, or None. Such a browser has its own
-    limits, so that guesses elsewhere do not lock the owner out.
+    ``browser``: a browser in which a factor was shown before, or None. Such a browser has its own
+        limits, so that guesses elsewhere do not lock the owner out.
     """
     if browser:
         return [limit.of(user.pk, browser.pk) for limit in (FACTOR_SUBSCRIBER, FACTOR_ACCOUNT)]
@@ -91,21 +91,21 @@ def verify(
     """Use up ``typed``, a code of a second factor of ``user``, and return the proof.
 
     Args:
-        mailed: a function that uses up an emailed code and returns whether the code was right.
-            Without this function, emailed codes are not accepted.
-        removed: a function that checks ``typed`` with factors that were removed from the account,
-            but still prove who owns it. It returns the proof, or None if the code is wrong.
-            Without this function, only factors that the account has now are accepted.
+        mailed: uses up an emailed code; returns whether it was right. By default, emailed codes are
+            not accepted.
+        removed: checks ``typed`` with removed factors that still prove ownership; returns the
+            proof, or None. By default, only current factors are accepted.
 
     Raises:
         WrongFactorCode: no factor accepts the code.
-        UnreadableFactor: the code cannot be checked, because a key of ``ENCRYPTION_KEYS`` is lost.
-        RateLimited: too many attempts.
+        UnreadableFactor: the code cannot be checked, because a key of ``ENCRYPTION_KEYS`` is
+            lost.
+        RateLimited: there were too many attempts.
     """
     client = actor.client or NO_CLIENT
     browser = known_browsers.find_browser(client, user)
-    # A browser also becomes known by a sign-in with a code that was sent by email. It gets its own
-    # limits for guesses only when a second factor is shown in it.
+    # A browser also becomes known by a sign-in with an emailed code. It gets its own limits for
+    # guesses only when a second factor is shown in it.
     proved = browser if browser and browser.factor_at else None
     code = models.canonical(typed)
     is_short = models.TOTP_CODE.fullmatch(code) is not None
@@ -123,10 +123,10 @@ def verify(
 
 
 def _hit(spent: list[Budget], guess: list[Budget], user: User, actor: Actor) -> None:
-    """Count the attempt. If too many codes were guessed, record that, at most once an hour.
+    """Count the attempt. If too many codes were guessed, record this, at most once an hour.
 
     ``spent``: the budgets of the attempt.
-    ``guess``: those of them that limit guesses of codes.
+    ``guess``: the budgets that limit guesses of codes.
     """
     try:
         hit(*spent)
@@ -184,13 +184,13 @@ def _refusal(user: User, code: str) -> WrongFactorCode:
 
 
 def _may_be_imported(user: User, code: str) -> bool:
-    """Return whether ``code`` may be a recovery code of another system, and so may be a guess.
+    """Return whether ``code`` may be a recovery code of another system, which can be guessed.
 
-    Other long codes cannot be guessed. A limit for the account would only lock the owner out.
+    Other long codes cannot be guessed, so a limit for the account would only lock the owner out.
     """
     if not models.IMPORTED_CODE.fullmatch(code):
         return False
-    # Removed codes still prove ownership during a lock, and can be guessed as well.
+    # Removed codes still prove ownership during a lock, and could also be guessed.
     removed = former_credentials.removed(user, FormerCredential.Kind.RECOVERY_CODES)
     return (
         RecoveryCodes.objects.filter(user=user, name=models.IMPORTED_CODES).exists()
@@ -200,7 +200,7 @@ def _may_be_imported(user: User, code: str) -> bool:
 
 @transaction.atomic
 def _use_recovery_code(user: User, code: str, actor: Actor) -> Proof | None:
-    # Locked, so that several codes that are used at the same moment are all accepted.
+    # The lock makes it possible that several codes are used at the same moment.
     row = RecoveryCodes.objects.select_for_update().filter(user=user).first()
     if row is None or not has_any(user) or not row.use(code):
         return None

@@ -54,7 +54,7 @@ from accounts.users.services import AccountChanged
 class FactorView(View):
     """Rename or remove one second factor of the signed-in user.
 
-    The page says what the removal does, or why the factor cannot be removed.
+    The page explains the effects of the removal, or why the factor cannot be removed.
     """
 
     model: type[Authenticator] | type[Passkey]
@@ -124,7 +124,7 @@ for kind in (Authenticator, Passkey):
 
 
 def base32(seed: str) -> str:
-    """Return the hexadecimal ``seed`` in base32, as people type it (RFC 4648 section 6)."""
+    """Return the hexadecimal ``seed`` in base32, which people can type (RFC 4648 section 6)."""
     return base64.b32encode(bytes.fromhex(seed)).decode()
 
 
@@ -146,13 +146,13 @@ def otpauth_uri(user: User, seed: str) -> str:
 def svg(text: str) -> SafeString:
     """Return a QR code of ``text`` as inline SVG.
 
-    It is black on white in dark mode too, and needs neither ``style`` nor ``data:``, which the
-    Content Security Policy blocks. Its alternative text does not contain ``text``, a secret.
+    It is black on white in dark mode too. It needs neither ``style`` nor ``data:``, which the
+    Content Security Policy blocks. Its alternative text does not contain the secret ``text``.
     """
     import qrcode  # noqa: PLC0415 only the page with the QR code needs it
     from qrcode.image.svg import SvgPathFillImage  # noqa: PLC0415 as above
 
-    # A screen shows the code undamaged, so the lowest error correction is enough.
+    # A screen shows the code undamaged, so the lowest error correction is sufficient.
     code = qrcode.QRCode(error_correction=qrcode.ERROR_CORRECT_L, image_factory=SvgPathFillImage)
     code.add_data(text)
     label = _(
@@ -166,7 +166,7 @@ def svg(text: str) -> SafeString:
 
 @form_page
 def overview(request: HttpRequest) -> HttpResponse:
-    """Show the second factors of the signed-in user, and tell the browser which passkeys work.
+    """Show the second factors of the signed-in user, and tell the browser which passkeys exist.
 
     A POST ends the trust in one browser or in all.
     """
@@ -207,7 +207,7 @@ def _signal(user: User, rows: list[Passkey]) -> str:
             "userId": options["id"],
             "name": options["name"],
             "displayName": options["displayName"],
-            # Suspended passkeys may be put back.
+            # Suspended passkeys are included, because they may be restored.
             "accepted": [row.credential_id for row in rows] + passkeys.suspended_ids(user),
         }
     )
@@ -216,7 +216,7 @@ def _signal(user: User, rows: list[Passkey]) -> str:
 @form_page
 @recent_authentication_required
 def emailed_codes(request: HttpRequest) -> HttpResponseBase:
-    """Turn codes by email on or off as the second step, or ask whether to do so."""
+    """Turn emailed codes for the second step on or off, or ask whether to do so."""
     session = session_of(request)
     if not policy.may_use_emailed_codes(session.user):
         return redirect("second_factors")
@@ -253,7 +253,7 @@ class AddAuthenticatorView(AddFactorView):
     def post(self, request: HttpRequest) -> HttpResponse:
         seed = SEED.get(request, self.user, self.sign_in_id)
         if seed is None:
-            # What was posted belongs to a seed that is not shown any more.
+            # The posted code belongs to a seed that is no longer shown.
             return self.show(SetupForm(), None)
         form = SetupForm(request.POST)
         if form.is_valid():
@@ -262,19 +262,19 @@ class AddAuthenticatorView(AddFactorView):
             except (WrongFactorCode, TooManyFactors) as error:
                 form.add_error("code", str(error))
             except AccountChanged:
-                # Most likely this very form was sent twice: the app and the codes are there.
+                # Most likely the same form was sent twice, so the app and the codes already exist.
                 return redirect("recovery_codes")
         return self.show(form, seed)
 
     @property
     def sign_in_id(self) -> str:
-        """The id of the sign-in or session that the seed in the session data belongs to."""
+        """The id of the sign-in or session to which the seed in the session data belongs."""
         if self.pending:
             return self.pending.proofs[0].at.isoformat()
         return str(session_of(self.request).pk)
 
     def enrol(self, seed: str, code: str, name: str) -> HttpResponse:
-        """Add the authenticator app under ``name``, and redirect to the page that follows.
+        """Add the authenticator app under ``name``, and redirect to the next page.
 
         Raises:
             WrongFactorCode: ``code`` is not the current code of an app with this ``seed``.
@@ -356,7 +356,7 @@ def _new_codes(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_POST
 def codes_file(request: HttpRequest) -> HttpResponse:
-    """Return the recovery codes that a page shows as a text file.
+    """Return the recovery codes that a page shows, as a text file.
 
     Only a POST is accepted, because browsers may cache the response to a GET.
     """
@@ -421,7 +421,7 @@ class PasskeyView(FactorView):
 @login_not_required
 @require_safe
 def passkey_endpoints(_request: HttpRequest) -> JsonResponse:
-    """Return where passkeys are added and managed (W3C, Passkey Endpoints)."""
+    """Return the URLs where passkeys are added and managed (W3C, Passkey Endpoints)."""
     return JsonResponse({"enroll": absolute("passkey_add"), "manage": absolute("passkeys")})
 
 
@@ -429,8 +429,8 @@ def passkey_endpoints(_request: HttpRequest) -> JsonResponse:
 def offer_passkey(request: HttpRequest) -> HttpResponse:
     """Handle the two forms of the passkey offer on the home page.
 
-    One form sends a passkey that the browser has made by itself. The other says "Not now". A
-    passkey that comes too late or is not valid is dropped without a message, because the user did
+    One form sends a passkey that the browser has created by itself. The other one says "Not now". A
+    passkey that arrives too late or is not valid is ignored without a message, because the user did
     not ask for it.
     """
     session = session_of(request)
@@ -455,12 +455,12 @@ undo.register("decline", lambda user, _change, _actor: passkeys.reconsider(user)
 @form_page
 @recent_authentication_required
 def confirm_passkey(request: HttpRequest, factor_id: int) -> HttpResponseBase:
-    """Make an unconfirmed passkey a second factor.
+    """Turn an unconfirmed passkey into a second factor.
 
-    The user must first use the passkey: a thief may have made it, after a sign-in with a stolen
-    password. If the account has no second factor yet, the user must then save recovery codes. They
-    are stored only when the user types one of them, so that two-step verification never begins
-    without saved codes.
+    The user must first show the passkey, because a thief may have created it after a sign-in with a
+    stolen password. If the account has no second factor yet, the user must then save recovery
+    codes. They are stored only when the user types one of them, so that two-step verification never
+    begins without saved codes.
     """
     session = session_of(request)
     user = session.user
@@ -495,10 +495,10 @@ def _show_unconfirmed(
     *,
     passkey_error: str = "",
 ) -> HttpResponse:
-    """Return the page that asks for the passkey ``row``, or with ``made`` for a recovery code.
+    """Return the page that asks for the passkey ``row``; with ``made``, for a recovery code.
 
     ``made``: new recovery codes, which the page shows. Its form sends them back encrypted, together
-        with the id of the passkey, because the user has used it.
+        with the id of the passkey, because the user has already shown it.
     """
     session = session_of(request)
     context = {

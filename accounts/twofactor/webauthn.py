@@ -1,7 +1,7 @@
-"""What pages and authenticators exchange (WebAuthn Level 3), and the challenges that passkeys sign.
+"""The options and responses of passkeys (WebAuthn Level 3), and their challenges.
 
-They are built without the library ``webauthn``, which takes 10 MB of memory and is needed only to
-verify what a passkey has signed.
+They are handled without the library ``webauthn``, which takes 10 MB of memory and is needed only to
+verify signatures.
 
 A challenge is valid once, for one purpose and for five minutes. It is authenticated by an HMAC of
 this site, and nothing is stored until it is used. Therefore visits to the sign-in page write
@@ -23,9 +23,10 @@ from accounts.common import clock, crypto, secrets
 from accounts.twofactor.errors import WrongPasskey
 from accounts.users.models import User
 
-# No authenticator sends more than this.
+# No authenticator sends a longer response.
 LONGEST_JSON = 20_000
-# How a browser reaches an authenticator (WebAuthn 5.8.4); ``cable`` is the older ``hybrid``.
+# The ways in which a browser reaches an authenticator (WebAuthn 5.8.4); ``cable`` is the older name
+# of ``hybrid``.
 TRANSPORTS = {"usb", "nfc", "ble", "smart-card", "internal", "cable", "hybrid"}
 CREDENTIAL_ID = re.compile(r"[A-Za-z0-9_-]{1,1364}")
 
@@ -34,9 +35,9 @@ CREDENTIAL_ID = re.compile(r"[A-Za-z0-9_-]{1,1364}")
 class PasskeyResponse:
     """The response of an authenticator, parsed but not verified.
 
-    ``is_embedded`` is set if another site has embedded the page in a frame. That site could mislead
-    the user about the purpose of the request. ``must_verify`` requires that the passkey has
-    verified the user.
+    ``is_embedded``: whether another site has embedded the page in a frame, and could mislead the
+        user about the purpose of the request.
+    ``must_verify``: whether the passkey must have verified the user.
     """
 
     content: dict[str, Any]
@@ -62,9 +63,9 @@ def web_origins() -> list[str]:
 
 
 def passkey_origins() -> list[str]:
-    """Return the origins that responses of passkeys may name: those of pages and of apps."""
+    """Return the origins that responses of passkeys may contain: pages and apps."""
     android = [f"{ANDROID}{digest}" for digest, _package in android_apps()]
-    # Apps on Apple's systems have the origin of the domain.
+    # Apps on Apple's systems use the origin of the domain.
     return web_origins() + android + ([f"https://{rp_id()}"] if apple_apps() else [])
 
 
@@ -84,7 +85,7 @@ def apple_apps() -> list[str]:
 
 
 def parse(text: str, *, must_verify: bool = False) -> PasskeyResponse:
-    """Return the response in ``text``, the JSON that the browser sent.
+    """Parse the JSON that the browser sent.
 
     Raises:
         WrongPasskey: ``text`` is not a response that a browser would send.
@@ -122,8 +123,8 @@ TIMEOUT = LIFE // timedelta(milliseconds=1)
 def to_get(purpose: str, passkeys: Descriptors, verification: str) -> dict[str, Any]:
     """Return options for ``navigator.credentials.get``, with a challenge for ``purpose``.
 
-    ``passkeys``: those that may answer; if empty, any passkey of this site.
-    ``verification``: ``required`` or ``preferred``: whether the passkey verifies the user.
+    ``passkeys``: the accepted passkeys; if empty, any passkey of this site.
+    ``verification``: whether the passkey verifies the user: ``required`` or ``preferred``.
     """
     return {
         "challenge": crypto.encode(issue(purpose)),
@@ -137,8 +138,8 @@ def to_get(purpose: str, passkeys: Descriptors, verification: str) -> dict[str, 
 def to_create(user: User, purpose: str, passkeys: Descriptors, resident_key: str) -> dict[str, Any]:
     """Return options for ``navigator.credentials.create``, with a challenge for ``purpose``.
 
-    ``passkeys``: those whose authenticators must not make another one.
-    ``resident_key``: ``required`` or ``preferred``: whether the new passkey is discoverable.
+    ``passkeys``: existing passkeys, whose authenticators must not create another one.
+    ``resident_key``: whether the new passkey is discoverable: ``required`` or ``preferred``.
     """
     return {
         "rp": {"name": settings.AUTHSITE.site_name, "id": rp_id()},
@@ -174,7 +175,7 @@ def issue(purpose: str) -> bytes:
 def is_good(challenge: bytes, purpose: str) -> bool:
     """Return whether ``challenge`` was issued for ``purpose`` and has not expired.
 
-    Returns True even if the challenge was used: see :func:`consume`.
+    The result does not depend on whether the challenge was used: see :func:`consume`.
     """
     head, seal = challenge[: _HEAD.size], challenge[_HEAD.size :]
     if len(head) != _HEAD.size:

@@ -218,7 +218,7 @@ def find_by_id(text: str) -> User | None:
 
 
 def take_username(name: str, *, until: datetime | None, former: User | None = None) -> None:
-    """Take the username ``name``.
+    """Reserve the username ``name`` in the database.
 
     Args:
         name: the username.
@@ -251,7 +251,7 @@ def take_username(name: str, *, until: datetime | None, former: User | None = No
 
 
 def take_similar_username(wanted: str) -> str:
-    """Take the username ``wanted``, or a similar one if it is taken, and return it.
+    """Reserve the username ``wanted``, or a similar one if it is taken, and return it.
 
     A similar name has a number appended, such as ``alice-2``.
 

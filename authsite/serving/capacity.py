@@ -40,7 +40,7 @@ from authsite.serving.access_log import RequestLog
 
 
 def own_headers() -> dict[str, str]:
-    """Return those of the site's usual response headers that apply to plain text."""
+    """Return the site's usual response headers that apply to plain text."""
     return {
         "Server": "web",
         "Cache-Control": "no-store",

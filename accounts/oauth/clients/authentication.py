@@ -195,7 +195,7 @@ def _find_by_assertion(request: HttpRequest, sent: dict[str, str]) -> Client | N
 
 
 def _is_signed(parts: Parts, client: Client) -> bool:
-    # Extensions that ``crit`` names must be understood (RFC 7515 section 4.1.11).
+    # Extensions that ``crit`` names must be supported (RFC 7515 section 4.1.11).
     if "crit" in parts.header or parts.header.get("typ", "JWT").lower() not in JWT_TYPES:
         return False
     if client.jwks is None:

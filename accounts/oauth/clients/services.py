@@ -250,7 +250,7 @@ def tell(event: Event, detail: str, actor: Actor) -> None:
 
 
 def _end_tokens(disabled: QuerySet[Client]) -> None:
-    """End the codes and sessions of the apps, in batches, so that no statement takes long."""
+    """End the codes and sessions of the apps in batches, because long statements are cancelled."""
     delete_in_batches(AuthorizationCode.objects.filter(client__in=disabled))
     rows = LoginSession.objects.filter(app_session__client__in=disabled)
     app_sessions.end(rows, events.APP_DISABLED)

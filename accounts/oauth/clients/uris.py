@@ -75,7 +75,7 @@ def check(uri: str, *, is_public: bool, may_be_localhost: bool = False) -> None:
 
 
 def check_all(uris: Collection[str], *, is_public: bool, may_be_localhost: bool) -> None:
-    """Require that an app may register all of ``uris``. The options are those of :func:`check`.
+    """Require that an app may register all of ``uris``. The options are as for :func:`check`.
 
     Raises:
         ValidationError: there are too many URIs, or the app may not register one of them.
