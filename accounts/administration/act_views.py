@@ -122,7 +122,8 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
         **admin.site.each_context(request),
         "opts": User._meta,
         "title": wanted.label,
-        "account": account,
+        "original": account,
+        "email": "" if refusal else person.email_for(staff, account),
         "states": search.states_of_one(account) if isinstance(account, User) else (),
         "offer": offer,
         "refusal": refusal,
@@ -175,14 +176,16 @@ def bulk_act(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     rows = found.people.order_by("outcome", "user__username_key", "pk")
     people = page_of(request, lambda: rows.select_related("user"))
     states = states_of([row.user_id for row in people])
+    kind, progress = bulk.KINDS[found.act], _progress(found, outcomes)
+    title = ACTS[found.act].label if progress["concerned"] == 1 else kind.label
     context = {
         **admin.site.each_context(request),
         "opts": User._meta,
-        "title": bulk.KINDS[found.act].label,
+        "title": kind.done % {"n": progress["done"]} if found.ended_at else title,
         "bulk": found,
         "act": ACTS[found.act],
         "form": form,
-        **_progress(found, outcomes),
+        **progress,
         "page": people,
         "rows": [(row, outcomes.get(row.outcome, ""), states[row.user_id]) for row in people],
     }

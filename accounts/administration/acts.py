@@ -335,7 +335,10 @@ _ALL = (
     Act(
         "deactivate",
         label=_("Deactivate the account"),
-        does=_("Signs them out everywhere, removes their API keys and blocks sign-in."),
+        does=_(
+            "Signs them out everywhere, removes their API keys and blocks sign-in. You can "
+            "reactivate the account later."
+        ),
         shows=_("An email, and a message when they try to sign in."),
         done=_("The account is deactivated, and everyone is signed out."),
         run=partial(steps.switch, is_active=False),

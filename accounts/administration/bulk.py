@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from accounts.activity.services import Actor
 from accounts.administration import acts, person, roles
@@ -66,11 +67,13 @@ class BulkKind:
     ``label``: its name in the list of people.
     ``concerns``: returns the users on whom the act would change something.
     ``idle``: the reason, shown to staff, why the act changes nothing for the other users.
+    ``done``: what it has done, with ``%(n)s`` for the number of people.
     """
 
     label: str | Promise
     concerns: Callable[[QuerySet[User]], QuerySet[User]]
     idle: str | Promise
+    done: str | Promise
 
 
 KINDS = {
@@ -78,24 +81,31 @@ KINDS = {
         _("Deactivate the accounts"),
         lambda users: users.filter(is_active=True),
         _("Already deactivated"),
+        ngettext_lazy("%(n)s account deactivated", "%(n)s accounts deactivated", "n"),
     ),
     "reactivate": BulkKind(
         _("Reactivate the accounts"),
         lambda users: users.filter(is_active=False),
         _("Already active"),
+        ngettext_lazy("%(n)s account reactivated", "%(n)s accounts reactivated", "n"),
     ),
     "delete": BulkKind(
         _("Delete the accounts"),
         lambda users: users.filter(deletion_due=None),
         _("Already to be deleted"),
+        ngettext_lazy("%(n)s account will be deleted", "%(n)s accounts will be deleted", "n"),
     ),
     "undo-deletion": BulkKind(
         _("Undo the deletions"),
         lambda users: users.filter(deletion_due__isnull=False),
         _("Not to be deleted"),
+        ngettext_lazy("%(n)s deletion undone", "%(n)s deletions undone", "n"),
     ),
     "end-sessions": BulkKind(
-        _("Sign out sessions"), sessions.signed_in, _("Not signed in anywhere")
+        _("Sign out sessions"),
+        sessions.signed_in,
+        _("Not signed in anywhere"),
+        ngettext_lazy("%(n)s person signed out", "%(n)s people signed out", "n"),
     ),
 }
 WORDS = {

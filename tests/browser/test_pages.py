@@ -334,9 +334,9 @@ def as_staff(site):
     yield carol, f"{dave[0]}deactivate/", "Deactivate the account"
     chosen = {"action": "deactivate", "_selected_action": [dave[0].split("/")[-3]]}
     page = carol.post("/admin/accounts/user/", chosen).location
-    yield carol, page, "Deactivate the accounts"
+    yield carol, page, "Deactivate the account"
     carol.post(page, {"reason": "You called us"})
-    yield carol, page, "Deactivate the accounts"
+    yield carol, page, "1 account deactivated"
     yield carol, "/admin/auth/group/add/", "Add group"
     yield carol, INVITE, "Invite someone"
     carol.post(INVITE, {"email": "erin@example.org", "days": "7"})
