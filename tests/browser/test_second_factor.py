@@ -63,7 +63,7 @@ def test_recovery_codes_are_downloaded_and_sign_in_without_scripts_on_a_phone(
     assert download.value.suggested_filename == "recovery-codes.txt"
     assert Path(download.value.path()).read_text(encoding="utf-8").splitlines()[2:] == codes
     type_code(page, codes[0], "Confirm")
-    says(page, "You’ve saved your recovery codes.")
+    says(page, "Your codes are saved, and two-step verification is on.")
     sign_out(page)
     sign_in(page, username)
     says(page, "or a recovery code.")
