@@ -153,7 +153,7 @@ def check(staff: User, user: User | PendingSignup) -> None:
 
 
 def out_of_reach(staff: User, users: QuerySet[User]) -> QuerySet[User]:
-    """Return the accounts of ``users`` on which ``staff``, who may act on others, may not act.
+    """Return the ``users`` on whom ``staff`` may not act. ``staff`` must have a role that acts.
 
     The rule is the same as in :func:`check`, in one query.
     """

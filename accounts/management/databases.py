@@ -188,7 +188,7 @@ def _rows(model: type[models.Model], alias: str) -> Iterator[Row]:
 
 
 def _prepared(model: type[models.Model], rows: Iterator[Row]) -> Iterator[Row]:
-    """Return the rows with the values that the database driver of the target expects."""
+    """Return the rows, with their values converted for the target's database driver."""
     connection = connections[TARGET]
     prepare = [field.get_db_prep_save for field in _fields(model)]
     for row in rows:

@@ -328,7 +328,7 @@ class InsideLock:
 
 
 def inside_lock_of(session: LoginSession) -> InsideLock:
-    """Return how the user of ``session`` can lock the account with the state of a week ago."""
+    """Return how the user of ``session`` can lock the account, with a horizon of a week ago."""
     user = session.user
     ownership, shown = _shown(user, clock.now(), evidence.shown_in(session))
     row = Recovery.objects.filter(user=user).first() or Recovery(user=user)

@@ -108,7 +108,7 @@ class Kind[T: Model](ABC):
         return False
 
     def mark(self, row: T) -> str:
-        """Return a text that identifies ``row``, and no past or future row of this kind."""
+        """Return a text that identifies ``row`` and is never used for another row of this kind."""
         return str(row.pk)
 
     @cached_property
