@@ -36,7 +36,7 @@ _OF_SESSIONS = PreparedList(
     lambda ids: (
         AppSession.objects.filter(session__pk__in=ids)
         .select_related("client")
-        .only("client__name", "client__is_verified")
+        .only("parent", "client__name", "client__is_verified")
     )
 )
 
@@ -47,7 +47,7 @@ class ConnectedApps(Apps):
     @override
     def of_sessions(self, ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, App]:
         rows = _OF_SESSIONS.all(ids)
-        return {row.session_id: App(row.client_id, row.client.label) for row in rows}
+        return {row.session_id: App(row.client_id, row.client.label, row.parent_id) for row in rows}
 
     @override
     def sessions_like(self, session_id: uuid.UUID) -> Q:

@@ -17,10 +17,14 @@ from accounts.users.models import User
 
 @dataclass(frozen=True)
 class App:
-    """A connected app. ``label``: its name on pages."""
+    """A connected app. ``label``: its name on pages.
+
+    ``browser``: the id of the browser session from which the user signed in to it, or None.
+    """
 
     client_id: str
     label: str
+    browser: uuid.UUID | None = None
 
     def __str__(self) -> str:
         return self.label

@@ -114,8 +114,10 @@ class LoginSession(models.Model):
     # The ``sub`` of the tokens (:attr:`subject`); None if it is the id of the user.
     pairwise_subject = models.UUIDField(null=True)
 
-    # The names of the apps that end with the session; set for the page that lists sessions.
+    # For the page that lists sessions: the names of the apps that end with the session, and the
+    # sessions of apps that began in its browser and stay.
     apps: Sequence[str] = ()
+    staying: Sequence["LoginSession"] = ()
     # The name of the provider with which the user signed in, for the same page; empty if unknown.
     provider: str = ""
 

@@ -1,7 +1,7 @@
 """The page that lists sessions, and the page about an event that looks suspicious."""
 
 import uuid
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -52,12 +52,18 @@ def _others(user: uuid.UUID | P, here: uuid.UUID | P, now: datetime | P) -> Quer
 _FIRST_OTHERS = PreparedQuery(lambda: _others(P("user"), P("here"), P("now"))[: PAGE_SIZE + 1])
 
 
-def add_apps(browsers: Iterable[LoginSession]) -> None:
-    """Set ``apps`` of each browser session to the names of the apps that end with it."""
+def add_apps(browsers: Iterable[LoginSession], apps: Sequence[LoginSession]) -> list[LoginSession]:
+    """Set ``staying`` and ``apps`` of each browser session. Return the other sessions of ``apps``.
+
+    An app that stays connected is not also named among those that are signed out.
+    """
     by_id = {session.pk: session for session in browsers}
     found = connected.apps().ending_with(by_id)
     for pk, session in by_id.items():
-        session.apps = found.get(pk, ())
+        session.staying = [app for app in apps if app.app and app.app.browser == pk]
+        staying = {str(app) for app in session.staying}
+        session.apps = [name for name in found.get(pk, ()) if name not in staying]
+    return [app for app in apps if not app.app or app.app.browser not in by_id]
 
 
 def add_providers(user: User, sessions: Iterable[LoginSession]) -> None:
@@ -116,16 +122,16 @@ def sessions(request: HttpRequest) -> HttpResponse:
     page = page_of(request, partial(_others, **whose), first=partial(_FIRST_OTHERS.all, **whose))
     browsers = [session for session in page if not session.is_client]
     access = Access(here.user, here.pk)
+    apps = [session for session in connected.fetch(page) if session.is_app]
     if access.apps:
-        add_apps([here, *browsers])
+        apps = add_apps([here, *browsers], apps)
     add_providers(here.user, [here, *page])
-    connected.fetch(page)
     context = {
         "here": here,
         "page": page,
         "browsers": browsers,
         "programs": [session for session in page if session.is_client and not session.is_app],
-        "apps": [session for session in page if session.is_app],
+        "apps": apps,
         "known": known_browsers.listed(request, here.user),
         "access": access,
         "trusts_here": access.trusted and trusted_browsers.here(request, here.user).exists(),
