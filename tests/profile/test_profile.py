@@ -335,8 +335,8 @@ def test_home_says_how_things_stand_and_shows_one_next_step(client, alice):
     text = signed_in(alice, client).get("/").text
 
     assert re.findall(r">(Next step[^<]+)<", text) == ["Next step: add a passkey"]
-    assert re.findall(r">(Needs|Good)", text) == ["Needs", "Good", "Good"]
-    assert "Off. Your password is all it takes to sign in." in text
+    assert re.findall(r">(Needs|Good)", text) == ["Good", "Good"]
+    assert "Adding a passkey also turns on two-step verification." in text
     assert "Security emails go to <bdi>alice@example.org</bdi>." in text
 
 
