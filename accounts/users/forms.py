@@ -107,7 +107,6 @@ class TimeZoneField(forms.CharField):
 def _name_field(label: Any, autocomplete: str) -> CanonicalField:
     return CanonicalField(
         label=label,
-        help_text=_("Optional. Apps that you allow to see your name also see this text."),
         required=False,
         widget=text_input(autocomplete),
         validators=[no_longer_than(DISPLAY_NAME_LENGTH), refuse_blank],
@@ -119,7 +118,7 @@ class ProfileForm(forms.Form):
 
     display_name = CanonicalField(
         label=_("Display name"),
-        help_text=_("We greet you with this name. Optional, up to 60 characters."),
+        help_text=_("We greet you with this name. Up to 60 characters."),
         required=False,
         widget=text_input("nickname"),
         validators=[no_longer_than(DISPLAY_NAME_LENGTH), refuse_blank],
@@ -128,7 +127,7 @@ class ProfileForm(forms.Form):
     family_name = _name_field(_("Last name"), "family-name")
     about = CanonicalField(
         label=_("About you"),
-        help_text=_("Optional. Plain text, up to 500 characters."),
+        help_text=_("Plain text, up to 500 characters."),
         required=False,
         widget=forms.Textarea({"class": "input", "rows": 3, "autocomplete": "off"}),
         validators=[no_longer_than(ABOUT_LENGTH), refuse_controls],
