@@ -39,6 +39,7 @@ FIELDS = ("is_staff", "is_superuser", "groups", "user_permissions")
 CHANGED_MEANWHILE = gettext_lazy(
     "Somebody else has changed these rights meanwhile. Open the page again before you change them."
 )
+MEMBERS_READ = gettext_lazy("Members can read this. Write nothing confidential.")
 
 
 class _ByArea(ModelChoiceIterator):
@@ -68,6 +69,8 @@ class RightsForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if isinstance(self.instance, Group) and "reason" in self.fields:
+            self.fields["reason"].help_text = MEMBERS_READ
         for name in {"permissions", "user_permissions"} & self.fields.keys():
             if self.instance.pk:
                 held = getattr(self.instance, name).all()
@@ -177,7 +180,9 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
         group = self.get_object(request, object_id)
         if group is None or not self.has_delete_permission(request):
             raise PermissionDenied
-        if (form := ReasonForm(request.POST if request.method == "POST" else None)).is_valid():
+        form = ReasonForm(request.POST if request.method == "POST" else None)
+        form.fields["reason"].help_text = MEMBERS_READ
+        if form.is_valid():
             if changes.delete_group(group, *_staff_of(request, form)):
                 messages.success(request, _("You’ve deleted the group %(name)s.") % {"name": group})
             else:
