@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib import admin, messages
@@ -83,7 +84,7 @@ class ClientAdmin(SecretAdmin):
 
     title = gettext_lazy("Apps")
     form = ClientForm
-    list_display = ("app", "state", "source")
+    list_display = ("app", "state", "hosts")
     search_fields = ("name", "id", "registered_with")
     ordering = ("name", "pk")
     change_form_template = "admin/oauth/client/change.html"
@@ -95,6 +96,11 @@ class ClientAdmin(SecretAdmin):
     def app(self, client: Client) -> SafeString:
         """Return the name and the client ID of the app."""
         return format_html('<bdi>{}</bdi> <span dir="ltr">{}</span>', client.name, client.pk)
+
+    @admin.display(description=gettext_lazy("redirect URIs"))
+    def hosts(self, client: Client) -> str | None:
+        """Return the hosts to which the app sends people back."""
+        return ", ".join({urlsplit(uri).netloc or uri: 1 for uri in client.redirect_uris}) or None
 
     def states(self, row: Client) -> Iterable[tuple[object, str, str]]:
         """Return what matters to people who sign in to the app."""

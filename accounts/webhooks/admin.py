@@ -89,8 +89,9 @@ class EndpointAdmin(SecretAdmin):
 
     @admin.display(description=gettext_lazy("last delivery"))
     def last_delivery(self, endpoint: Any) -> str | None:
-        """Return when the last event was written for the endpoint."""
-        return endpoint.last_at and recent_date(endpoint.last_at)
+        """Return when the last event was written for the endpoint, and the answer to it."""
+        last = Delivery(answer=endpoint.last_answer or "").outcome
+        return endpoint.last_at and " · ".join(filter(None, [recent_date(endpoint.last_at), last]))
 
     def states(self, row: Any) -> Iterable[tuple[object, str, str]]:
         """Return since when the receiver accepts not everything, and the format."""
@@ -110,6 +111,7 @@ class EndpointAdmin(SecretAdmin):
             .annotate(
                 failing_since=Subquery(failing.annotate(at=Min("created_at")).values("at")),
                 last_at=Subquery(rows.order_by("-pk").values("created_at")[:1]),
+                last_answer=Subquery(rows.order_by("-pk").values("answer")[:1]),
             )
         )
 
