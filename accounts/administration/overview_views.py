@@ -271,7 +271,7 @@ def plots(span: Span) -> list[Plot]:
         "lost": (gettext("Emails of the last 30 days that couldn’t be sent"), _lost_mails()),
     }
     over_days = [over_time(key, title, days, n, shown) for key, (title, n) in found.items()]
-    return [*over_days, _unconfirmed(), _factor_coverage(), _backlog()]
+    return [_factor_coverage(), *over_days, _unconfirmed(), _backlog()]
 
 
 def _by(
