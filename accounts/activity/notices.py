@@ -28,6 +28,7 @@ from accounts.activity.models import OPERATOR, Activity
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import client_info, clock, localization
+from accounts.common.database import P, PreparedQuery
 from accounts.common.localization import writing_to
 from accounts.common.pages import absolute
 from accounts.mail.message import TO_OWNER, TO_POSSIBLE_STRANGER, Message, staff_note
@@ -237,12 +238,17 @@ def end_links(user: User, emails: Iterable[str]) -> None:
     codes.issued(LINK, f"{user.pk} ").filter(email__in=list(emails)).delete()
 
 
+_ALIKE: PreparedQuery[Any] = PreparedQuery(
+    lambda: Activity.objects.filter(user=P("user"), kind=P("event"), at__gt=P("since")).values("pk")
+)
+
+
 def _is_news(user: User, row: Activity) -> bool:
     """Return whether the hourly limit allows another notice about this kind of event."""
     hour = clock.now() - timedelta(hours=1)
-    rows = Activity.objects.filter(user=user, kind=row.kind, at__gt=hour)
-    # The slice keeps the count short when a program of staff has caused thousands of events.
-    return rows[: MOST_AN_HOUR + 1].count() <= MOST_AN_HOUR
+    # The bound keeps the count short when a program of staff has caused thousands of events.
+    found = _ALIKE.count(MOST_AN_HOUR + 1, user=user.pk, event=row.kind, since=hour)
+    return found <= MOST_AN_HOUR
 
 
 def notice(

@@ -307,10 +307,13 @@ class PreparedList[M: models.Model]:
         self._build = build
         self._of_length = lru_cache(maxsize=64)(self._prepare)
 
-    def all(self, values: Collection[Any]) -> list[M]:
-        """Return the rows as model instances; none for an empty list."""
-        named = {f"value{place}": value for place, value in enumerate(values)}
-        return self._of_length(len(values)).all(**named) if values else []
+    def all(self, values: Collection[Any], **more: Any) -> list[M]:
+        """Return the rows as model instances; none for an empty list.
+
+        ``more``: the other values of the query set.
+        """
+        more |= {f"value{place}": value for place, value in enumerate(values)}
+        return self._of_length(len(values)).all(**more) if values else []
 
     def _prepare(self, length: int) -> PreparedQuery[M]:
         places = [P(f"value{place}") for place in range(length)]

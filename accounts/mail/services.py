@@ -28,7 +28,7 @@ from django.db.models.functions import TruncDate
 
 from accounts.common import clock, crypto, metrics, secrets
 from accounts.common.background import Background
-from accounts.common.database import PreparedList, delete_in_batches
+from accounts.common.database import P, PreparedList, delete_in_batches
 from accounts.common.leases import LeasedQueue
 from accounts.common.localization import speaking, spoken
 from accounts.common.personal_data import RECIPIENT
@@ -343,8 +343,18 @@ def receipts_of(addresses: Iterable[str]) -> list[MailReceipt]:
 
 def undelivered_notices() -> QuerySet[MailReceipt]:
     """Return the receipts of the notices of the last week that could not be delivered."""
-    since = clock.now() - REMIND_OF_FAILED
+    return _undelivered(clock.now() - REMIND_OF_FAILED)
+
+
+def _undelivered(since: datetime | P) -> QuerySet[MailReceipt]:
     return MailReceipt.objects.filter(is_notice=True, done_at__gt=since).exclude(failure="")
+
+
+_FAILED = PreparedList(
+    lambda digests: (
+        _undelivered(P("since")).filter(recipient__in=digests).order_by("-done_at")[:MOST_REMINDED]
+    )
+)
 
 
 def failures() -> QuerySet[MailReceipt, tuple[date, str, int]]:
@@ -355,8 +365,8 @@ def failures() -> QuerySet[MailReceipt, tuple[date, str, int]]:
 
 def failed_notices(addresses: Iterable[str]) -> list[str]:
     """Return the headings of the notices of the last week that could not be delivered."""
-    rows = undelivered_notices().filter(recipient__in=_digests(addresses)).order_by("-done_at")
-    return list(rows.values_list("heading", flat=True)[:MOST_REMINDED])
+    since = clock.now() - REMIND_OF_FAILED
+    return [row.heading for row in _FAILED.all(_digests(addresses), since=since)]
 
 
 def prune() -> int:
