@@ -27,7 +27,7 @@ from accounts.sessions import current
 from accounts.sessions.models import LoginSession
 from accounts.terms import services as terms
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.models import Factor, Passkey
+from accounts.twofactor.models import Factor
 from accounts.users import models as users_models
 from accounts.users.models import PendingSignup, User
 
@@ -126,7 +126,7 @@ def may_make_passkey(session: LoginSession) -> bool:
         return False
     is_fresh = clock.now() < session.begun_at + MAKE_PASSKEY
     # An account has at most one passkey of this kind, because several would be hard to tell apart.
-    return is_fresh and not (twofactor.has_any(user) or Passkey.objects.filter(user=user).exists())
+    return is_fresh and not (twofactor.has_any(user) or twofactor.PASSKEYS_OF.all(user=user.pk))
 
 
 def suffices(session: LoginSession) -> bool:
