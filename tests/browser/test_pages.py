@@ -262,7 +262,7 @@ def on_the_way_to_an_app(site, alice):
     yield alice, "/oauth/device?user_code=BCDF-GHJK", "Connect a device"
     here = alice.post("/oauth/device", {"user_code": json.loads(codes)["user_code"]}).location
     yield alice, here, f"Sign in to {WIDE}"
-    yield alice, f"{AUTHORIZE}?client_id=notes", "This app’s request doesn’t work"
+    yield alice, f"{AUTHORIZE}?client_id=notes", "The app sent a request that we can’t accept"
     yield site.client(), "/oauth/continue/none", "Start again in the app"
 
 
