@@ -177,7 +177,7 @@ def ask_to_wait(page):
     sees(page, CONFIRM)
     page.get_by_text("I can’t use any of these").click()
     press(page, WAIT)
-    says(page, "Come back after the wait, and show again that it’s you.")
+    says(page, "Come back then, and show the same things again.")
 
 
 def test_a_thief_replaces_the_app_of_staff_who_come_back_with_the_former_one(site, open_page, time):
