@@ -15,9 +15,6 @@ from accounts.common.config import faults as faults_of
 
 # Shorter names, such as PORT, resemble too many variables of other programs, such as HOST.
 SHORTEST = 6
-# How alike a variable of the environment and a setting are if one is meant: in nine characters, one
-# is wrong. SSL_CERT_FILE, a variable of other programs, is less like TLS_CERT_FILE.
-ALIKE = 0.88
 
 
 def misspelt(environ: Iterable[str], dotenv: Iterable[str], known: set[str]) -> list[str]:
@@ -25,14 +22,15 @@ def misspelt(environ: Iterable[str], dotenv: Iterable[str], known: set[str]) -> 
 
     Args:
         environ: names of variables of the environment. Other programs have variables there too, so
-            only a name that is very similar to the name of a setting is a fault.
+            only a name in which one character of a setting is wrong is a fault.
         dotenv: names in the file ``.env``, which only this site reads. Each must be a setting.
         known: the names of all settings.
     """
     in_file = {name: meant(name, known) for name in dotenv if name not in known}
     others = sorted(name for name in environ if name not in known | in_file.keys())
     long = {name for name in known if len(name) >= SHORTEST}
-    near = {name: found for name in others if (found := meant(name, long, ALIKE))}
+    one_wrong = {name: (len(name) - 1) / len(name) for name in others if len(name) >= SHORTEST}
+    near = {name: found for name, most in one_wrong.items() if (found := meant(name, long, most))}
     return [
         f"{name} is not a setting{f': did you mean {found}?' if found else ''}"
         for name, found in (in_file | near).items()
