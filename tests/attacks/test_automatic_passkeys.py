@@ -138,6 +138,7 @@ def test_it_becomes_a_second_factor_when_the_user_has_saved_recovery_codes(alice
     assert by_password(Client()).url == CHALLENGE
     assert is_signed_in(browser)
     assert not is_signed_in(elsewhere)
+    assert RecoveryCodes.objects.get().saved_at == clock.now()
     assert Row.objects.get().made_at == clock.now(), "its age counts from now on in a dispute"
     clock.advance(seconds=1)
     assert signs_in(passkey)
@@ -167,7 +168,10 @@ def test_confirming_it_beside_another_factor_keeps_the_recovery_codes(alice):
     enrolled(alice)
     codes = make_recovery_codes(User.objects.get(), Actor())
 
-    assert passkeys.confirm(User.objects.get(), Row.objects.get().pk, [], Actor())
+    row = Row.objects.get()
+
+    assert not passkeys.confirm(User.objects.get(), row.pk + 1, [], Actor()), "it is gone"
+    assert passkeys.confirm(User.objects.get(), row.pk, [], Actor())
 
     assert RecoveryCodes.objects.get().fits(codes[0])
 

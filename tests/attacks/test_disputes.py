@@ -39,7 +39,7 @@ from tests.support.disputes import (
     sets_password,
     text_of,
 )
-from tests.support.passkeys import options_of, owner, post_credential
+from tests.support.passkeys import options_of, owner, post_credential, times_in_history
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
@@ -297,6 +297,18 @@ def test_an_email_that_its_owner_added_and_removed_cannot_lock_the_account(home,
 
     links = [m.action_url for m in outbox() if m.to == THIEFS and LOCK in m.action_url]
     assert {Client().post(path_of(link)).status_code for link in links} == {404}
+
+
+def test_an_old_email_that_a_thief_removes_can_still_lock_the_account(home, clock):
+    """Withstands a thief in the account."""
+    users.confirm_email(alice(), second := "second@example.org")
+    clock.advance(days=8)
+    thief = signed_in(alice())
+    thief.post("/accounts/password/change/", {"password1": NEW})
+    thief.post(EMAIL, {"remove": EmailAddress.objects.get(email=second).pk})
+
+    assert Client().post(lock_link("password was changed", second)).status_code == 200
+    assert alice().is_locked_down
 
 
 def test_a_removed_factor_is_not_accepted_without_a_lock_and_guesses_are_limited(home, clock):
@@ -571,3 +583,7 @@ def test_guesses_of_strangers_at_the_former_password_are_counted_over_all_links(
     assert recipients_of("tried to recover your account") == {MINE}
     browser, link = recovery_page()
     assert "1 of 2 shown" in browser.get(link).text, "the sign-in still takes it"
+    clock.advance(days=2)
+    link = reset_link()
+    assert [Client().post(link, {"former": "a guess"}).status_code for _ in range(5)] == [200] * 5
+    assert times_in_history(alice, "former_guessed") == 2, "the owner hears of it again"

@@ -241,6 +241,7 @@ def test_email_changes_in_progress_fail_after_a_lockdown(alice):
         lambda: emails.make_primary(as_read, other.pk, Actor()),
         lambda: emails.remove(as_read, other.pk, Actor()),
         lambda: rename(as_read, "mallory"),
+        lambda: emails.add(as_read, THIEFS, ClientInfo("10.0.0.1", "")),
     ):
         with pytest.raises(AccountChanged):
             act()
@@ -332,8 +333,13 @@ def test_a_known_browser_has_a_mail_budget_of_its_own(clock):
         assert ask(hers).status_code == 200
         clock.advance(minutes=1)
     assert mailed() == notices + MAIL_BOX.burst + MAIL_BROWSER.burst
+    link = path_of(outbox()[-1].action_url)
     assert ask(hers).status_code == 429
     assert [ask(hers, "bob", page).status_code for page in (RESET, CODE, CODE)] == [200, 302, 429]
+    hers.post(link, {"password1": NEW})
+    before = mailed()
+    ask(at(6))
+    assert mailed() == before, "using one of her emails gives strangers no other"
 
 
 type Check = Callable[[str], bool]
@@ -446,6 +452,9 @@ def test_three_requests_a_day_from_new_networks_keep_no_mailbox_silent_for_its_o
     assert (mailed(), mailed(new)) == (before[0] + 1, before[1] + 1)
     addresses.confirm_by_code(row, code, Actor(ClientInfo("10.102.0.1", "")))
     assert alice.emails.filter(key=row.key).exists()
+    before = mailed(new)
+    ask(at(102), new)
+    assert mailed(new) == before + 1, "using an email restores what strangers have spent"
 
     notified = mailed()
     assert staff_act(desk(), alice, "clear-limits", target="mails").status_code == 302

@@ -127,6 +127,8 @@ def test_only_a_registered_host_in_its_one_spelling_is_answered(visitor, client)
         assert found.status_code == 403, name
         assert "Location" not in found
         assert EVIL not in found.text
+        meta = visitor.meta() | {"HTTP_X_FORWARDED_HOST": host or ""}
+        assert forward.host_of(meta) in {"", EVIL, "iki.example.org", "localhost"}, name
 
 
 @proves("V4.1.3", "RFC9700-4.13")

@@ -8,7 +8,7 @@ from accounts.common.proofs import Method
 from accounts.recovery.models import Recovery
 from accounts.users.services import confirm_email
 from tests.support.disputes import EMAIL, LOCK, NEW, THIEFS, alice, lock_link, recipients_of
-from tests.support.passkeys import REAUTHENTICATE
+from tests.support.passkeys import REAUTHENTICATE, times_in_history
 from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import SIGNED_UP, signed_in
 from tests.support.steps import PASSWORD, WRONG, make_user, outbox, sign_in, sign_in_twice
@@ -88,6 +88,8 @@ def test_a_code_from_a_mailbox_that_the_thief_has_added_does_not_count(user, is_
 
     assert user.emails.count() == 2 - is_removed
     assert not locks(thief)
+    assert not locks(signed_in(alice(), by=(Method.MAIL,)), former=WRONG)
+    assert not times_in_history(user, "proof_failed"), "the owner keeps all guesses"
 
 
 def test_a_code_from_the_only_mailbox_counts(user, clock):

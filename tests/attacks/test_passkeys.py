@@ -175,7 +175,8 @@ def test_a_passkey_works_at_the_listed_origins_and_the_site_names_them(settings)
     assert Client().get("/.well-known/webauthn").json() == {"origins": [ORIGIN, further]}
     assert signs_in(passkey, origin=further)
     assert signs_in(passkey)
-    assert not signs_in(passkey, origin=f"{further}.evil.example")
+    for foreign in (f"{further}.evil.example", "https://localhost"):
+        assert not signs_in(passkey, origin=foreign)
 
 
 # The digest of a certificate.

@@ -125,15 +125,18 @@ def test_only_the_owner_can_restore_a_suspended_credential(alice, clock):
 
 
 def test_suspended_emails_are_recorded_in_the_history_and_named_in_no_other_mail(alice, clock):
+    users.confirm_email(alice, kept := "kept@example.org")
+    reloaded(alice).save_email(kept)
     clock.advance(days=8)
-    users.confirm_email(alice, THIEFS)
+    users.confirm_email(reloaded(alice), THIEFS)
     thief = signed_in(reloaded(alice))
     thief.post("/accounts/password/change/", {"password1": NEW})
     lock(alice)
 
+    assert reloaded(alice).email == kept, "the primary address stays, although it is not the oldest"
     kinds = Activity.objects.filter(kind="suspended").values_list("detail", flat=True)
     assert list(kinds) == [THIEFS]
-    assert recipients_of("Your account was locked") == {MINE, THIEFS}
+    assert recipients_of("Your account was locked") == {MINE, kept, THIEFS}
     assert not any(THIEFS in text_of(m) for m in outbox() if m.to == MINE)
     thiefs = [m for m in outbox() if m.to == THIEFS and LOCK in m.action_url]
     assert {Client().post(path_of(m.action_url)).status_code for m in thiefs} == {404}
