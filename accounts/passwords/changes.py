@@ -538,8 +538,7 @@ def progress_with(found: Reset, response: FactorResponse | None, actor: Actor) -
     progress, user = _progress(found), found.user
     if progress.requirement is ResetRequirement.PROOF and user.lock is None:
         if response is None:
-            error = token_challenges.second_factor_required(user, progress.first_step)
-            raise error if error.more["methods"] else ResetOnPage
+            raise token_challenges.second_factor_required(user, progress.first_step)
         proof = token_challenges.second_proof(user, progress.first_step, response, actor)
         progress = _progress(found, proof)
     if progress.requirement is not None:

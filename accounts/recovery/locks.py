@@ -72,7 +72,7 @@ class NotEnoughShown(CannotLock):
 class Access:
     """The sessions, keys and apps with access to the account of ``user``, read when needed.
 
-    ``keep``: the id of a session to leave out, or None.
+    ``keep``: the id of a session of a browser that the numbers leave out, or None.
     """
 
     def __init__(self, user: User, keep: uuid.UUID | None = None) -> None:
@@ -81,8 +81,7 @@ class Access:
     @property
     def live(self) -> QuerySet[LoginSession]:
         """The live sessions."""
-        rows = live(self._user)
-        return rows.exclude(pk=self._keep) if self._keep else rows
+        return live(self._user)
 
     @cached_property
     def _kinds(self) -> Counter[str]:
