@@ -424,6 +424,7 @@ def test_9_3_an_exchange_keeps_the_session_and_gives_no_refresh_token(person, cl
 
     before, after = claims_of(person["access"]), claims_of(bought["access"])
     assert "refresh" not in bought.body
+    assert before["client_id"] == "api"
     same = ("iss", "sub", "aud", "sid", "scope", "auth_time", "amr", "acr", "client_id")
     assert [after[name] for name in same] == [before[name] for name in same]
     assert after["exp"] == before["exp"] + LIFE - 1

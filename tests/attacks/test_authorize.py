@@ -137,6 +137,9 @@ def test_a_pending_request_opens_in_no_other_browser(settings, app, browser):
     assert "code" in result(allow(browser, page))
     cookie = browser.cookies["authorize"]
     assert [cookie[name] for name in ("secure", "httponly", "samesite")] == [True, True, "Lax"]
+    browser.cookies["authorize"] = "planted"
+    begin(browser, app, prompt="consent")
+    assert len(browser.cookies["authorize"].value) == 43, "only the site chooses the value"
 
 
 def test_two_tabs_of_a_browser_continue_their_own_requests(app, browser):

@@ -479,6 +479,7 @@ def test_members_flood_no_mailbox(clock):
 def test_strangers_cannot_invalidate_the_code_for_an_email_that_a_user_adds(clock):
     alice, home = make_user("alice"), ClientInfo("10.0.0.1", "")
     row = addresses.add(alice, "new@example.org", home)
+    assert addresses.seconds_to_next_mail(row) == 60
     code = canonical_code(outbox()[-1].code)
     for line in range(1, MAIL_BOX.burst):
         ask(at(line), "new@example.org")

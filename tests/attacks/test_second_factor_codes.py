@@ -198,6 +198,7 @@ def test_a_mailed_second_step_code_works_once_and_only_in_its_own_browser(clock)
     asked = after_password()
     code = mailed_code(asked)
 
+    assert "We’ve emailed a code" in asked.get(CHALLENGE).text
     assert not code_signs_in(code), "a code does not work in another browser"
     asked.post(CHALLENGE, {"code": code})
     assert is_signed_in(asked)

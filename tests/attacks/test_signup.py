@@ -162,6 +162,9 @@ def test_only_the_same_browser_can_replace_its_pending_sign_up():
     assert sign_up(alice, "ALICE", "right@example.org").status_code == 302
     assert confirm(alice, outbox()[-1].code)["Location"] == "/"
     assert User.objects.get().email == "right@example.org"
+    assert "bob@" in bob.get(CONFIRM).text
+    sign_in(bob, "alice")
+    assert "bob@" not in bob.get(CONFIRM).text, "somebody else uses the browser now"
 
 
 def test_sign_ups_with_a_taken_username_do_not_use_up_the_mail_budget():

@@ -43,6 +43,7 @@ def test_only_the_public_members_of_a_key_are_stored():
 
     assert found == {"keys": [ES256, RS256 | {"kid": "2026"}, EDDSA]}
     assert checked(found) == found
+    assert checked({"keys": [EDDSA | {"kid": str(number)} for number in range(5)]})
 
 
 @pytest.mark.parametrize(

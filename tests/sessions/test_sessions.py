@@ -40,7 +40,7 @@ pytestmark = pytest.mark.django_db
 
 SESSIONS = "/accounts/sessions/"
 CURL = "curl/8.14.1"
-HOME = ClientInfo("192.0.2.1", CURL)
+HOME, CAFE = ClientInfo("192.0.2.1", CURL), ClientInfo("198.51.100.7", CURL)
 
 
 def begin(user, agent=CURL, *, is_remembered=False):
@@ -122,6 +122,9 @@ def test_a_sensitive_page_opens_for_5_minutes_after_a_proof_and_takes_forms_for_
 def test_a_late_use_does_not_revive_a_revoked_session(clock):
     session = begin(make_user("alice"))
     seen = LoginSession.objects.get()
+    clock.advance(minutes=30)
+    sessions.note_use(LoginSession.objects.get(), CAFE)
+    assert LoginSession.objects.get().ip == CAFE.ip
     clock.advance(minutes=30)
 
     sessions.revoke(session)

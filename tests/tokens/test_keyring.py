@@ -104,7 +104,8 @@ def test_cached_copies_of_the_jwks_expire_before_a_new_key_signs():
 def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(clock):
     """Withstands a forger."""
     keyring.signer()
-    stolen = token()
+    stolen, of_another_process = token(), keyring._Cache()
+    of_another_process.signer(of_another_process.begin().keys[0])
     (waiting,) = keyring.rotate()
     (new,) = keyring.rotate(now=True)
 
@@ -114,6 +115,8 @@ def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(clock):
     gone = SigningKey.objects.exclude(kid=new.kid)
     assert [(row.private, row.withdrawn_at) for row in gone] == [("", new.made_at)] * 2
     assert waiting.kid in {row.kid for row in gone}
+    of_another_process.begin()
+    assert not of_another_process._signers, "no memory holds a withdrawn key"
 
 
 def test_a_withdrawn_key_cannot_be_added_again(clock):

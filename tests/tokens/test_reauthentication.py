@@ -95,6 +95,7 @@ def test_a_thief_of_a_token_has_five_tries_and_the_owner_hears_of_them(clock):
     assert reauthenticate(token, code=codes[0]).status == 429
     assert call("keys/", token=token).short == NOT_FRESH
     assert times_in_history(alice, "proof_guessed") == 1, "the owner gets an email"
+    assert alice.activity.filter(kind="proof_failed", ip="127.0.0.1").count() == 5
 
 
 def test_what_the_policy_does_not_accept_is_refused_and_not_used_up(clock):
