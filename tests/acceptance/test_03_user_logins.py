@@ -171,6 +171,7 @@ def test_3_1_confirming_after_a_new_sign_in_leads_to_the_newly_requested_page(cl
 
     page = sign_in_page_for(client, WANTED)
     assert sign_in(client, "alice", next=next_on(page)).url == CONFIRM
+    assert sign_in(client, "alice").url == CONFIRM
 
     assert confirm(client, "alice").url == WANTED
 

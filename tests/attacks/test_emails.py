@@ -333,7 +333,8 @@ def test_a_known_browser_has_a_mail_budget_of_its_own(clock):
         assert ask(hers).status_code == 200
         clock.advance(minutes=1)
     assert mailed() == notices + MAIL_BOX.burst + MAIL_BROWSER.burst
-    link = path_of(outbox()[-1].action_url)
+    link, text = path_of(outbox()[-1].action_url), outbox()[-1].to_json()
+    assert ("30 minutes" in text, "10 minutes" in text) == (True, False), "there is no code"
     assert ask(hers).status_code == 429
     assert [ask(hers, "bob", page).status_code for page in (RESET, CODE, CODE)] == [200, 302, 429]
     hers.post(link, {"password1": NEW})

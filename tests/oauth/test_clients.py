@@ -7,7 +7,7 @@ import zlib
 from urllib.parse import quote_plus, urlencode
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -21,7 +21,7 @@ from accounts.oauth.clients.authentication import authenticate
 from accounts.oauth.clients.models import Client, ClientLogo, ClientSecret
 from accounts.oauth.protocol import OAuthError, form_of
 from accounts.tokens import keyring
-from tests.support.administration import REASON
+from tests.support.administration import REASON, member
 from tests.support.api_input import storable
 from tests.support.apps import (
     LIST,
@@ -38,7 +38,7 @@ from tests.support.apps import (
 from tests.support.client_keys import ES256
 from tests.support.invitations import superuser
 from tests.support.oauth_client import new_app
-from tests.support.signin import set_up
+from tests.support.signin import set_up, signed_in
 from tests.support.standards import proves
 from tests.support.steps import mail_to
 
@@ -170,6 +170,10 @@ def test_each_change_is_in_the_history_and_mailed_to_every_superuser(browser):
         assert list(found) == [("app_registered", "Paperless"), changed]
         assert mail_to(name).subject == "An app was changed"
     assert set(rows.values_list("actor", "reason")) == {("carol", REASON)}
+    helper = member("helper", "Support")
+    helper.user_permissions.set(Permission.objects.filter(codename__endswith="_client"))
+    change(signed_in(helper), name="Shop")
+    assert helper.activity.get(kind="app_changed").actor == "helper", "no superuser, but the actor"
 
 
 def test_nothing_is_done_with_an_app_without_a_reason(browser):

@@ -212,6 +212,13 @@ def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock,
     assert Refusals.objects.get(limit="login.line").count == 6
 
 
+def test_the_url_of_the_sentinels_says_how_to_sign_in_to_the_server_and_which_database_is_meant():
+    found = redis_store._connect("redis+sentinel://alice:a%2Fb@one,two:26380/limits/2")
+    how = found.connection_pool.connection_kwargs
+
+    assert [how[name] for name in ("username", "password", "db")] == ["alice", "a/b", 2]
+
+
 @pytest.mark.proof
 @pytest.mark.redis
 def test_limits_are_counted_by_the_server_that_the_sentinels_choose(settings, monkeypatch):
