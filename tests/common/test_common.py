@@ -91,7 +91,7 @@ def test_a_late_page_is_read_from_the_nearer_end():
 
     for number in (1, 20, 30, 52, 53):
         with CaptureQueriesContext(connection) as queries:
-            page = page_of(RequestFactory().get("/", {"page": number}), services.of(alice))
+            page = page_of(RequestFactory().get("/", {"page": number}), lambda: services.of(alice))
             shown = list(page)
         start = (number - 1) * PAGE_SIZE
         assert shown == expected[start : start + PAGE_SIZE]
