@@ -230,6 +230,8 @@ def test_keys_of_other_processes_are_found_on_first_use_and_withdrawals_in_a_min
     found = keyring.find_key(keys.public_jwk(elsewhere)["kid"])
     assert found is not None
     assert keyring.signer().kid == found.kid, "the reload also serves signing"
+    keyring.insert(keys.generate("RS256"), 3, clock.now())
+    assert keyring.signer("RS256").algorithm == "RS256"
     SigningKey.objects.filter(number=1).update(withdrawn_at=clock.now(), private="")
 
     clock.advance(seconds=59)
