@@ -74,6 +74,8 @@ def home(request: HttpRequest) -> HttpResponse:
     checkup, kinds = services.checkup(user), count_kinds(user)
     context = {
         "checkup": checkup,
+        # While the account waits for a review, the banner says that the review comes first.
+        "step": None if user.horizon else checkup.next_step,
         "automatic": services.options_of_offer(session, checkup),
         "devices": kinds.total() - kinds[LoginSession.Kind.CONNECTED],
         "entries": history.entries(activity.of(user)[:LOOKED_AT])[:RECENT],
