@@ -173,7 +173,7 @@ def tell_many(events_of: Iterable[tuple[User, Sequence[Activity]]]) -> None:
 
 @dataclass(frozen=True)
 class _Content:
-    """The state that decides what a notice contains: see :func:`accounts.activity.mails.notice`."""
+    """The state that decides what a notice contains: see :func:`notice`."""
 
     is_locked: bool = False
     may_be_strangers: bool = False

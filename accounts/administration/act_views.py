@@ -124,7 +124,7 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
         "title": wanted.label,
         "original": account,
         "email": "" if refusal else person.email_for(staff, account),
-        "states": search.states_of_one(account) if isinstance(account, User) else (),
+        "states": () if refusal or not isinstance(account, User) else search.states_of_one(account),
         "offer": offer,
         "refusal": refusal,
     }

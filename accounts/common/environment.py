@@ -29,7 +29,7 @@ def misspelt(environ: Iterable[str], dotenv: Iterable[str], known: set[str]) -> 
     in_file = {name: meant(name, known) for name in dotenv if name not in known}
     others = sorted(name for name in environ if name not in known | in_file.keys())
     long = {name for name in known if len(name) >= SHORTEST}
-    one_wrong = {name: (len(name) - 1) / len(name) for name in others if len(name) >= SHORTEST}
+    one_wrong = {name: (len(name) - 1) / len(name) for name in others if len(name) >= SHORTEST - 1}
     near = {name: found for name, most in one_wrong.items() if (found := meant(name, long, most))}
     return [
         f"{name} is not a setting{f': did you mean {found}?' if found else ''}"

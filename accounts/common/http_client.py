@@ -39,6 +39,8 @@ LONGEST_RESPONSE = 1_000_000
 # blocking the other providers.
 MOST_AT_ONCE = 8
 MOST_WITH_ONE = 4
+# The group of servers of apps, whose URLs strangers may choose.
+OF_APPS = "apps"
 # The maximum number of conversations that wait for a free thread, and of seconds that each waits.
 MOST_WAITING, WAIT = 4, 1.5
 # After a provider has timed out, no requests are sent to it for this many seconds.
@@ -105,6 +107,7 @@ def talk[T](
     provider: str,
     call: Callable[[], T],
     *,
+    group: str = "",
     seconds: float | None = None,
     longest_response: int = LONGEST_RESPONSE,
 ) -> T:
@@ -113,6 +116,7 @@ def talk[T](
     ``call`` must make its requests with :func:`session`, and must not use the database.
 
     ``provider``: identifies the server to which ``call`` sends requests.
+    ``group``: identifies servers that have the slots of one provider together.
     ``seconds``: the time until the deadline. ``longest_response``: the most bytes of a response.
 
     Raises:
@@ -121,14 +125,10 @@ def talk[T](
     """
     if time.monotonic() < _silent_until.get(provider, 0):
         raise Unreachable
+    own = _slots_of.setdefault(group or provider, BoundedSemaphore(MOST_WITH_ONE))
+    _take_both(own)
     deadline = time.monotonic() + (seconds or SECONDS)
     conversation = Conversation(deadline, longest_response=longest_response)
-    own = _slots_of.setdefault(provider, BoundedSemaphore(MOST_WITH_ONE))
-    if not _take(own):
-        raise Busy(1)
-    if not _take(_slots):
-        own.release()
-        raise Busy(1)
     context = copy_context()
     context.run(_conversation.set, conversation)
     future = _threads.submit(context.run, call)
@@ -166,6 +166,14 @@ def limited(
         timer.cancel()
         _conversation.reset(before)
         conversation.close()
+
+
+def _take_both(own: BoundedSemaphore) -> None:
+    if not _take(own):
+        raise Busy(1)
+    if not _take(_slots):
+        own.release()
+        raise Busy(1)
 
 
 def _take(slots: BoundedSemaphore) -> bool:

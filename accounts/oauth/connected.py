@@ -54,14 +54,15 @@ class ConnectedApps(Apps):
         return Q(app_session__client__app_sessions=session_id)
 
     @override
-    def ending_with(self, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, list[str]]:
-        found: defaultdict[uuid.UUID, list[str]] = defaultdict(list)
+    def ending_with(self, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, dict[str, str]]:
+        found: defaultdict[uuid.UUID, dict[str, str]] = defaultdict(dict)
         children = AppSession.objects.filter(
             parent__in=list(ids), session__refresh_digest="", session__ended_at=None
         )
-        pairs = children.order_by("client__name").values_list("parent", "client__name").distinct()
-        for parent, name in pairs:
-            found[parent].append(name)
+        rows = children.select_related("client").order_by("client__name")
+        for row in rows.only("parent", "client__name", "client__is_verified"):
+            if row.parent_id:
+                found[row.parent_id][row.client_id] = row.client.label
         return found
 
     @override

@@ -45,8 +45,8 @@ class Apps:
         """Return the condition that a session belongs to the same app as ``session_id``."""
         return Q(pk=session_id)
 
-    def ending_with(self, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, list[str]]:
-        """Return the names of the apps that are signed out when these browser sessions end.
+    def ending_with(self, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, dict[str, str]]:
+        """Return the apps that are signed out when these browser sessions end: labels by client ID.
 
         The keys are the ids of the browser sessions.
         """

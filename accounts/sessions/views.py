@@ -61,8 +61,9 @@ def add_apps(browsers: Iterable[LoginSession], apps: Sequence[LoginSession]) -> 
     found = connected.apps().ending_with(by_id)
     for pk, session in by_id.items():
         session.staying = [app for app in apps if app.app and app.app.browser == pk]
-        staying = {str(app) for app in session.staying}
-        session.apps = [name for name in found.get(pk, ()) if name not in staying]
+        staying = {app.app.client_id for app in session.staying if app.app}
+        ending = found.get(pk, {})
+        session.apps = [label for client_id, label in ending.items() if client_id not in staying]
     return [app for app in apps if not app.app or app.app.browser not in by_id]
 
 

@@ -536,6 +536,7 @@ def test_what_a_departing_member_knew_is_on_one_page_with_a_button_each():
 def test_only_those_who_may_act_on_a_member_see_what_they_knew(alice, carol):
     for person in (User.objects.get(username="carol"), member("erin", "Manager")):
         assert carol.get(f"{page_of(person)}known/").status_code == 403
+        assert "No second factor" not in carol.get(f"{page_of(person)}deactivate/").text
 
 
 def test_old_bulk_acts_are_deleted(three, clock):

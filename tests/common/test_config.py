@@ -251,7 +251,7 @@ def test_providers_keep_the_order_of_their_buttons_and_hide_their_secrets(tmp_pa
 @pytest.mark.parametrize(
     "wrong, meant",
     [("SECRET_KEYY", "SECRET_KEY"), ("SECERT_KEY_FILE", "SECRET_KEY_FILE"),
-     ("EMAIL_FROM", "MAIL_FROM"), ("origin", "ORIGIN"), ("SINGUP", "SIGNUP")],
+     ("EMAIL_FROM", "MAIL_FROM"), ("origin", "ORIGIN"), ("SINGUP", "SIGNUP"), ("STRCT", "STRICT")],
 )  # fmt: skip
 def test_a_misspelt_setting_is_refused_with_the_right_name(tmp_path, wrong, meant):
     told = refused(tmp_path, **{wrong: "hunter2"})

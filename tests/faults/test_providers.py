@@ -13,6 +13,7 @@ import pytest
 from django.test import Client
 
 from accounts.common import http_client
+from accounts.common.errors import Busy
 from accounts.common.http_client import MOST_WITH_ONE
 from accounts.social import metadata
 from accounts.users.models import User
@@ -155,6 +156,21 @@ def test_a_few_more_than_four_concurrent_sign_ins_are_all_served(op):
     answers = together(MOST_WITH_ONE + 2, lambda _i: http_client.talk("acme", fetch_profile) > 0)
 
     assert answers == [True] * (MOST_WITH_ONE + 2)
+
+
+def test_servers_of_apps_that_hang_leave_room_for_providers():
+    """Withstands a flood: apps of strangers whose servers never answer."""
+    let_go = Event()
+
+    def ask(i):
+        with pytest.raises((http_client.Unreachable, Busy)):
+            http_client.talk(f"app {i}", let_go.wait, group=http_client.OF_APPS, seconds=0.2)
+
+    try:
+        together(http_client.MOST_AT_ONCE, ask)
+        assert http_client.talk("acme", lambda: "profile") == "profile"
+    finally:
+        let_go.set()
 
 
 def test_cached_provider_keys_are_used_while_new_ones_cannot_be_fetched(op, clock, monkeypatch):

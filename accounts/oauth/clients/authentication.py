@@ -138,7 +138,13 @@ def _fetch(held: FetchedKeys) -> Keys | None:
     server = f"keys {urlsplit(held.uri).netloc}"
     seconds = PATIENCE.total_seconds()
     try:
-        return http_client.talk(server, get, seconds=seconds, longest_response=LONGEST_RESPONSE)
+        return http_client.talk(
+            server,
+            get,
+            group=http_client.OF_APPS,
+            seconds=seconds,
+            longest_response=LONGEST_RESPONSE,
+        )
     except Busy:
         # Nothing was fetched, so the next request may try.
         FetchedKeys.objects.filter(pk=held.pk).update(tried_at=held.tried_at)

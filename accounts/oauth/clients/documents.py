@@ -167,7 +167,10 @@ def _fetch(url: str) -> tuple[Any, timedelta]:
     host = uris.document_host(url)
     try:
         answer = http_client.talk(
-            f"document {host}", lambda: http_client.session().get(url), longest_response=LONGEST
+            f"document {host}",
+            lambda: http_client.session().get(url),
+            group=http_client.OF_APPS,
+            longest_response=LONGEST,
         )
     except http_client.TooLong:
         raise _NoResponse(f"It has more than {LONGEST} bytes.") from None
