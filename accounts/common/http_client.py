@@ -45,6 +45,8 @@ OF_APPS = "apps"
 MOST_WAITING, WAIT = 4, 1.5
 # After a provider has timed out, no requests are sent to it for this many seconds.
 PAUSE = 3
+# Strangers choose the servers of apps. So many pauses may be remembered before all are forgotten.
+MOST_PAUSES = 1000
 
 _slots = BoundedSemaphore(MOST_AT_ONCE)
 _slots_of: dict[str, BoundedSemaphore] = {}
@@ -139,6 +141,8 @@ def talk[T](
         return future.result(conversation.left)
     except (TimeoutError, requests.Timeout):
         conversation.cut()
+        if len(_silent_until) >= MOST_PAUSES:
+            _silent_until.clear()
         _silent_until[provider] = time.monotonic() + PAUSE
         raise Unreachable from None
 

@@ -166,8 +166,11 @@ def test_servers_of_apps_that_hang_leave_room_for_providers():
         with pytest.raises((http_client.Unreachable, Busy)):
             http_client.talk(f"app {i}", let_go.wait, group=http_client.OF_APPS, seconds=0.2)
 
+    former = {f"former {n}": 0.0 for n in range(http_client.MOST_PAUSES)}
+    http_client._silent_until.update(former)
     try:
         together(http_client.MOST_AT_ONCE, ask)
+        assert len(http_client._silent_until) <= http_client.MOST_AT_ONCE
         assert http_client.talk("acme", lambda: "profile") == "profile"
     finally:
         let_go.set()
