@@ -1,8 +1,7 @@
 """The functions of apps for the rest of the site, and the effects of account changes on apps."""
 
 import uuid
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, override
 
@@ -36,7 +35,7 @@ _OF_SESSIONS = PreparedList(
     lambda ids: (
         AppSession.objects.filter(session__pk__in=ids)
         .select_related("client")
-        .only("parent", "client__name", "client__is_verified")
+        .only("client__name", "client__is_verified")
     )
 )
 
@@ -47,23 +46,11 @@ class ConnectedApps(Apps):
     @override
     def of_sessions(self, ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, App]:
         rows = _OF_SESSIONS.all(ids)
-        return {row.session_id: App(row.client_id, row.client.label, row.parent_id) for row in rows}
+        return {row.session_id: App(row.client_id, row.client.label) for row in rows}
 
     @override
     def sessions_like(self, session_id: uuid.UUID) -> Q:
         return Q(app_session__client__app_sessions=session_id)
-
-    @override
-    def ending_with(self, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, dict[str, str]]:
-        found: defaultdict[uuid.UUID, dict[str, str]] = defaultdict(dict)
-        children = AppSession.objects.filter(
-            parent__in=list(ids), session__refresh_digest="", session__ended_at=None
-        )
-        rows = children.select_related("client").order_by("client__name")
-        for row in rows.only("parent", "client__name", "client__is_verified"):
-            if row.parent_id:
-                found[row.parent_id][row.client_id] = row.client.label
-        return found
 
     @override
     def names(self, rows: QuerySet[LoginSession]) -> list[str]:

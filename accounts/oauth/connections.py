@@ -153,7 +153,7 @@ _ROWS = PreparedQuery(
 
 
 def rows_of(user: User) -> list[Connection]:
-    """Return the connections of ``user``, most recently used first, for staff."""
+    """Return the connections of ``user``, most recently used first."""
     return _ROWS.all(user=user.pk)
 
 

@@ -17,14 +17,10 @@ from accounts.users.models import User
 
 @dataclass(frozen=True)
 class App:
-    """A connected app. ``label``: its name on pages.
-
-    ``browser``: the id of the browser session from which the user signed in to it, or None.
-    """
+    """A connected app. ``label``: its name on pages."""
 
     client_id: str
     label: str
-    browser: uuid.UUID | None = None
 
     def __str__(self) -> str:
         return self.label
@@ -45,13 +41,6 @@ class Apps:
         """Return the condition that a session belongs to the same app as ``session_id``."""
         return Q(pk=session_id)
 
-    def ending_with(self, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, dict[str, str]]:
-        """Return the apps that are signed out when these browser sessions end: labels by client ID.
-
-        The keys are the ids of the browser sessions.
-        """
-        return {}
-
     def names(self, sessions: QuerySet[Any]) -> list[str]:
         """Return the names of the apps of ``sessions``, without duplicates."""
         return []
@@ -59,9 +48,9 @@ class Apps:
     def connections_of(self, user: User) -> list[Any]:
         """Return what ``user`` has allowed connected apps to do, most recently used first.
 
-        Each row has a ``client`` (with ``name``, ``label``, ``is_verified``, ``disabled_at`` and
-        ``required_group``), an ``audience`` and a ``scope``. An app has a row for each service that
-        it may use.
+        Each row has a ``client`` (with ``name``, ``label``, ``host``, ``is_verified``,
+        ``disabled_at`` and ``required_group``), a time ``used_at``, an ``audience`` and a
+        ``scope``. An app has a row for each service that it may use.
         """
         return []
 

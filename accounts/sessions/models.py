@@ -1,7 +1,6 @@
 """Sessions, the session data of browsers, and the browsers that are known to an account."""
 
 import uuid
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
@@ -114,11 +113,8 @@ class LoginSession(models.Model):
     # The ``sub`` of the tokens (:attr:`subject`); None if it is the id of the user.
     pairwise_subject = models.UUIDField(null=True)
 
-    # For the page that lists sessions: the names of the apps that end with the session, and the
-    # sessions of apps that began in its browser and stay.
-    apps: Sequence[str] = ()
-    staying: Sequence["LoginSession"] = ()
-    # The name of the provider with which the user signed in, for the same page; empty if unknown.
+    # For the page that lists sessions: the name of the provider with which the user signed in;
+    # empty if unknown.
     provider: str = ""
 
     class Meta:

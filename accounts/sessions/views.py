@@ -1,7 +1,7 @@
 """The page that lists sessions, and the page about an event that looks suspicious."""
 
 import uuid
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Set
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -25,7 +25,7 @@ from accounts.common.database import P, PreparedQuery
 from accounts.common.pages import PAGE_SIZE, form_page, page_of
 from accounts.common.text import row_id as row_id_of
 from accounts.recovery.locks import Access
-from accounts.sessions import connected, current, known_browsers, services
+from accounts.sessions import current, known_browsers, services
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.sessions.models import LoginSession, is_live
 from accounts.sessions.services import IS_APP, live, revoke_all
@@ -40,31 +40,22 @@ IN_BROWSER = Q(kind=LoginSession.Kind.BROWSER)
 def _others(user: uuid.UUID | P, here: uuid.UUID | P, now: datetime | P) -> QuerySet[LoginSession]:
     """Return the live sessions of ``user``, except ``here``, that can be revoked one by one.
 
-    Browsers come first, then API clients, then apps, each most recently used first. Sessions of
-    apps without a refresh token are left out, because they end with their browser session: see
-    :func:`add_apps`.
+    Browsers come first, then API clients, each most recently used first. Sessions of connected apps
+    are left out: the page shows each app once, see :func:`connected_apps`.
     """
-    group = Case(When(IN_BROWSER, then=2), When(IS_APP, then=0), default=1)
-    rows = LoginSession.objects.filter(is_live(now), user=user).exclude(pk=here)
-    return rows.exclude(IS_APP, refresh_digest="").order_by(group.desc(), "-used_at")
+    rows = LoginSession.objects.filter(is_live(now), ~IS_APP, user=user).exclude(pk=here)
+    return rows.order_by(Case(When(IN_BROWSER, then=0), default=1), "-used_at")
 
 
 _FIRST_OTHERS = PreparedQuery(lambda: _others(P("user"), P("here"), P("now"))[: PAGE_SIZE + 1])
 
 
-def add_apps(browsers: Iterable[LoginSession], apps: Sequence[LoginSession]) -> list[LoginSession]:
-    """Set ``staying`` and ``apps`` of each browser session. Return the other sessions of ``apps``.
-
-    An app that stays connected is not also named among those that are signed out.
-    """
-    by_id = {session.pk: session for session in browsers}
-    found = connected.apps().ending_with(by_id)
-    for pk, session in by_id.items():
-        session.staying = [app for app in apps if app.app and app.app.browser == pk]
-        staying = {app.app.client_id for app in session.staying if app.app}
-        ending = found.get(pk, {})
-        session.apps = [label for client_id, label in ending.items() if client_id not in staying]
-    return [app for app in apps if not app.app or app.app.browser not in by_id]
+def connected_apps(access: Access) -> list[Any]:
+    """Return the connection that each app used last, most recently used first."""
+    found: dict[str, Any] = {}
+    for row in access.connections:
+        found.setdefault(row.client_id, row)
+    return list(found.values())[:PAGE_SIZE]
 
 
 def add_providers(user: User, sessions: Iterable[LoginSession]) -> None:
@@ -121,18 +112,14 @@ def sessions(request: HttpRequest) -> HttpResponse:
         return revoke(request, here)
     whose: dict[str, Any] = {"user": here.user_id, "here": here.pk, "now": clock.now()}
     page = page_of(request, partial(_others, **whose), first=partial(_FIRST_OTHERS.all, **whose))
-    browsers = [session for session in page if not session.is_client]
     access = Access(here.user, here.pk)
-    apps = [session for session in connected.fetch(page) if session.is_app]
-    if access.apps:
-        apps = add_apps([here, *browsers], apps)
     add_providers(here.user, [here, *page])
     context = {
         "here": here,
         "page": page,
-        "browsers": browsers,
-        "programs": [session for session in page if session.is_client and not session.is_app],
-        "apps": apps,
+        "browsers": [session for session in page if not session.is_client],
+        "programs": [session for session in page if session.is_client],
+        "apps": connected_apps(access),
         "known": known_browsers.listed(request, here.user),
         "access": access,
         "trusts_here": access.trusted and trusted_browsers.here(request, here.user).exists(),

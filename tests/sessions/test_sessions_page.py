@@ -100,22 +100,20 @@ def text_of(page):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page.replace("</li><li>", " ")))
 
 
-def test_apps_are_named_with_the_browser_that_they_end_with_and_staying_ones_by_themselves(
-    client, here
-):
-    wiki, paperless, notes = make_app("Wiki"), make_app(), make_app("Notes")
-    for app in (wiki, paperless, paperless):
-        connect_app(here, app)
-    staying = connect_app(here, notes, is_offline=True)
+def test_each_connected_app_is_listed_once_apart_from_the_browsers(client, here):
+    phone, app = signed_in(here.user), make_app()
+    elsewhere = LoginSession.objects.exclude(pk=here.pk).get()
+    for session in (here, elsewhere):
+        connect_app(session, app, is_offline=True)
+    connect_app(here, app)
+    connect_app(here, make_app("Wiki"))
 
-    page = client.get(PAGE).text
+    page = phone.get(PAGE).text
 
-    assert "Paperless will be signed out with this browser. Wiki will" in text_of(page)
-    assert "Notes stays connected until you sign it out" in text_of(page)
-    assert re.findall('name="end" value="([^"]+)', page) == [str(staying.pk)]
-    client.post(PAGE, {"end": str(staying.pk)})
-    staying.refresh_from_db()
-    assert not staying.is_live
+    apps, browsers = card(page, "Connected apps"), card(page, "Browsers")
+    assert (apps.count("Paperless"), apps.count("Wiki")) == (1, 1)
+    assert "signed out of the apps that you opened in it" in browsers
+    assert re.findall('name="end" value="([^"]+)', page) == [str(here.pk)]
 
 
 def test_signing_out_everywhere_else_signs_apps_out(client, here):
