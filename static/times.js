@@ -24,6 +24,7 @@ const timeZone = zone !== 'UTC' && isKnown(zone) ? zone : undefined
 const format = options => new Intl.DateTimeFormat(language, { timeZone, ...options })
 const date = format({ dateStyle: 'long' })
 const time = format({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+const zoned = format({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZoneName: 'short' })
 const weekday = format({ weekday: 'long' })
 const monthDay = format({ day: 'numeric', month: 'long' })
 const full = format({ dateStyle: 'full', timeStyle: 'long' })
@@ -64,7 +65,8 @@ const styles = {
   date: when => date.format(when),
   day: moment,
   since: when => capitalized(interval(when)),
-  time: when => time.format(when)
+  time: when => time.format(when),
+  until: when => [capitalized(weekday.format(when)), date.format(when), zoned.format(when)].join(comma)
 }
 
 const show = () => {

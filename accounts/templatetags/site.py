@@ -131,7 +131,11 @@ def integrity(name: str) -> str:
     return f"sha384-{base64.b64encode(sha384(Path(path).read_bytes()).digest()).decode()}"
 
 
-STYLES = {"time": localization.time_in_words, "date": localization.date_in_words}
+STYLES = {
+    "date": localization.date_in_words,
+    "time": localization.time_in_words,
+    "until": localization.in_full,
+}
 
 register.filter("day_in_words", localization.day_in_words)
 register.filter("moment", localization.in_words)
@@ -144,7 +148,7 @@ def when(at: datetime, style: str = "") -> SafeString:
 
     ``style``: empty for an interval such as "2 hours ago"; ``since`` for an interval with a capital
         letter; ``day`` for the day and the time; ``time`` for the time of day; ``date`` for the
-        date.
+        date; ``until`` for a deadline, with its weekday and time zone.
     """
     words = STYLES.get(style, localization.in_words)(at)
     exact = at.isoformat(timespec="seconds")
