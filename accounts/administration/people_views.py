@@ -169,8 +169,7 @@ class PeopleAdmin(ListAdmin):
         }
         answer = super().changelist_view(request, context | (extra_context or {}))
         if found := (getattr(answer, "context_data", None) or {}).get("cl"):
-            number = len(shown) + len(found.result_list)
-            person.record_shown(reader, actor_of(request), number)
+            person.record_shown(reader, actor_of(request), len(shown) + len(found.result_list))
         return answer
 
     def get_search_results(
@@ -262,7 +261,6 @@ class PeopleAdmin(ListAdmin):
         facts, is_masked = Facts(user), details_form is not None and not sees_all_emails(reader)
         context = {
             "original": user,
-            "states": search.states_of_one(user),
             "person": person.read(request, facts, is_masked=is_masked),
             "details_form": details_form if is_masked else None,
             "has_change_permission": self.has_change_permission(request, user),
@@ -278,14 +276,12 @@ class PeopleAdmin(ListAdmin):
             "waiting": facts.waiting,
             "receipts": facts.receipts,
         }
-        is_masked = not sees_all_emails(reader)
-        return self._page(request, "signup", facts, context, is_masked=is_masked)
+        return self._page(request, "signup", facts, context, is_masked=not sees_all_emails(reader))
 
     def _page(
         self, request: HttpRequest, name: str, facts: Facts, context: Any, *, is_masked: bool
     ) -> HttpResponse:
-        blocks = blocks_for(facts, is_masked=is_masked)
-        context |= {"title": facts.account, "blocks": blocks}
+        context |= {"title": facts.account, "blocks": blocks_for(facts, is_masked=is_masked)}
         context |= act_views.context_of(cast(User, request.user), facts)
         return self.page(request, f"accounts/user/{name}", "", **context)
 

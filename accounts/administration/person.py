@@ -24,7 +24,7 @@ from accounts.apikeys.models import APIKey
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.database import P, PreparedList, PreparedQuery
-from accounts.common.pages import page_of
+from accounts.common.pages import PAGE_SIZE, page_of
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.mail import services as mail
@@ -326,7 +326,7 @@ def email_for(staff: User, account: Account) -> str:
     return account.email if sees_all_emails(staff) else masked(account.email)
 
 
-_HISTORY = PreparedQuery(lambda: activity.all_of(P("user"))[: MOST + 1])
+_HISTORY = PreparedQuery(lambda: activity.all_of(P("user"))[: PAGE_SIZE + 1])
 _ACTORS = PreparedList(lambda ids: User.objects.filter(pk__in=ids).only("username"))
 
 
@@ -338,7 +338,7 @@ def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, An
     user, emails = facts.user, facts.emails[:MOST]
     shown = [row for row in emails if not is_masked or row.email == user.email]
     history_of = partial(_HISTORY.all, user=user.pk)
-    page = page_of(request, lambda: activity.all_of(user), MOST, history_of)
+    page = page_of(request, lambda: activity.all_of(user), first=history_of)
     actors = {row.actor_id for row in (*facts.attempts, *page)} - {None}
     names = {actor.pk: actor.username for actor in _ACTORS.all(actors)}
     as_staff_see = partial(StaffEntry, is_masked=is_masked, names=names)
@@ -371,13 +371,9 @@ def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, An
 
 def _mails(facts: Facts, addresses: list[str], *, is_masked: bool) -> dict[str, Any]:
     """Return the state of the last emails; if masked, only of emails to ``addresses``."""
-    waiting, receipts = facts.waiting[:ATTEMPTS], facts.receipts[:ATTEMPTS]
-    if not is_masked:
-        return {"waiting": waiting, "receipts": receipts}
-    return {
-        "waiting": mail.waiting_for(addresses)[:ATTEMPTS],
-        "receipts": mail.receipts_of(addresses)[:ATTEMPTS],
-    }
+    waiting = mail.waiting_for(addresses) if is_masked else facts.waiting
+    receipts = mail.receipts_of(addresses) if is_masked else facts.receipts
+    return {"waiting": waiting[:ATTEMPTS], "receipts": receipts[:ATTEMPTS]}
 
 
 _ATTEMPTS = {event for event in EVENTS.values() if event.group is Group.FAILURE}
