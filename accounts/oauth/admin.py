@@ -84,7 +84,7 @@ class ClientAdmin(SecretAdmin):
 
     title = gettext_lazy("Apps")
     form = ClientForm
-    list_display = ("app", "state", "hosts")
+    list_display = ("app", "state", "hosts", "created_at")
     search_fields = ("name", "id", "registered_with")
     ordering = ("name", "pk")
     change_form_template = "admin/oauth/client/change.html"
@@ -109,6 +109,7 @@ class ClientAdmin(SecretAdmin):
             (row.is_development, "warn", _("In development")),
             (row.is_first_party, "", _("First-party")),
             (row.is_public, "", _("Public")),
+            (row.is_device, "", str(KINDS["device"].label)),
         )
 
     def rotate(self, row: Client, actor: Actor, posted: QueryDict) -> str:

@@ -69,7 +69,7 @@ class EndpointAdmin(SecretAdmin):
     title = gettext_lazy("Webhooks")
     form = EndpointForm
     fields = (*services.FIELDS, "reason")
-    list_display = ("name", "state", "last_delivery")
+    list_display = ("name", "events", "state", "last_delivery")
     search_fields = ("description", "url")
     ordering = ("description",)
     empty_value_display = gettext_lazy("Never")
@@ -86,6 +86,11 @@ class EndpointAdmin(SecretAdmin):
         return format_html(
             '<bdi>{}</bdi> <span dir="ltr">{}</span>', endpoint.description, endpoint.url
         )
+
+    @admin.display(description=gettext_lazy("events"))
+    def events(self, endpoint: Endpoint) -> str:
+        """Return the types of events that the endpoint gets."""
+        return ", ".join(endpoint.kinds)
 
     @admin.display(description=gettext_lazy("last delivery"))
     def last_delivery(self, endpoint: Any) -> str | None:

@@ -114,7 +114,9 @@ def test_the_page_lists_the_last_answers_and_sends_again(carol, receiver):
     page = carol.get(page_of(endpoint)).text
     assert f"evt_{row.pk}" in page
     assert "The receiver answered: 503" in page
-    assert "Failing since: Today" in carol.get(LIST).text
+    page = carol.get(LIST).text
+    assert "Failing since: Today" in page
+    assert ", ".join(endpoint.kinds) in page
     receiver.answers.clear()
 
     first = Delivery.objects.get()
