@@ -10,8 +10,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from accounts.administration.search import STATES
 from accounts.mail import services as mail
+from accounts.recovery.models import Recovery
 from accounts.signin import adminsite
 from accounts.users.models import User
 from accounts.users.rights import role_of
@@ -63,10 +63,10 @@ class Site(adminsite.Site):
         return redirect("admin:index")
 
 
-# What needs somebody: how to count it, the sentence, and the page of the admin that shows it.
-NEEDS: list[tuple[Callable[[], int], Any, str]] = [
+# What needs somebody: the rows, the sentence, and the page of the admin that shows it.
+NEEDS: list[tuple[Callable[[], Any], Any, str]] = [
     (
-        lambda: STATES["dispute"].select(User.objects.all()).count(),
+        Recovery.disputed,
         ngettext_lazy(
             "%(n)s person asks support to decide who owns an account.",
             "%(n)s people ask support to decide who owns an account.",
@@ -75,7 +75,7 @@ NEEDS: list[tuple[Callable[[], int], Any, str]] = [
         "accounts/user/?state=dispute",
     ),
     (
-        lambda: STATES["recovery"].select(User.objects.all()).count(),
+        Recovery.current,
         ngettext_lazy(
             "%(n)s account waits for its recovery. Stop the request if the owner didn’t ask.",
             "%(n)s accounts wait for their recovery. Stop a request if the owner didn’t ask.",
@@ -84,7 +84,7 @@ NEEDS: list[tuple[Callable[[], int], Any, str]] = [
         "accounts/user/?state=recovery",
     ),
     (
-        lambda: mail.refused().count(),
+        mail.refused,
         ngettext_lazy(
             "The mail server has refused the recipient of %(n)s email. We’ll try it again for "
             "five days. The command doctor says whether the server refuses everybody.",
@@ -95,7 +95,7 @@ NEEDS: list[tuple[Callable[[], int], Any, str]] = [
         "accounts/dailycount/#mail",
     ),
     (
-        lambda: mail.undelivered_notices().count(),
+        mail.undelivered_notices,
         ngettext_lazy(
             "%(n)s security notice of the last seven days couldn’t be delivered.",
             "%(n)s security notices of the last seven days couldn’t be delivered.",
@@ -106,11 +106,14 @@ NEEDS: list[tuple[Callable[[], int], Any, str]] = [
 ]
 
 
-def open_needs() -> list[tuple[str, str]]:
-    """Return what needs somebody now: sentences, each with the URL of a page about it."""
-    counted = ((count(), sentence, page) for count, sentence, page in NEEDS)
-    return [
-        (sentence % {"n": number}, f"{reverse('admin:index')}{page}")
-        for number, sentence, page in counted
-        if number
-    ]
+def open_needs() -> list[tuple[str, str, Recovery | None]]:
+    """Return what needs somebody now: sentences, each with the URL of a page about it.
+
+    If it is about one person, the recovery of this person is returned, too.
+    """
+    found = []
+    for find, sentence, page in NEEDS:
+        if number := find().count():
+            row = find().first() if number == 1 and page.startswith("accounts/user/") else None
+            found.append((sentence % {"n": number}, f"{reverse('admin:index')}{page}", row))
+    return found

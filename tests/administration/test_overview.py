@@ -148,8 +148,11 @@ def test_the_first_page_has_a_search_what_needs_somebody_and_the_areas():
     assert "1 account waits for its recovery" in page
     assert "1 security notice of the last seven days couldn’t be delivered" in page
     for state, person in (("dispute", disputed), ("recovery", recovering)):
-        assert f"{LIST}?state={state}" in page
+        assert page_of(person) in page, "a need of one person leads to this person"
+        assert f"<bdi>{person.username}</bdi>" in page
         assert page_of(person) in browser.get(LIST, {"state": state}).text
+    Recovery.objects.create(user=make_user("dave"), **at)
+    assert f'href="{LIST}?state=dispute"' in browser.get("/admin/").text
     assert 'type="search" name="q" id="find" autofocus' in page
     areas = re.findall(r'<div><strong><a href="[^"]+">([^<]+)</a>', page)
     assert areas == [
