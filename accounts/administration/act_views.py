@@ -165,11 +165,14 @@ def _prepare(_admin: Any, request: HttpRequest, people: QuerySet[User]) -> HttpR
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def bulk_act(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
-    """Show a bulk act. A POST starts, continues or stops it."""
+    """Show a bulk act. A POST starts, continues, stops or undoes it."""
     found = bulk.find_bulk_act(cast(User, request.user), pk=id)
     if found is None:
         raise Http404
     form = ReasonForm(request.POST if "reason" in request.POST else None)
+    if request.POST.get("action") in bulk.KINDS:
+        done = found.people.filter(outcome=bulk.DONE).values("user")
+        return _prepare(None, request, User.objects.filter(pk__in=done))
     if request.method == "POST" and _do(request, found, form):
         return redirect(request.path)
     outcomes = bulk.outcomes(found)
