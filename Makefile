@@ -57,7 +57,7 @@ check: $(DEV_STAMP) ## check format, lint, types, imports, deployment, migration
 	@echo '== migrations'; $(IN_DEVELOPMENT) $(PY) manage.py makemigrations --check --dry-run
 	@echo '== templates and translations'; $(PY) -m pytest --quiet tests/house
 
-proof: $(DEV_STAMP) ## run the long tests: races, scanners, removed defences, 300 mutants (SEED= draws the same)
+proof: $(DEV_STAMP) ## run the long tests: races, scanners, removed defences, branches, 300 mutants (SEED= draws the same)
 	@$(PY) -m tests.proof $(SEED)
 
 mutants: $(DEV_STAMP) ## change one thing at a time in the security core: a test must fail (FILES= of these only)

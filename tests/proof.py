@@ -26,6 +26,7 @@ PARTS = {
     "scanners, renewals, timing": [*PYTEST, "-m", "proof and alone"],
     "races and long inputs": [*PYTEST, *RACING, "-m", "proof and not alone"],
     "defences taken out": [sys.executable, "tests/sabotage/run.py"],
+    "branches": [sys.executable, "-m", "tests.sabotage.branches"],
     "mutants": [sys.executable, "-m", "tests.sabotage.mutants", "--draw", "300", *SEED],
 }
 
