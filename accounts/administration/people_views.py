@@ -261,6 +261,7 @@ class PeopleAdmin(ListAdmin):
         facts, is_masked = Facts(user), details_form is not None and not sees_all_emails(reader)
         context = {
             "original": user,
+            "states": search.states_of_one(user),
             "person": person.read(request, facts, is_masked=is_masked),
             "details_form": details_form if is_masked else None,
             "has_change_permission": self.has_change_permission(request, user),

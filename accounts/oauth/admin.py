@@ -110,6 +110,7 @@ class ClientAdmin(SecretAdmin):
             (row.is_first_party, "", _("First-party")),
             (row.is_public, "", _("Public")),
             (row.is_device, "", str(KINDS["device"].label)),
+            (row.resource, "", str(KINDS["service"].label)),
         )
 
     def rotate(self, row: Client, actor: Actor, posted: QueryDict) -> str:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.activity.models import Activity
 from accounts.administration.overview_views import Span, plots, starts
+from accounts.administration.search import STATES
 from accounts.mail.models import MailReceipt, OutgoingMail
 from accounts.mail.services import Queue
 from accounts.recovery.models import Recovery
@@ -150,6 +151,7 @@ def test_the_first_page_has_a_search_what_needs_somebody_and_the_areas():
     for state, person in (("dispute", disputed), ("recovery", recovering)):
         assert page_of(person) in page, "a need of one person leads to this person"
         assert f"<bdi>{person.username}</bdi>" in page
+        assert str(STATES[state].label) in browser.get(page_of(person)).text
         assert page_of(person) in browser.get(LIST, {"state": state}).text
     Recovery.objects.create(user=make_user("dave"), **at)
     assert f'href="{LIST}?state=dispute"' in browser.get("/admin/").text
