@@ -51,6 +51,9 @@ def test_a_setup_works_for_its_own_session_only():
 
     for other in (token, get_tokens("mallory")["access"]):
         assert call("factors/totp/", data, token=other).short == (401, "invalid_code")
+    for wrong in (code[1:], f"{code}0", "abcdef"):
+        answer = call("factors/totp/", data | {"code": wrong}, token=thief)
+        assert answer.short == (401, "invalid_code"), wrong
     for forged in ("", setup[:-4], "\ud800"):
         answer = call("factors/totp/", data | {"setup": forged}, token=thief)
         assert answer.status in {400, 401}

@@ -12,8 +12,8 @@ from accounts.twofactor.errors import TooManyFactors
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.twofactor.models import Passkey as Row
 from accounts.twofactor.passkeys import options_for_second_step, options_to_add
-from accounts.twofactor.services import make_recovery_codes
-from accounts.users.models import User
+from accounts.twofactor.services import make_recovery_codes, remove
+from accounts.users.models import FormerCredential, User
 from tests.support.api import claims_of, get_tokens
 from tests.support.lockdown import lock_down
 from tests.support.passkeys import completes_sign_in, options_of, post_credential, signs_in
@@ -25,7 +25,7 @@ from tests.support.second_factor import (
     unused_code,
 )
 from tests.support.second_steps import REAUTHENTICATE, mails_about
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import PASSWORD, by_mail, by_password, is_signed_in, make_user
 from tests.support.webauthn import (
     ADD,
@@ -38,6 +38,7 @@ from tests.support.webauthn import (
     confirm_page,
     let_the_browser_make,
     options_on,
+    registered,
 )
 
 
@@ -211,6 +212,20 @@ def test_the_owner_confirms_no_passkey_that_a_thief_has_made(alice):
     owner.post(confirm_page(planted), others)
 
     assert not Row.objects.get().confirmed
+
+
+def test_it_is_removed_as_if_it_had_never_been_a_factor(alice, settings):
+    _browser, passkey = with_passkey()
+    planted, _confirmed = Row.objects.get(), registered(alice)
+    make_recovery_codes(User.objects.get(), Actor())
+    User.objects.update(password="!")
+    set_up(settings, second_factor="all")
+
+    assert remove(Row, User.objects.get(), planted.pk, Actor())
+
+    assert RecoveryCodes.objects.exists()
+    assert not FormerCredential.objects.filter(label=planted.name).exists()
+    assert not signs_in(passkey)
 
 
 def test_confirming_it_needs_recent_authentication(alice, clock):

@@ -455,6 +455,7 @@ def test_a_lost_encryption_key_breaks_no_page_and_no_recovery(settings):
     from accounts.common.secrets import encryption_key
 
     alice, _seed = with_factor()
+    codes = new_recovery_codes(alice)
     browser = signed_in(alice)
     browser.get(SETUP)
     link = reset_link()
@@ -467,4 +468,6 @@ def test_a_lost_encryption_key_breaks_no_page_and_no_recovery(settings):
     refused = lost.post(CHALLENGE, {"code": "123456"})
     assert "We can’t check your code because of a problem on our side" in refused.text
     assert "clock" not in refused.text
+    refused = lost.post(CHALLENGE, {"code": codes[0]})
+    assert "We can’t check your code because of a problem on our side" in refused.text
     assert asks_to_wait(Client(), link)

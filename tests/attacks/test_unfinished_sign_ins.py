@@ -92,6 +92,7 @@ def test_the_first_step_is_valid_for_thirty_minutes_and_is_not_extended(clock):
 SWITCHES: dict[str, Callable[[Any], Any]] = {
     "switched off and on": lambda user: by_superuser(user, "deactivate", "reactivate"),
     "switched off": lambda user: type(user).objects.filter(pk=user.pk).update(is_active=False),
+    "deleted": lambda user: type(user).objects.filter(pk=user.pk).delete(),
 }
 
 

@@ -24,6 +24,7 @@ def test_an_app_is_added_used_renamed_and_removed_and_other_sessions_end():
     assert (added.status, added["name"], len(added["recovery_codes"])) == (201, "Phone", 10)
     assert (is_good(token), is_good(other)) == (True, False)
     assert call("keys/", token=token).status == 200, "the app was shown just now"
+    assert call("factors/recovery-codes/saved/", {"code": "0"}, token=token).fields == ["code"]
     saved = {"code": added["recovery_codes"][0].upper()}
     assert call("factors/recovery-codes/saved/", saved, token=token).status == 204
     challenge = get_tokens()["challenge"]
