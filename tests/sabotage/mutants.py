@@ -198,7 +198,7 @@ def recorded() -> dict[str, tuple[float, list[str], dict[str, list[int]]]]:
     if unknown:
         print(f"Recording what the tests of {len(unknown)} files execute", flush=True)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda files: record(files, store), shares(unknown)))
+            list(pool.map(lambda files: record(files, store), filter(None, shares(unknown))))
         for file in unknown - read(store).keys():
             append(store, Path(file), {})  # no tests in process
     return {test: found for tests in read(store).values() for test, found in tests.items()}
