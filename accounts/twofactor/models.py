@@ -101,11 +101,6 @@ class Factor(Device):
     class Meta(Device.Meta):
         abstract = True
 
-    @property
-    def is_readable(self) -> bool:
-        """Whether a key of ``ENCRYPTION_KEYS`` can decrypt its secret."""
-        return True
-
     def consume(self, token: Any) -> bool:
         """Return whether ``token`` is right; if so, set the fields for its use, unsaved."""
         raise NotImplementedError
@@ -138,6 +133,7 @@ class Authenticator(Factor):
 
     @property
     def is_readable(self) -> bool:
+        """Whether a key of ``ENCRYPTION_KEYS`` can decrypt its secret."""
         return crypto.can_unseal(self.sealed_seed, SEED_PURPOSE)
 
     @property
@@ -179,6 +175,7 @@ class RecoveryCodes(Factor):
 
     @property
     def is_readable(self) -> bool:
+        """Whether a key of ``ENCRYPTION_KEYS`` can decrypt its secret."""
         return crypto.can_unseal(self.sealed, CODES_PURPOSE)
 
     @property

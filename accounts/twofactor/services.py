@@ -4,7 +4,6 @@ Nothing here signs anybody in: the authentication policy decides which factors a
 """
 
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from operator import attrgetter
@@ -69,18 +68,12 @@ WHAT = ("", "factor", "passkey")
 
 @receiver((post_save, post_delete), sender=Authenticator)
 @receiver((post_save, post_delete), sender=Passkey)
-def note(
-    *,
-    instance: Authenticator | Passkey,
-    update_fields: Iterable[str] | None = None,
-    **_signal: Any,
-) -> None:
+def note(*, instance: Authenticator | Passkey, **_signal: Any) -> None:
     """Store in ``has_factor`` whether the user has a factor, after a factor was saved or deleted.
 
-    A sign-in saves only fields that do not matter for this.
+    A sign-in updates a factor without saving it, and sends no signal.
     """
-    if update_fields is None or "confirmed" in update_fields:
-        User.objects.filter(pk=instance.user_id).update(has_factor=_HAS_FACTOR)
+    User.objects.filter(pk=instance.user_id).update(has_factor=_HAS_FACTOR)
 
 
 def of_accounts() -> tuple[date, dict[str, list[int]]]:
@@ -146,9 +139,10 @@ class Held:
     unconfirmed: list[Passkey] = field(default_factory=list)
 
     @property
-    def unreadable(self) -> list[Factor]:
+    def unreadable(self) -> list[Authenticator | RecoveryCodes]:
         """The authenticator apps and recovery codes that ``ENCRYPTION_KEYS`` cannot decrypt."""
-        secret: list[Factor] = [*self.authenticators, *filter(None, [self.recovery_codes])]
+        codes = [self.recovery_codes] if self.recovery_codes else []
+        secret: list[Authenticator | RecoveryCodes] = [*self.authenticators, *codes]
         return [factor for factor in secret if not factor.is_readable]
 
     @property
