@@ -41,8 +41,6 @@ from tests.support.steps import (
 )
 from tests.support.webauthn import registered
 
-pytestmark = pytest.mark.django_db
-
 JSON = "application/json"
 
 DELETE, KEEP, UNDO = "/accounts/delete/", "/accounts/delete/keep/", "/accounts/delete/undo/"

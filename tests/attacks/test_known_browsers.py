@@ -23,9 +23,6 @@ from tests.support.steps import (
     signed_up,
 )
 
-pytestmark = pytest.mark.django_db
-
-
 SESSIONS = "/accounts/sessions/"
 NEW_BROWSER, NEW_NETWORK = "Sign-in from a new browser", "Sign-in from a new network"
 

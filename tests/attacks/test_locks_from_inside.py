@@ -13,8 +13,6 @@ from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import SIGNED_UP, signed_in
 from tests.support.steps import PASSWORD, WRONG, make_user, outbox, sign_in, sign_in_twice
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture(name="user")
 def alice_after_a_year(clock):

@@ -46,8 +46,6 @@ from tests.support.second_factor import code_of, enrolled, set_up_authenticator
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture(name="alice")
 def alice_after_a_year(clock):

@@ -27,8 +27,6 @@ from tests.support.scim import ACTOR, Scim, person
 from tests.support.signin import signed_in
 from tests.support.steps import CODE, address_of, make_staff, make_user, outbox
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture
 def okta():

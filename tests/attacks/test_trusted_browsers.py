@@ -53,8 +53,6 @@ from tests.support.standards import proves
 from tests.support.steps import IPHONE, LOGIN, PASSWORD, is_signed_in, make_user, sign_in
 from tests.support.webauthn import LOGIN_PASSKEY, registered
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture
 def alice():

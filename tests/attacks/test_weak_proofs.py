@@ -35,8 +35,6 @@ from tests.support.steps import (
     sign_in,
 )
 
-pytestmark = pytest.mark.django_db
-
 REAUTHENTICATE = "/accounts/reauthenticate/"
 NEW_PASSWORD = "slow comet over the harbour"
 # The path and the form of each action; ``{id}`` is the id of the account's authenticator.

@@ -6,8 +6,6 @@ from tests.support.api import call, get_tokens, renew
 from tests.support.signin import set_up
 from tests.support.steps import make_user
 
-pytestmark = pytest.mark.django_db
-
 SHOP, WIKI = "https://shop.example.org", "https://wiki.example.org"
 BUY = "orders:write"
 

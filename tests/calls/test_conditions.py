@@ -12,8 +12,6 @@ from tests.support.second_factor import enrolled
 from tests.support.signin import set_up
 from tests.support.wsgi import Program
 
-pytestmark = pytest.mark.django_db
-
 CHANGED = (412, "precondition_failed")
 
 

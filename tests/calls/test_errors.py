@@ -6,8 +6,6 @@ from tests.support.api import API, call
 from tests.support.api_jwt import call as raw_call
 from tests.support.wsgi import Program
 
-pytestmark = pytest.mark.django_db
-
 
 def test_an_error_about_fields_lists_each_with_a_code_for_programs():
     answer = call("users/", {"username": "admin", "password": "x", "passwort": "x", "errors": "x"})

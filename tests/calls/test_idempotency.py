@@ -21,8 +21,6 @@ from tests.support.steps import PASSWORD, make_user, outbox
 from tests.support.webauthn import Passkey as Device
 from tests.support.wsgi import Program
 
-pytestmark = pytest.mark.django_db
-
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 ALICE = {"username": "alice", "email": "alice@example.org", "password": PASSWORD}
 

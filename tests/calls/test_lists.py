@@ -22,8 +22,6 @@ from tests.support.openapi import description, operations
 from tests.support.second_factor import enrolled
 from tests.support.steps import make_user
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture
 def carol():

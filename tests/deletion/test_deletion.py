@@ -22,8 +22,6 @@ from tests.support.second_steps import with_factor
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import is_signed_in, make_staff, make_user, outbox, path_of, sign_in
 
-pytestmark = pytest.mark.django_db
-
 DELETE, KEEP, UNDO = "/accounts/delete/", "/accounts/delete/keep/", "/accounts/delete/undo/"
 SECOND = "alice@second.example"
 

@@ -14,8 +14,6 @@ from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, PASSWORD, make_user, sign_in
 
-pytestmark = pytest.mark.django_db
-
 NAMES = ("Authenticator app “Phone”", "The password that you had on", "a…@example.org")
 
 

@@ -18,7 +18,6 @@ from tests.support.administration import REASON, desk
 from tests.support.scim import Scim
 from tests.support.steps import outbox
 
-pytestmark = pytest.mark.django_db
 LIST = "/admin/scim/directory/"
 
 

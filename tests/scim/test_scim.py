@@ -27,7 +27,6 @@ from tests.support.scim import CORE, Scim, person
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import CODE, is_signed_in, outbox
 
-pytestmark = pytest.mark.django_db
 EMAILS = "/accounts/email/"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 

@@ -35,9 +35,6 @@ from tests.support.signin import request_of, signed_in
 from tests.support.standards import proves
 from tests.support.steps import LOGOUT, PASSWORD, is_signed_in, make_user, outbox, sign_in
 
-pytestmark = pytest.mark.django_db
-
-
 SESSIONS = "/accounts/sessions/"
 CURL = "curl/8.14.1"
 HOME, CAFE = ClientInfo("192.0.2.1", CURL), ClientInfo("198.51.100.7", CURL)

@@ -17,9 +17,6 @@ from tests.support.second_steps import browser
 from tests.support.signin import signed_in
 from tests.support.steps import make_user, sign_in
 
-pytestmark = pytest.mark.django_db
-
-
 PAGE = "/accounts/sessions/"
 RECOGNISED = "Browsers that we recognise"
 TAGS = re.compile(r"<[^>]*>")

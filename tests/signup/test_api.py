@@ -7,8 +7,6 @@ from accounts.users.models import PendingSignup, User
 from tests.support.api import call, get_tokens, is_good
 from tests.support.steps import PASSWORD, address_of, code_in, mail_to
 
-pytestmark = pytest.mark.django_db
-
 WRONG = "AAAAAAAA"
 
 

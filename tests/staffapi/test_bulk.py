@@ -23,8 +23,6 @@ from tests.support.foreign_hashes import BCRYPT
 from tests.support.second_factor import enrolled
 from tests.support.steps import make_user, outbox
 
-pytestmark = pytest.mark.django_db
-
 
 def line(act, user, **fields):
     return {"act": act, "id": str(user.pk), **fields}

@@ -29,8 +29,6 @@ from tests.support.api_keys import key_of
 from tests.support.second_factor import enrolled
 from tests.support.steps import make_user, outbox
 
-pytestmark = pytest.mark.django_db
-
 
 def desk_of(role, username="carol"):
     """Return the token of a member of staff with ``role``."""

@@ -20,8 +20,6 @@ from tests.support.signin import set_up
 from tests.support.steps import make_user, outbox
 from tests.support.wsgi import Program
 
-pytestmark = pytest.mark.django_db
-
 DAVE = {"email": "dave@example.org", "reason": REASON}
 ACCOUNT = DAVE | {"username": "dave", "password_hash": BCRYPT}
 
