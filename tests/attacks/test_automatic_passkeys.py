@@ -25,7 +25,7 @@ from tests.support.second_factor import (
     unused_code,
 )
 from tests.support.second_steps import REAUTHENTICATE, mails_about
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, by_mail, by_password, is_signed_in, make_user
 from tests.support.webauthn import (
     ADD,
@@ -38,7 +38,6 @@ from tests.support.webauthn import (
     confirm_page,
     let_the_browser_make,
     options_on,
-    registered,
 )
 
 
@@ -164,7 +163,7 @@ def test_the_codes_that_the_user_has_saved_work_although_a_lock_left_older_ones(
     assert is_signed_in(by_code)
 
 
-def test_confirming_it_beside_another_factor_keeps_the_recovery_codes(alice):
+def test_confirming_it_beside_another_factor_or_removing_it_keeps_the_recovery_codes(alice):
     with_passkey()
     enrolled(alice)
     codes = make_recovery_codes(User.objects.get(), Actor())
@@ -173,7 +172,12 @@ def test_confirming_it_beside_another_factor_keeps_the_recovery_codes(alice):
 
     assert not passkeys.confirm(User.objects.get(), row.pk + 1, [], Actor()), "it is gone"
     assert passkeys.confirm(User.objects.get(), row.pk, [], Actor())
+    row.pk, row.credential_id = None, "another"
+    row.save()
+    User.objects.update(password="!")
+    assert remove(Row, User.objects.get(), row.pk, Actor()), "it was no factor"
 
+    assert not FormerCredential.objects.exists()
     assert RecoveryCodes.objects.get().fits(codes[0])
 
 
@@ -212,20 +216,6 @@ def test_the_owner_confirms_no_passkey_that_a_thief_has_made(alice):
     owner.post(confirm_page(planted), others)
 
     assert not Row.objects.get().confirmed
-
-
-def test_it_is_removed_as_if_it_had_never_been_a_factor(alice, settings):
-    _browser, passkey = with_passkey()
-    planted, _confirmed = Row.objects.get(), registered(alice)
-    make_recovery_codes(User.objects.get(), Actor())
-    User.objects.update(password="!")
-    set_up(settings, second_factor="all")
-
-    assert remove(Row, User.objects.get(), planted.pk, Actor())
-
-    assert RecoveryCodes.objects.exists()
-    assert not FormerCredential.objects.filter(label=planted.name).exists()
-    assert not signs_in(passkey)
 
 
 def test_confirming_it_needs_recent_authentication(alice, clock):

@@ -55,8 +55,6 @@ from tests.support.standards import proves
 from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 from tests.support.webauthn import registered
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture(name="alice")
 def alice_after_a_year(clock):

@@ -1,7 +1,5 @@
 """What people do with second factors, over the API alone."""
 
-import pytest
-
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import RecoveryCodes
 from tests.support.api import call, claims_of, get_tokens, is_good, second_step
@@ -11,8 +9,6 @@ from tests.support.api_steps import mailed_proof
 from tests.support.second_steps import trusting_browser, with_factor
 from tests.support.steps import make_user, outbox
 from tests.support.webauthn import Passkey
-
-pytestmark = pytest.mark.django_db
 
 
 def test_an_app_is_added_used_renamed_and_removed_and_other_sessions_end():
