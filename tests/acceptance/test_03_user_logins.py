@@ -71,6 +71,7 @@ def test_3_1_signing_in_leads_back_to_the_requested_page(client):
     make_user("alice")
 
     page = sign_in_page_for(client, WANTED)
+    assert '<input type="password" name="password"' in page.text
     wrong = sign_in(client, "alice", "not the password", next=next_on(page))
     assert sign_in(client, "alice", next=next_on(wrong)).url == WANTED
 

@@ -20,7 +20,6 @@ from tests.support.openapi import METHODS, SCHEMA, description, operations, reso
 from tests.support.process import slack
 from tests.support.routes import ROUTES
 from tests.support.site import text_of
-from tests.support.standards import proves
 from tests.support.steps import code_in
 from tests.support.urls import OPEN
 
@@ -50,7 +49,6 @@ def test_the_description_is_valid_openapi_3_1_for_the_public_origin(described):
     assert [server["url"] for server in described["servers"]] == ["http://localhost:8000"]
 
 
-@proves("V3.5.6")
 def test_the_description_has_exactly_the_routes_and_methods_of_the_api(described):
     routed = {
         ("/api/v1/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(route.pattern)), method)

@@ -160,7 +160,7 @@ ACCEPTS = ("", "text/html", "application/json;q=0", "x" * 5000, ";;;", "\xff",
            "application/json; a*=no-such''x", "text/html,*/*;q=" + "9" * 5000)  # fmt: skip
 
 
-@proves("V4.1.1")
+@proves("V3.5.6", "V4.1.1")
 def test_the_answer_is_json_whatever_the_client_accepts(target):
     for accept in ACCEPTS:
         headers = {"Accept": accept, "Accept-Language": accept, "Accept-Encoding": accept}
@@ -170,6 +170,7 @@ def test_the_answer_is_json_whatever_the_client_accepts(target):
                 assert answer.status in {200, 400, 404}, (accept, query)
                 assert answer.headers["Content-Type"] == "application/json"
                 assert len(answer.content) < 5000
+    assert target.get(f"{ME}?callback=alert").status == 400, "there is no JSONP"
 
 
 PAGES = ("", "0", "-1", "1.5", "1e400", "a", "%00", "%ff", "%ed%a0%80", "9" * 19, "9" * 5000,
