@@ -47,7 +47,7 @@ from tests.support.administration import (
 )
 from tests.support.api_keys import key_of, row_of
 from tests.support.apps import asked_for, connect_app, make_app, register
-from tests.support.disputes import NEW, accept_notices, reset_link, sets_password
+from tests.support.disputes import NEW, accept_notices, reloaded, reset_link, sets_password
 from tests.support.invitations import invite
 from tests.support.lockdown import switch_off
 from tests.support.second_factor import enrolled
@@ -68,10 +68,6 @@ PROVIDER = {
     **{"id": "acme", "name": "Acme", "issuer": "https://acme.example"},
     **{"client_id": "authsite", "client_secret": "secret"},
 }
-
-
-def again(user):
-    return User.objects.get(pk=user.pk)
 
 
 def mails_to(user):
@@ -110,7 +106,7 @@ def with_provider(user):
 
 def with_request(user):
     enrolled(user)
-    recovery.ask(again(user), Proof.now(Method.MAIL, address_of("alice")), actor=Actor())
+    recovery.ask(reloaded(user), Proof.now(Method.MAIL, address_of("alice")), actor=Actor())
 
 
 def to_be_deleted(user):
@@ -164,7 +160,7 @@ def test_an_act_is_in_both_histories_and_the_owner_gets_the_reason_by_email(
     reasons = [why_in(mail) for mail in mails_to(alice)[mails:]]
     assert (REASON in reasons) is (name != "clear-limits")
     if name not in {"deactivate", "delete"}:
-        assert REASON in signed_in(again(alice)).get("/accounts/activity/").text
+        assert REASON in signed_in(reloaded(alice)).get("/accounts/activity/").text
 
 
 @pytest.mark.parametrize(
@@ -192,7 +188,7 @@ def test_an_act_without_a_proper_reason_shows_the_form_again_and_does_nothing(al
 
     assert answer.status_code == 200
     assert "There is a problem" in answer.text
-    assert again(alice).is_active
+    assert reloaded(alice).is_active
     assert not alice.activity.exclude(kind="page_opened").filter(actor="carol").exists()
 
 
@@ -265,7 +261,7 @@ def test_staff_disconnect_no_provider_that_is_the_only_way_in(alice, carol, sett
     User.objects.update(password=make_password(None))
     assert "disconnect-provider" not in carol.get(page_of(alice)).text
 
-    assert act(carol, again(alice), "disconnect-provider").status_code == 409
+    assert act(carol, reloaded(alice), "disconnect-provider").status_code == 409
 
     assert Identity.objects.get().user == alice
 
@@ -298,9 +294,9 @@ def test_a_locked_account_opens_for_the_address_that_staff_chose_and_for_no_othe
 
 def test_a_decision_ends_the_wait_and_lets_the_owner_remove_the_lost_factor(alice, carol):
     with_request(alice)
-    recovery.ask_support(again(alice), Proof.now(Method.PASSWORD), actor=Actor())
+    recovery.ask_support(reloaded(alice), Proof.now(Method.PASSWORD), actor=Actor())
     act(carol, alice, "decide")
-    assert recovery.running(again(alice)) is None
+    assert recovery.running(reloaded(alice)) is None
 
     assert sets_password(Client(), reset_link_of(alice), lost="on")
     assert Recovery.objects.get().shown_to_support == []
@@ -311,11 +307,11 @@ def test_no_wait_ends_while_support_has_the_case_and_sees_what_was_shown(alice, 
     with_request(alice)
     accept_notices()
     password = Proof.now(Method.PASSWORD)
-    recovery.ask_support(again(alice), password, actor=Actor())
+    recovery.ask_support(reloaded(alice), password, actor=Actor())
     assert "and showed the password." in carol.get(page_of(alice)).text
     clock.advance(hours=73)
 
-    assert not recovery.assess(again(alice), Proof.now(Method.MAIL, alice.email)).may_finish
+    assert not recovery.assess(reloaded(alice), Proof.now(Method.MAIL, alice.email)).may_finish
 
 
 def test_the_page_of_a_person_offers_only_acts_that_change_something(alice, carol):
@@ -445,7 +441,7 @@ def test_a_bulk_act_has_a_counterpart(three, name, back, is_undone):
     assert f'name="action" value="{back}"' in carol.get(page).text
     carol.post(bulk_page(carol.post(page, {"action": back})), {"reason": REASON})
 
-    assert all(is_undone(again(user)) for user in three)
+    assert all(is_undone(reloaded(user)) for user in three)
     assert three[0].activity.latest("id").reason == REASON
     assert three[2].username not in outcomes(), "only those on whom it acted are offered"
 
@@ -518,7 +514,7 @@ def test_what_a_departing_member_knew_is_on_one_page_with_a_button_each():
     register(hers)
     invite(hers, "dave")
     key_of(carol)
-    carol = again(carol)
+    carol = reloaded(carol)
     page = f"{page_of(carol)}known/"
     form = r'(?s)<form method="post" action="(/admin/[^"]+)">(.*?)</form>'
     forms = re.findall(form, owner.get(page).text)

@@ -5,6 +5,8 @@ import re
 import pytest
 from django.test import Client
 
+from accounts.mail.models import OutgoingMail
+from accounts.mail.services import Queue
 from accounts.oauth.scopes import API_SCOPES
 from accounts.sessions.models import LoginSession
 from accounts.users.models import PendingSignup, User
@@ -178,7 +180,8 @@ def test_a_mailed_code_works_only_with_the_challenge_of_its_own_request(alice, p
     A thief who sees the code that the owner has asked for has another challenge.
     """
     owners = call(path, {"username": "alice"})["challenge"]
-    code = outbox()[-1].code
+    code, mail = outbox()[-1].code, OutgoingMail.objects.latest("created_at")
+    assert ([*outbox()[-1].facts[-1]], mail.queue) == (["Valid for", "10 minutes"], Queue.CODES)
     elsewhere = Client(REMOTE_ADDR="198.51.100.7")
     thiefs = call(path, {"username": "alice"}, client=elsewhere)["challenge"]
     of_other_purpose = call(ASK[1 - ASK.index(path)], {"username": "alice"})["challenge"]

@@ -12,7 +12,7 @@ from accounts.twofactor.errors import TooManyFactors
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.twofactor.models import Passkey as Row
 from accounts.twofactor.passkeys import options_for_second_step, options_to_add
-from accounts.twofactor.services import make_recovery_codes, remove
+from accounts.twofactor.services import has_passkey, make_recovery_codes, remove
 from accounts.users.models import FormerCredential, User
 from tests.support.api import claims_of, get_tokens
 from tests.support.lockdown import lock_down
@@ -68,6 +68,8 @@ def test_it_is_made_once_told_to_the_owner_and_ends_no_session(alice):
 
     assert signs_in(passkey)
     assert len(mails_about("saved a passkey", to=alice.email)) == 1
+    assert alice.activity.get(kind="passkey_made").detail == "Passkey"
+    assert not has_passkey(alice), "it is no second factor"
     assert is_signed_in(elsewhere)
     assert automatic_options_on(browser.get("/").text) is None
     again = Client()
@@ -138,7 +140,8 @@ def test_it_becomes_a_second_factor_when_the_user_has_saved_recovery_codes(alice
     assert by_password(Client()).url == CHALLENGE
     assert is_signed_in(browser)
     assert not is_signed_in(elsewhere)
-    assert RecoveryCodes.objects.get().saved_at == clock.now()
+    kept = RecoveryCodes.objects.get()
+    assert (kept.saved_at, kept.made_at, kept.name) == (clock.now(), clock.now(), "Recovery codes")
     assert Row.objects.get().made_at == clock.now(), "its age counts from now on in a dispute"
     clock.advance(seconds=1)
     assert signs_in(passkey)

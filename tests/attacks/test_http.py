@@ -33,7 +33,6 @@ def test_poisoned_host_headers_do_not_reach_the_links_in_mails(site):
 
 
 @proves("V4.1.2", "V12.2.1")
-@pytest.mark.django_db
 def test_4_2_plain_http_redirects_whatever_headers_an_untrusted_client_sends(settings):
     """Withstands a hostile client."""
     settings.SECURE_SSL_REDIRECT = True
@@ -146,7 +145,6 @@ def test_every_answer_has_the_security_headers(site):
 
 
 @proves("V16.3.4", "V16.5.1", "V16.5.4")
-@pytest.mark.django_db
 def test_a_500_has_the_security_headers_its_request_id_and_no_details(monkeypatch):
     """Withstands a hostile client."""
     from accounts.ops import public_views
@@ -169,7 +167,6 @@ def test_a_500_has_the_security_headers_its_request_id_and_no_details(monkeypatc
 
 
 @proves("V13.4.2")
-@pytest.mark.django_db
 def test_dev_mail_is_shown_only_to_this_machine_without_a_proxy_in_development(settings):
     """Withstands a spy."""
     assert Browser().get("/dev/mail/").status_code == 200
@@ -182,7 +179,6 @@ def test_dev_mail_is_shown_only_to_this_machine_without_a_proxy_in_development(s
     assert Browser().get("/dev/mail/").status_code == 404
 
 
-@pytest.mark.django_db
 def test_a_body_larger_than_any_form_is_refused_with_413():
     """Withstands a flood."""
     answer = Browser().post(LOGIN, {"file": SimpleUploadedFile("x", b"x" * 3_000_000)})

@@ -5,6 +5,7 @@ from django.conf import settings as site_settings
 from django.test import Client
 from webauthn.helpers import bytes_to_base64url
 
+from accounts.activity.models import Activity
 from accounts.codes.models import UsedOnce
 from accounts.ops import public_views as owners
 from accounts.sessions.models import BrowserSession, LoginSession
@@ -226,7 +227,7 @@ def test_a_passkey_whose_eligibility_for_backup_changes_is_refused(counts):
     add_passkey(browser, passkey)
 
     assert not signs_in(passkey, flags=(PRESENT | VERIFIED | ELIGIBLE) ^ (passkey.flags & ELIGIBLE))
-    assert times_in_history(alice, "sign_in_failed") == 1
+    assert alice.activity.get(kind="sign_in_failed").detail == "passkey"
     assert times_in_history(alice, "passkey_suspect") == 0
     assert signs_in(passkey)
 
@@ -268,11 +269,13 @@ def test_a_user_handle_does_not_change_which_account_a_passkey_opens():
     assert LoginSession.objects.filter(user=mallory).count() == is_signed_in(browser)
 
 
-def test_a_counter_that_does_not_increase_is_refused_recorded_and_mailed():
+def test_a_counter_that_does_not_increase_is_refused_recorded_and_mailed(clock):
     """Withstands a thief with a second factor."""
     alice, passkey = owner(counts=True)
     for _ in range(2):
         assert signs_in(passkey)
+    used = Row.objects.values_list("sign_count", "is_eligible", "is_synced", "used_at").get()
+    assert used == (2, False, False, clock.now())
 
     for counter in (2, 1, 0):
         assert not signs_in(passkey, counter=counter)
@@ -309,6 +312,7 @@ def test_a_removed_passkey_is_refused_and_the_browser_is_told_to_delete_it():
     assert not is_signed_in(browser)
     assert "data-signal" in page.text
     assert passkey.id in page.text
+    assert Activity.objects.get(user=None, kind="sign_in_failed").detail == "passkey"
 
 
 def test_a_passkey_checked_before_a_change_of_the_account_gives_no_session_after_it(monkeypatch):
@@ -337,6 +341,7 @@ def test_a_lockdown_and_reset_remove_a_thiefs_passkey_and_keep_the_owners(clock)
     assert signed_in(alice).post("/accounts/lockdown/").status_code == 200
     assert not signs_in(thiefs)
     assert not signs_in(passkey), "a locked account needs a reset first"
+    assert alice.activity.get(kind="sign_in_failed").detail == "locked"
 
     browser = Client()
     browser.post(RESET, {"login": "alice"})

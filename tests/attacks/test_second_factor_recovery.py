@@ -15,6 +15,7 @@ from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users.models import User
 from accounts.users.services import confirm_email
 from tests.support.disputes import asks_to_wait, lock, reloaded, reset_link
+from tests.support.passkeys import signs_in
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, seed_on, unused_code
 from tests.support.second_steps import (
     ASKED,
@@ -36,6 +37,7 @@ from tests.support.second_steps import (
 from tests.support.signin import set_up, signed_in
 from tests.support.standards import proves
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
+from tests.support.webauthn import registered
 
 
 def test_the_waiting_period_ends_exactly_when_it_is_due(clock):
@@ -208,6 +210,7 @@ SIGNS: dict[str, Callable[[Any], Any]] = {
     "a fresh proof by code": lambda user: signed_in(user).post(
         REAUTHENTICATE, {"code": unused_code(user)}
     ),
+    "a passkey": lambda user: signs_in(registered(user)),
     **{
         what: CHANGES[what] for what in ("a reset by mail", "a lockdown", "a reset by the operator")
     },

@@ -8,6 +8,7 @@ from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.sessions import undo
 from accounts.twofactor.models import Authenticator
+from accounts.twofactor.passkeys import reconsider
 from accounts.users.models import User
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
@@ -76,6 +77,7 @@ def test_not_now_can_be_taken_back(client, alice):
     offer = offer_of(client.post("/accounts/2fa/passkeys/offer/", {"not_now": "1"}, follow=True))
 
     assert "Next step: add a passkey" in client.post(UNDO, offer, follow=True).text
+    assert not reconsider(alice), "there is nothing left to take back"
 
 
 @pytest.mark.parametrize("wrong", ["late", "other session", "other token", "changed meanwhile"])

@@ -1,6 +1,7 @@
 """What people do with second factors, over the API alone."""
 
 from accounts.sessions.models import LoginSession
+from accounts.twofactor import passkeys
 from accounts.twofactor.models import RecoveryCodes
 from tests.support.api import call, claims_of, get_tokens, is_good, second_step
 from tests.support.api_factors import add_app, signed_in
@@ -36,6 +37,9 @@ def test_an_app_is_added_used_renamed_and_removed_and_other_sessions_end():
     assert get_tokens().status == 200
     told = [mail.subject for mail in outbox() if mail.to == alice.email]
     assert {"An authenticator app was added", "An authenticator app was removed"} & {*told}
+    rows = alice.activity.filter(kind__startswith="factor_").values_list("kind", "detail", "proof")
+    changes = [(f"factor_{act}", "Old phone", "pwd otp") for act in ("renamed", "removed")]
+    assert {*rows} == {("factor_added", "Phone", "otp"), *changes}
 
 
 def test_changes_of_factors_are_limited_together_with_changes_of_the_profile(clock):
@@ -71,7 +75,8 @@ def test_a_passkey_is_added_and_signs_in_and_a_second_one_brings_no_new_codes():
     alice, passkey = make_user("alice"), Passkey()
     token = signed_in(alice)
 
-    added, second = make(token, passkey), make(token)
+    made = {"response": {"transports": ["usb", "carrier pigeon"]}}
+    added, second = make(token, passkey, **made), make(token)
 
     assert (added.status, added["name"], len(added["recovery_codes"])) == (201, "Laptop", 10)
     assert (second.status, second["recovery_codes"]) == (201, [])
@@ -79,6 +84,7 @@ def test_a_passkey_is_added_and_signs_in_and_a_second_one_brings_no_new_codes():
     shown = call("factors/", token=token)["passkeys"]
     assert [row["id"] for row in shown] == [added["id"], second["id"]]
     assert (shown[0]["credential_id"], shown[0]["is_confirmed"]) == (passkey.id, True)
+    assert passkeys.options_to_add(alice)["excludeCredentials"][0]["transports"] == ["usb"]
     path = f"passkeys/{second['id']}/"
     assert call(path, {"name": "Key"}, method="PATCH", token=token)["name"] == "Key"
     assert call(path, method="DELETE", token=token).status == 204
@@ -123,4 +129,6 @@ def test_the_trust_in_browsers_ends_one_by_one_or_at_once(clock):
     assert len(call("factors/", token=token)["trusted_browsers"]) == 2
     assert call("factors/trusted/", method="DELETE", token=token).status == 204
     assert call("factors/", token=token)["trusted_browsers"] == []
+    ended = alice.activity.filter(kind="trust_ended").values_list("detail", "proof")
+    assert [*ended] == [("Firefox on Linux", "pwd otp")] * 3
     assert LoginSession.objects.filter(user=alice, ended_at=None).count() == 4
