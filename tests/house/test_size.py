@@ -6,7 +6,7 @@ MOST_LINES = 40_775
 MOST_FILES = 368
 LARGEST_PACKAGE = 3_180
 # Lines of tests for each line of code.
-MOST_TESTS = 1.27
+MOST_TESTS = 1.28
 
 
 def test_the_tree_does_not_grow():
