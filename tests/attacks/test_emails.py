@@ -489,3 +489,39 @@ def test_strangers_cannot_invalidate_the_code_for_an_email_that_a_user_adds(cloc
 
     addresses.confirm_by_code(addresses.add(alice, row.email, home), code, Actor(home))
     assert alice.emails.filter(key=row.key).exists()
+
+
+def test_an_address_is_added_once_by_its_newest_email_and_to_one_account(alice, clock):
+    home, bob, new = ClientInfo("10.0.0.1", ""), make_user("bob"), "new@example.org"
+    bobs = addresses.add(bob, new, home)
+    former = addresses.add(alice, new, home)
+    code = canonical_code(outbox()[-1].code)
+    clock.advance(minutes=1)
+    row = addresses.add(alice, new, home)
+    token = outbox()[-1].action_url.split("/")[-2]
+
+    with pytest.raises(WrongCode):
+        addresses.confirm_by_code(former, code, Actor(home))
+    assert state(alice) == (MINE, {MINE})
+    assert addresses.confirm_by_link(row, token, Actor(home)) == alice.emails.get(email=new)
+    event = alice.activity.latest("id")
+    assert (event.kind, event.detail) == ("address_added", new)
+    row.user.refresh_from_db()
+    for act in (
+        lambda: addresses.confirm_by_link(row, token, Actor(home)),
+        lambda: addresses.confirm_by_staff(bobs, Actor(home)),
+    ):
+        with pytest.raises(WrongCode):
+            act()
+    clock.advance(minutes=1)
+    with pytest.raises(addresses.EmailChangeRefused):
+        addresses.send_again(row, Actor(home))
+    assert (state(alice), state(bob)[0]) == ((MINE, {MINE, new}), "bob@example.org")
+
+
+def test_an_account_without_a_primary_address_gets_one_and_loses_none(alice):
+    alice.save_email("")
+
+    addresses.replace_primary(alice, alice.emails.get(), Actor())
+
+    assert state(alice) == (MINE, {MINE})

@@ -267,3 +267,16 @@ def test_whoever_has_shown_only_the_mailbox_opens_no_page_that_adds_an_app(setti
     assert browser.get(SETUP)["Location"] == ADD
     assert browser.post(SETUP, {"code": "123456"})["Location"] == ADD
     assert browser.get(ADD).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "password, advice",
+    [(PASSWORD, "Sign in with your password first"), (None, "Ask the operator of this site")],
+)
+def test_staff_who_have_shown_only_the_mailbox_learn_what_comes_first(password, advice):
+    make_user("alice", password=password, is_staff=True)
+    browser = Client()
+
+    assert by_mail(browser)["Location"] == LOGIN
+    assert advice in browser.get(LOGIN).text
+    assert not is_signed_in(browser)

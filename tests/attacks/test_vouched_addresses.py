@@ -4,12 +4,14 @@ import pytest
 from django.test import Client
 
 from accounts.activity.services import Actor
+from accounts.codes.services import LinkEnded
 from accounts.common.client_info import NO_CLIENT
 from accounts.emails import services as emails
 from accounts.oauth.id_tokens import claims_of
 from accounts.profile import services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import PendingSignup, User
+from accounts.users.services import confirm_email
 from tests.support.administration import act, desk
 from tests.support.api import call, get_tokens
 from tests.support.api_jwt import ME
@@ -128,3 +130,22 @@ def test_nobody_refuses_an_address_whose_mailbox_has_answered():
     assert Client().post(link).status_code == 404
 
     assert alice.emails.filter(email="new@example.net").exists()
+
+
+def test_a_link_that_is_used_twice_at_once_removes_an_address_once(monkeypatch, clock):
+    mallory = make_user("mallory")
+    token = vouched_for(mallory, "boss@example.net").split("/")[-2]
+    clock.advance(days=1)
+    confirm_email(mallory, "newest@example.net")
+    mallory.save_email("boss@example.net")
+    found = emails.find_vouched(token)
+    emails.refuse(token, Actor())
+    monkeypatch.setattr(emails, "find_vouched", lambda _token: found)
+
+    with pytest.raises(LinkEnded):
+        emails.refuse(token, Actor())
+
+    removed = mallory.activity.filter(kind="address_removed")
+    assert list(removed.values_list("detail", flat=True)) == ["boss@example.net"]
+    assert reloaded(mallory).email == "mallory@example.org", "the oldest of the others"
+    assert mallory.emails.count() == 2

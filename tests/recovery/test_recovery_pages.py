@@ -105,3 +105,23 @@ def test_the_page_of_a_lock_link_offers_its_event_first_and_names_no_address():
     removed = Activity.objects.get(kind="address_removed")
     assert f'value="{removed.pk}" checked' in page
     assert THIEFS not in page
+
+
+@pytest.mark.parametrize(
+    "seconds, change, is_accepted",
+    [
+        *((59, None, True), (60, None, False), (0, {"is_active": False}, False)),
+        (0, {"password": "!", "locked_at": None}, False),
+    ],
+)
+def test_a_proof_at_the_sign_in_opens_the_recovery_for_a_minute(
+    clock, seconds, change, is_accepted
+):
+    lock(alice())
+    browser = Client()
+    started = sign_in(browser, "alice").url
+    clock.advance(seconds=seconds)
+    type(alice()).objects.update(**change or {"language": "en"})
+
+    assert (browser.get(started).url != LOGIN) is is_accepted
+    assert browser.get(started).url == LOGIN, "it opens once"

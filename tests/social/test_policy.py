@@ -83,3 +83,6 @@ def test_a_person_reauthenticates_at_a_connected_provider_that_says_when(op, set
     for issuer, accepted in ((ISSUERS["github"], "github"), (op.issuer, "oidc/acme")):
         Identity.objects.create(user=alice, issuer=issuer, subject="1")
         assert [row.key for row in policy.provers(alice)] == [accepted]
+    Identity.objects.filter(issuer=op.issuer).delete()
+    alice.set_password("x")
+    assert policy.provers(alice) == [], "the password is better"
