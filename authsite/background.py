@@ -4,6 +4,7 @@ Import this module after Django is set up, because it imports models.
 """
 
 import sys
+from threading import Thread
 
 from django.conf import settings
 
@@ -30,7 +31,7 @@ def start() -> None:
     if settings.AUTHSITE.redis_url:
         from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
 
-        redis_store.look_at_start()
+        Thread(target=redis_store.can_write, name="redis", daemon=True).start()
 
 
 def _start_threads() -> None:

@@ -45,10 +45,6 @@ class SessionStore(db.SessionStore):
     _saved: dict[str, Any] | None = None
     _login_session: LoginSession | None = None
 
-    @classmethod
-    def get_model_class(cls) -> type[AbstractBaseSession]:
-        return BrowserSession
-
     @property
     def login_session(self) -> LoginSession | None:
         """The ``LoginSession`` in which this browser is signed in, or None."""

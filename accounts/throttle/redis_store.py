@@ -7,7 +7,6 @@ apply during an outage of Redis.
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache, wraps
-from threading import Thread
 from time import monotonic
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
@@ -142,11 +141,6 @@ def can_write() -> bool:
         )
         return False
     return True
-
-
-def look_at_start() -> None:
-    """Start a thread that logs a warning if Redis cannot be used."""
-    Thread(target=can_write, name="redis", daemon=True).start()
 
 
 def problems() -> Iterator[str]:

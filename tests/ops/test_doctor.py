@@ -169,9 +169,10 @@ def test_the_doctor_finds_exactly_the_planted_fault(settings, monkeypatch, code)
     assert codes(settings) == ([code] if code else [])
 
 
-@pytest.mark.django_db
-def test_the_doctor_finds_a_redis_that_may_forget_limits(settings, redis_server):
+@pytest.mark.redis
+def test_the_doctor_finds_a_redis_that_may_forget_limits(settings, request):
     """Withstands an operator's mistake."""
+    redis_server = request.getfixturevalue("redis_server")
     set_up(settings, redis_url=redis_server.url)
     redis_server.flush()
 

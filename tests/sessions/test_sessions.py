@@ -17,7 +17,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import known_browsers
 from accounts.sessions import services as sessions
-from accounts.sessions.current import AuthenticationMiddleware
+from accounts.sessions.current import AuthenticationMiddleware, session_of
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.sessions.store import SessionStore
 from accounts.sessions.views import sign_out_elsewhere
@@ -63,9 +63,13 @@ def test_revoking_the_other_sessions_returns_how_many_were_live(clock):
     begin(alice)
     begin(alice, is_remembered=True)
 
+    assert sessions.count_kinds(alice) == {"browser": 3}
+    assert sessions.count_kinds(alice, keep=here.pk) == {"browser": 2}
+
     assert [sign_out_elsewhere(alice, here.pk, Actor()) for _ in range(2)] == [2, 0]
 
     assert (live(alice), live(bob)) == ([here], [his])
+    assert sessions.count_live() == {"browser": 2, "api": 0, "app": 0, "connected": 0}
     assert [row.detail for row in Activity.objects.all()] == ["2"], (
         "nothing is recorded if none was revoked"
     )
@@ -133,6 +137,7 @@ def test_a_late_use_does_not_revive_a_revoked_session(clock):
 
 
 def test_an_asynchronous_view_gets_the_user_and_can_end_the_session(browser, alice):
+    his = begin(make_user("bob"))
     request, key = request_of(browser), browser.cookies["sessionid"].value
     request.session = session = SessionStore(key)
     AuthenticationMiddleware(HttpResponse).process_request(request)
@@ -141,6 +146,22 @@ def test_an_asynchronous_view_gets_the_user_and_can_end_the_session(browser, ali
     async_to_sync(session.aflush)()
     assert not session.exists(key)
     assert not live(alice)
+    assert BrowserSession.objects.get().login_session == his
+    anonymous = request_of(Client())
+    anonymous.session = SessionStore()
+    with pytest.raises(LookupError):
+        session_of(anonymous)
+
+
+def test_two_requests_at_once_from_another_browser_cause_one_event(alice):
+    begin(alice)
+    read_before = [LoginSession.objects.get(), LoginSession.objects.get()]
+
+    for session in read_before:
+        sessions.require_reauthentication(session, Actor(CAFE, session=session.pk))
+
+    (event,) = Activity.objects.filter(kind=events.BROWSER_CHANGED.name)
+    assert (event.user, event.session, event.ip) == (alice, session.pk, CAFE.ip)
 
 
 def test_session_data_cannot_be_saved_to_a_revoked_session(client):
@@ -201,6 +222,24 @@ def test_a_browser_is_known_since_its_first_sign_in_despite_later_changes(alice,
     safari = Client(headers={"user-agent": "Safari/605"})
     safari.cookies["known"] = here.cookies["known"].value
     assert since(safari, alice) is None, "another kind of browser with a copy of the cookie"
+
+
+def test_of_two_copies_of_a_cookie_that_are_renewed_at_once_one_stays_known(alice, monkeypatch):
+    """Withstands a thief with a cookie."""
+    owner, unknown = browser(), request_of(browser())
+    meets(owner, alice)
+    thief = request_of(browser(cookie=owner.cookies["known"].value))
+    row = known_browsers.recognize(thief, alice)
+
+    mine = request_of(owner)
+    known_browsers.renew(mine, alice)
+    known_browsers.renew(unknown, alice)
+    monkeypatch.setattr(known_browsers, "_find_by_cookie", lambda *_asked: row)
+    known_browsers.renew(thief, alice)
+    monkeypatch.undo()
+
+    asked = (mine, thief, unknown)
+    assert [known_browsers.recognize(one, alice) == row for one in asked] == [True, False, False]
 
 
 def test_a_week_of_ordinary_use_in_two_browsers_is_mailed_twice(alice, clock):

@@ -11,7 +11,7 @@ from accounts.common.errors import RateLimited
 from accounts.throttle import database_store, limits, redis_store
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, Budget, Limit
 from accounts.throttle.models import Refusals
-from accounts.throttle.services import around, hit, wait
+from accounts.throttle.services import around, check, give_back, hit, wait
 from tests.support.process import LATER_SECONDS, free_port, within
 from tests.support.services import Redis, Sentinel
 from tests.support.signin import set_up
@@ -69,12 +69,20 @@ def test_exactly_the_burst_of_many_concurrent_acts_passes(store, clock):
 def test_each_limit_and_subject_has_a_budget_that_refills_up_to_the_burst(store, clock):
     assert [allowed(TEN.of(SUBJECT)) for _ in range(20)] == [True] * 10 + [False] * 10
     assert wait(TEN.of(SUBJECT)) == 60
+    with pytest.raises(RateLimited):
+        check(TEN.of("unused"), TEN.of(SUBJECT))
+    for _ in range(11):
+        check(TEN.of("unused"))
+    assert wait(TEN.of("unused")) == 0, "a check costs nothing"
     assert allowed(TEN.of(SUBJECT, "else"))
     assert allowed(OTHER.of(SUBJECT))
     clock.advance(seconds=60)
     assert [allowed(TEN.of(SUBJECT)) for _ in range(2)] == [True, False], "refusals cost nothing"
     clock.advance(days=30)
     assert [allowed(TEN.of(SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
+    give_back()
+    give_back(TEN.of(SUBJECT), OTHER.of("unused"))
+    assert [allowed(TEN.of(SUBJECT)) for _ in range(2)] == [True, False]
 
 
 @pytest.mark.parametrize("scale, burst, after", [(2.0, 20, 30), (0.5, 5, 120), (0.01, 1, 6000)])
@@ -127,6 +135,7 @@ def test_an_act_that_another_process_overtakes_takes_from_no_budget(clock, monke
         before.setattr(database_store, "refused", lambda _budgets, _now: {})
         with pytest.raises(RateLimited) as refused:
             hit(used, free, silent=[hidden])
+        assert not allowed(used)
         assert not hit(free, silent=[used, hidden])
 
     assert refused.value.retry_after == 60
