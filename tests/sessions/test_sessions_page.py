@@ -2,17 +2,25 @@
 
 import re
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.test import Client as Browser
 
+from accounts.activity import events
+from accounts.activity.services import Actor, record
+from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
+from accounts.tokens.access import AccessToken
 from accounts.twofactor.models import TrustedBrowser
 from accounts.users.models import User
+from tests.support.administration import LIST, desk, page_of
 from tests.support.api import call, get_tokens
 from tests.support.apps import connect_app, make_app
 from tests.support.events import LOCKDOWN, links_in, sent
+from tests.support.oauth_client import audience
 from tests.support.second_steps import browser
 from tests.support.signin import signed_in
 from tests.support.steps import make_user, sign_in
@@ -150,3 +158,25 @@ def test_the_mail_that_locks_an_account_does_not_lead_to_the_names_of_apps(clien
     assert "1 connected app will be disconnected." in page
     assert User.objects.get().username in page
     assert "Paperless" not in page
+
+
+def test_apps_have_neither_names_nor_rights_while_the_provider_is_turned_off(
+    client, here, monkeypatch
+):
+    """The sessions of apps stay in the database until ``migrate oauth zero`` deletes them."""
+    session = connect_app(here, make_app())
+    staff, token = desk("Superuser"), partial(AccessToken.issue, session, audience())
+    record(here.user, events.APP_REFUSED, Actor(), detail="Paperless")
+    monkeypatch.setattr(connected, "_registered", [connected.Apps()])
+
+    pages = [client.get(path) for path in (PAGE, "/accounts/lockdown/")]
+    pages += [staff.get(path) for path in (page_of(here.user), f"{LIST}?q={here.user.pk}")]
+    seen = call("sessions/", token=str(token(frozenset({"sessions:read"}))))["results"]
+    call_command("prune", verbosity=0)
+
+    assert [page.status_code for page in pages] == [200] * 4
+    assert "Paperless" not in pages[0].text + pages[1].text
+    assert page_of(here.user) in pages[3].text, "a search by an id finds the user"
+    assert {row["id"]: row["client_id"] for row in seen} == {
+        str(s.pk): None for s in (here, session)
+    }
