@@ -209,6 +209,7 @@ def test_beyond_the_limit_of_an_app_its_least_recently_used_session_ends(alice, 
     """Withstands a malicious app."""
     browser, paperless, wiki = browser_of(alice), make_app(), make_app("Wiki")
     others = connect_app(browser, wiki)
+    of_bob = connect_app(browser_of(make_user("bob")), paperless)
     first, second, *rest = [connect_app(browser, paperless) for _ in range(app_sessions.MOST)]
     clock.advance(minutes=1)
     for session in (second, *rest):
@@ -221,4 +222,4 @@ def test_beyond_the_limit_of_an_app_its_least_recently_used_session_ends(alice, 
     assert not is_live(first)
     (event,) = alice.activity.filter(kind="session_ended_by_limit")
     assert event.detail == "Paperless"
-    assert all(map(is_live, (others, second, *rest, new)))
+    assert all(map(is_live, (others, of_bob, second, *rest, new)))
