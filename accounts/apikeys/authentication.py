@@ -41,4 +41,5 @@ class KeyAuthentication(BaseAuthentication):
         return key.user, Credentials(key.scopes)
 
     def authenticate_header(self, request: Request) -> str:
+        """Return ``Bearer``, never ``Basic``, which makes browsers open a password dialog."""
         return "Bearer"

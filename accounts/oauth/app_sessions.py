@@ -10,32 +10,30 @@ import uuid
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Case, QuerySet, When
 
 from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock, secrets
-from accounts.common.database import P, PreparedInsert, PreparedUpdate, change_in_portions
+from accounts.common.database import (
+    P,
+    PreparedInsert,
+    PreparedQuery,
+    PreparedUpdate,
+    change_in_portions,
+)
 from accounts.oauth import logout
 from accounts.oauth.clients.models import Client
 from accounts.oauth.models import AppSession
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession, is_live
 from accounts.tokens import families
-from accounts.users.models import User
 from accounts.users.services import OwnedQuery
 
 # The maximum number of live sessions of one user with one app.
 MOST = 20
-
-# PostgreSQL locks the rows in the order after OF. All code that ends every session of a user locks
-# the user first, too, so the two cannot deadlock.
-_LOCK_PARENT = f"""
-SELECT 1 FROM {LoginSession._meta.db_table} s JOIN {User._meta.db_table} u ON u.id = s.user_id
-WHERE s.id = %s FOR NO KEY UPDATE OF u, s
-"""  # noqa: S608 nothing but names of tables
 
 
 def _excess() -> QuerySet[LoginSession]:
@@ -48,6 +46,16 @@ def _excess() -> QuerySet[LoginSession]:
     return rows.exclude(pk=P("session")).order_by(ends_with_parent, "-used_at")[MOST - 1 :]
 
 
+# PostgreSQL locks the rows in the order of ``of``. All code that ends every session of a user locks
+# the user first, too, so the two cannot deadlock. SQLite has locked the whole database already.
+_LOCK_PARENT = PreparedQuery(
+    lambda: (
+        LoginSession.objects.select_related("user")
+        .only("user__id")
+        .select_for_update(of=("user", "self"), no_key=True)
+        .filter(pk=P("session"))
+    )
+)
 _INSERT = PreparedInsert(AppSession)
 _LIVE = OwnedQuery(
     lambda: LoginSession.objects.filter(
@@ -114,10 +122,7 @@ def lock_parent(parent_id: uuid.UUID) -> None:
     Call this before inserting a session of an app. Then check that the browser session is live and
     that the user was not changed.
     """
-    # On SQLite, the transaction has locked the whole database.
-    if connection.features.has_select_for_update:
-        with connection.cursor() as cursor:
-            cursor.execute(_LOCK_PARENT, [parent_id])
+    _LOCK_PARENT.rows(session=parent_id)
 
 
 def make_room(new: AppSession, client: Client, actor: Actor) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 from uuid import UUID
 
@@ -141,8 +141,8 @@ def _decided(
         scope = decisions.remaining(client, session, _SCOPES, settings.AUTHSITE.origin)
     except OAuthError:
         return None
-    if parent := session.app_session.parent:
-        sessions.note_use(parent, info)
+    # The query of ``_HELD`` has required a parent.
+    sessions.note_use(cast(LoginSession, session.app_session.parent), info)
     return dict.fromkeys(HEADERS, "") | _about(session, client, scope)
 
 

@@ -454,25 +454,20 @@ def open_pushed(client: Client, request_uri: str, browser: str) -> Authorization
 
     That browser may open it again, because people reload pages (RFC 9126 section 4).
 
+    ``request_uri``: begins with :data:`URN`, and has no control characters.
+
     Raises:
         OAuthError: the request is unknown, has expired, is from another app, or is open in
             another browser.
     """
-    digest, until = secrets.digest(browser, _PURPOSE), clock.now() + LIFE
-    _unopened(client, request_uri).update(browser=digest, expires_at=until)
-    if request_uri.startswith(URN):
-        asked = find_request(request_uri.removeprefix(URN), browser)
-        if asked and asked.client == client:
-            return asked
-    raise OAuthError("invalid_request_uri", "The request_uri is unknown, used, or too old.")
-
-
-def _unopened(client: Client, request_uri: str) -> QuerySet[AuthorizationRequest]:
-    """Return the pushed request of ``client``, as a query, if no browser has opened it."""
-    rows = AuthorizationRequest.objects.filter(client=client, browser="")
-    if not (request_uri.startswith(URN) and request_uri.isprintable()):
-        return rows.none()
-    return rows.filter(pk=request_uri.removeprefix(URN), expires_at__gt=clock.now())
+    key, now = request_uri.removeprefix(URN), clock.now()
+    rows = AuthorizationRequest.objects.filter(pk=key, client=client, browser="")
+    digest = secrets.digest(browser, _PURPOSE)
+    rows.filter(expires_at__gt=now).update(browser=digest, expires_at=now + LIFE)
+    asked = find_request(key, browser)
+    if asked is None or asked.client != client:
+        raise OAuthError("invalid_request_uri", "The request_uri is unknown, used, or too old.")
+    return asked
 
 
 def find_request(key: str, browser: str) -> AuthorizationRequest | None:

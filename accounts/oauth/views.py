@@ -227,7 +227,7 @@ def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> Http
     client_id, client = requests.client_of_request(data)
     is_pushed = any(uri.startswith(requests.URN) for uri in data.getlist("request_uri"))
     # For a pushed request, ``proceed`` reads the document.
-    if client is None or (documents.must_be_read(client_id, client) and not is_pushed):
+    if client is None or (documents.must_be_read(client) and not is_pushed):
         _check_is_page(request)
         if request.method == "POST":  # without the cookies of the browser, as in _as_get
             return redirect_to_app(f"{reverse('authorize')}?{data.urlencode()}")
@@ -416,7 +416,7 @@ def _read_again(request: HttpRequest, asked: AuthorizationRequest) -> None:
         OAuthError: the document cannot be used, or no longer has the redirect URI.
     """
     session = request_auth_of(request).session
-    if session is None or not documents.must_be_read(asked.client_id, asked.client):
+    if session is None or not documents.must_be_read(asked.client):
         return
     asked.client = documents.read(asked.client_id, session.user, client_of(request))
     if not asked.device_id:

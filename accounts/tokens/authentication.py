@@ -83,11 +83,6 @@ class Authentication(JWTAuthentication):
         current.set_api_auth(request._request, current.RequestAuth(by=Method.PASSWORD))
         return user, Credentials(scopes.DEFAULT, is_by_password=True)
 
-    @override
-    def authenticate_header(self, request: Request) -> str:
-        """Return ``Bearer``, never ``Basic``, which makes browsers open a password dialog."""
-        return "Bearer"
-
     def _by_token(self, request: Request, scheme: str, text: str) -> tuple[User, Credentials]:
         token, session = read_token(request._request, scheme, text)
         current.set_api_auth(request._request, current.RequestAuth(session))

@@ -480,12 +480,11 @@ class _Cache:
         copy.
         """
         with self._lock:
-            if self._ring is None:
-                return self._read()
+            ring = self._ring or self._read()
             if not clock.is_past(self._look_again_at, LOOK_AGAIN):
-                return self._ring
+                return ring
             self._look_again_at = clock.now() + LOOK_AGAIN
-            return self._read_or_keep(self._ring)
+            return self._read_or_keep(ring)
 
     def begin(self) -> KeyRing:
         """Read the key ring again and return it; create the first key if there is none."""
@@ -504,9 +503,7 @@ class _Cache:
         held = self._signers.get(row.kid)
         if held is None:
             with self._lock:
-                held = self._signers.get(row.kid)
-                if held is None:
-                    held = self._signers[row.kid] = _open(row)
+                held = self._signers[row.kid] = self._signers.get(row.kid) or _open(row)
         return held
 
     def _read(self) -> KeyRing:

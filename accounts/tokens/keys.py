@@ -7,6 +7,7 @@ RSA keys sign with RS256, P-256 keys with ES256 and Ed25519 keys with EdDSA (RFC
 import base64
 import json
 import re
+from collections.abc import Callable
 from hashlib import sha256
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -80,16 +81,16 @@ def generate(algorithm: str) -> PrivateKey:
     OpenSSL generates the key with its random generator, which the operating system seeds.
 
     Raises:
-        ValueError: ``algorithm`` is not supported.
+        KeyError: ``algorithm`` is not supported.
     """
-    match algorithm:
-        case "RS256":
-            return generate_rsa(public_exponent=LEAST_EXPONENT, key_size=RSA_BITS)
-        case "ES256":
-            return generate_private_key(SECP256R1())
-        case "EdDSA":
-            return Ed25519PrivateKey.generate()
-    raise ValueError(algorithm)
+    return _GENERATED[algorithm]()
+
+
+_GENERATED: dict[str, Callable[[], PrivateKey]] = {
+    "RS256": lambda: generate_rsa(public_exponent=LEAST_EXPONENT, key_size=RSA_BITS),
+    "ES256": lambda: generate_private_key(SECP256R1()),
+    "EdDSA": Ed25519PrivateKey.generate,
+}
 
 
 UNSUPPORTED = "Keys of this kind can’t sign here: RSA, P-256 and Ed25519 can."

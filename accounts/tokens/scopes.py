@@ -25,9 +25,8 @@ AREAS: dict[str, str | Promise] = {
     # Email addresses, passwords and second factors.
     "credentials": _("Sign-in and email addresses"),
     "keys": _("API keys"),
+    **({"apps": _("Connected apps")} if settings.AUTHSITE.openid_provider == "on" else {}),
 }
-if settings.AUTHSITE.openid_provider == "on":
-    AREAS["apps"] = _("Connected apps")
 _IN_WORDS = {(READ,): RIGHTS[READ], (READ, WRITE): RIGHTS[WRITE], (WRITE,): _("Change")}
 _OF_AREAS = frozenset(f"{area}:{right}" for area in AREAS for right in (READ, WRITE))
 # The scopes of the staff API.

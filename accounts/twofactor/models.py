@@ -7,6 +7,7 @@ import hmac
 import json
 import logging
 import re
+from abc import abstractmethod
 from hashlib import sha256
 from typing import Any, ClassVar
 
@@ -101,9 +102,9 @@ class Factor(Device):
     class Meta(Device.Meta):
         abstract = True
 
+    @abstractmethod
     def consume(self, token: Any) -> bool:
         """Return whether ``token`` is right; if so, set the fields for its use, unsaved."""
-        raise NotImplementedError
 
     def use(self, token: Any) -> bool:
         """Use up ``token``; return whether it was right. Of simultaneous uses, one succeeds.

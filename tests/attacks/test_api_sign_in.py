@@ -11,8 +11,9 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import LOGIN_SUBSCRIBER
-from accounts.tokens import keyring
+from accounts.tokens import keyring, token_challenges
 from accounts.tokens import services as tokens
+from accounts.tokens.errors import InvalidChallenge
 from accounts.tokens.models import TokenChallenge
 from accounts.users.models import User
 from tests.support.administration import by_staff
@@ -241,6 +242,17 @@ def test_a_challenge_is_valid_for_five_minutes_stored_as_a_digest_and_then_prune
     assert not TokenChallenge.objects.exists()
 
 
+def test_of_two_simultaneous_answers_to_a_challenge_one_signs_in():
+    """Withstands a race."""
+    first_step_of_alice()
+    challenge = TokenChallenge.objects.get()
+
+    token_challenges.consume(challenge)
+
+    with pytest.raises(InvalidChallenge):
+        token_challenges.consume(challenge)
+
+
 @proves("V6.6.3")
 def test_a_challenge_allows_five_codes_and_a_new_one_needs_the_password(clock):
     """Withstands a guesser."""
@@ -416,6 +428,16 @@ def test_calls_with_a_password_leave_one_entry_for_each_network_and_day_and_tell
     ]
     told = [mail.subject for mail in outbox()[before:]]
     assert told == ["A program signed in to your account"] * 2
+
+
+def test_of_two_simultaneous_first_calls_with_a_password_one_leaves_an_entry(monkeypatch):
+    """Withstands a race."""
+    alice = make_user("alice")
+    monkeypatch.setattr("accounts.tokens.services.find_record", lambda *_about: None)
+
+    assert [by_a_call("alice", PASSWORD, at("192.0.2.1")).status for _ in range(2)] == [200, 200]
+
+    assert alice.activity.filter(kind="client_signed_in_new").count() == 1
 
 
 @pytest.mark.parametrize("required", ["all", "staff"])

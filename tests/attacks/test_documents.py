@@ -200,8 +200,10 @@ def test_an_answer_that_is_no_document_of_the_app_is_refused(host, browser, sett
         assert refuses(host, browser), body[:40]
         is_long = "It has more than 5120 bytes." in browser.get(address(host.app, **ASK)).text
         assert is_long == (len(body) > 5120)
-    for status in (204, 304, 404, 500):
-        host.answers["/client.json"] = say(status, valid, **JSON)
+    elsewhere = {"Location": host.url("/elsewhere.json", HOST)}
+    host.answers["/elsewhere.json"] = say(200, valid, **JSON)
+    for status in (204, 302, 304, 404, 500):
+        host.answers["/client.json"] = say(status, valid, **JSON, **elsewhere)
         assert refuses(host, browser), status
 
 
@@ -216,6 +218,7 @@ def test_an_answer_that_is_no_document_of_the_app_is_refused(host, browser, sett
         {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://mallory.example/k"},
         {"client_name": "Rea\u202eder"},
         {"redirect_uris": ["javascript:alert(1)", "http://app.example.org/", "app:/", 5]},
+        {"redirect_uris": REDIRECT},
     ],
 )
 def test_a_document_that_takes_more_than_it_may_is_refused(host, browser, members):

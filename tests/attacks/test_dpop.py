@@ -271,6 +271,7 @@ WRONG = {
     "a private key": lambda: EC.proof(head={"jwk": PRIVATE}),
     "the key of somebody else": lambda: EC.proof(head={"jwk": Key().jwk}),
     "a point that is not on the curve": lambda: EC.proof(head={"jwk": EC.jwk | {"x": EC.jwk["y"]}}),
+    "a member of the key that is no text": lambda: EC.proof(head={"jwk": EC.jwk | {"x": 5}}),
     "a short RSA key": SHORT.proof,
     "two proofs": lambda: f"{EC.proof()},{EC.proof()}",
     "no JWT": lambda: "a.b.c",

@@ -1,7 +1,9 @@
 """What every error of the API has in common."""
 
 import pytest
+from rest_framework import serializers
 
+from accounts.calls.serializers import Strict
 from tests.support.api import API, call
 from tests.support.api_jwt import call as raw_call
 from tests.support.wsgi import Program
@@ -16,6 +18,20 @@ def test_an_error_about_fields_lists_each_with_a_code_for_programs():
         *[("passwort", "unknown"), ("non_field_errors", "unknown")],
     ]
     assert all(answer[error["field"]] == [error["detail"]] for error in answer["errors"])
+
+
+def test_a_serializer_of_an_own_app_names_unknown_members_beside_the_wrong_ones():
+    class Note(Strict):
+        text = serializers.CharField()
+
+    right, wrong, none = Note(data={"text": "a"}), Note(data={"txt": "a"}), Note(data="a")
+
+    assert right.is_valid()
+    assert right.validated_data == {"text": "a"}
+    assert (wrong.is_valid(), none.is_valid()) == (False, False)
+    codes = {name: [fault.code for fault in faults] for name, faults in wrong.errors.items()}
+    assert codes == {"text": ["required"], "txt": ["unknown"]}
+    assert none.errors.keys() == {"non_field_errors"}
 
 
 @pytest.mark.parametrize(

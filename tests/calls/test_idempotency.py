@@ -4,8 +4,14 @@ import json
 
 import pytest
 from django.core.management import call_command
+from django.db import transaction
+from django.test import RequestFactory
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from accounts.apikeys.models import APIKey
+from accounts.calls import idempotency
+from accounts.calls import services as calls
 from accounts.calls.models import CreatingCall
 from accounts.emails.models import PendingEmail
 from accounts.exports.models import Export
@@ -154,6 +160,26 @@ def test_a_key_without_what_it_has_created_is_never_stored(monkeypatch):
     assert not CreatingCall.objects.exists()
 
     assert send("users/", ALICE).status == 201
+
+
+def test_of_two_simultaneous_calls_with_a_key_one_creates_and_both_are_answered_alike(alice):
+    """Withstands a race."""
+    request = Request(RequestFactory().post("/things/", headers={"Idempotency-Key": KEY}))
+    request.user = alice
+
+    @transaction.atomic
+    def create(name):
+        calls.created(name, alice.pk)
+        return Response(name)
+
+    def create_after_the_other():
+        idempotency.once(request, lambda: create("first"), Response, 202)
+        return create("second")
+
+    answer = idempotency.once(request, create_after_the_other, Response, 202)
+
+    assert (answer.data, answer.status_code) == ("first", 202)
+    assert CreatingCall.objects.get().object_id == "first"
 
 
 def test_a_factor_is_added_and_its_recovery_codes_are_shown_once(token):

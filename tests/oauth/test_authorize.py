@@ -119,6 +119,18 @@ def test_a_request_survives_the_sign_in_and_a_second_step(app, alice):
     assert result(allow(browser, browser.get(here)))["state"] == long
 
 
+def test_the_page_of_the_sign_in_names_the_app_only_in_the_browser_of_the_request(app):
+    browser = Browser()
+    page = begin(browser, app, login_hint="alice")
+    here = {"next": page.url.partition("next=")[2]}
+
+    assert app.name in browser.get(LOGIN, here).text
+    for other, path in ((Browser(), here), (browser, {"next": "/oauth/continue/x"})):
+        text = other.get(LOGIN, path).text
+        assert app.name not in text
+        assert 'value="alice"' not in text
+
+
 def test_a_request_survives_the_detour_to_a_provider(app, op):
     browser = Browser()
     here = page_of_request(begin(browser, app, max_age="0", state="kept"))

@@ -16,6 +16,7 @@ from django.test import RequestFactory
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.common.errors import RateLimited
+from accounts.common.secrets import CLIENT_SECRET
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.authentication import authenticate
 from accounts.oauth.clients.models import Client, ClientLogo, ClientSecret
@@ -266,6 +267,15 @@ def test_a_profile_sets_what_fapi_2_requires(tmp_path, settings):
     keyring.forget()
     with pytest.raises(CommandError, match="no key for this algorithm"):
         add(*words, "--jwks-uri", URI)
+
+
+def test_an_app_that_can_have_no_secret_is_given_none_and_not_registered():
+    public = Client(name="Paperless", redirect_uris=[WEB], is_public=True)
+
+    with pytest.raises(clients.NoSecret):
+        clients.create(public, Actor(), CLIENT_SECRET.make())
+
+    assert not Client.objects.exists()
 
 
 def test_a_command_gives_a_public_app_or_one_with_a_key_no_secret(tmp_path):

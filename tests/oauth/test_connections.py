@@ -6,10 +6,16 @@ from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.common import clock as site_clock
 from accounts.common.signals import credentials_changed
-from accounts.oauth import app_sessions, connections
+from accounts.oauth import app_sessions, connections, devices
 from accounts.oauth.clients import services as clients
-from accounts.oauth.clients.models import Client
-from accounts.oauth.models import AuthorizationCode, Connection
+from accounts.oauth.clients.models import Client, ClientSecret
+from accounts.oauth.models import (
+    AppSession,
+    AuthorizationCode,
+    AuthorizationRequest,
+    Connection,
+    UnreadRequest,
+)
 from accounts.recovery.locks import lock_down
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
@@ -70,6 +76,42 @@ def test_nobody_agrees_for_an_account_that_was_locked_meanwhile(alice, paperless
         connections.agree(asked_for(paperless), before, Actor())
 
     assert not Connection.objects.exists()
+
+
+def test_an_app_that_is_disconnected_at_the_same_moment_gets_no_code(alice, paperless):
+    """Withstands a race."""
+    with pytest.raises(devices.ConsentMissing):
+        devices.grant(asked_for(paperless), browser_of(alice), Actor())
+
+    assert not AuthorizationCode.objects.exists()
+    assert not Connection.objects.exists()
+
+
+def test_of_two_simultaneous_answers_to_a_request_the_first_counts(alice, paperless):
+    """Withstands a race."""
+    asked = asked_for(paperless)
+    asked.expires_at = site_clock.now()
+    asked.save()
+    devices.refuse(asked)
+
+    with pytest.raises(devices.AlreadyAnswered):
+        devices.refuse(asked)
+    with pytest.raises(devices.AlreadyAnswered):
+        devices.grant(asked, browser_of(alice), Actor(), agrees=True)
+    assert not Connection.objects.exists()
+
+
+def test_the_name_of_a_row_tells_the_app_and_nothing_secret(paperless):
+    """Names of rows are written into logs and error pages."""
+    named = {
+        AuthorizationRequest(client=paperless): f"request of {paperless.pk}",
+        UnreadRequest(query="client_id=x"): "request of an unread app",
+        AppSession(pk=site_clock.now(), client=paperless): "Paperless",
+        Connection(pk=1, client=paperless): "Paperless",
+        ClientSecret(pk="abcdefgh", client=paperless): "authsite_client_abcd",
+    }
+
+    assert [str(row) for row in named] == list(named.values())
 
 
 def test_uses_are_recorded_at_most_once_a_minute(alice, paperless, clock):

@@ -313,6 +313,20 @@ def test_an_app_that_stays_connected_is_told_of_the_sign_out_once(alice):
     assert not waiting()
 
 
+def test_notices_are_sent_while_an_app_is_told_or_a_notice_waits(alice):
+    make_app()
+    assert not logout.is_needed()
+    app = told_at(URI)
+    assert logout.is_needed()
+
+    ended(alice, app)
+    Client.objects.update(backchannel_logout_uri="")
+
+    assert logout.is_needed()
+    LogoutNotice.objects.all().delete()
+    assert not logout.is_needed()
+
+
 def test_a_rolled_back_sign_out_writes_no_notice(alice):
     with transaction.atomic():
         ended(alice, told_at(URI))

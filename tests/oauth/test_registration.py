@@ -10,8 +10,9 @@ from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 
 from accounts.activity.models import Activity
+from accounts.activity.services import Actor
 from accounts.common import http_client
-from accounts.oauth.clients import documents, uris
+from accounts.oauth.clients import documents, registration, uris
 from accounts.oauth.clients import metadata as client_metadata
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.metadata import DEVICE
@@ -88,6 +89,20 @@ def test_a_token_registers_as_many_apps_as_it_was_made_for_until_it_expires(cloc
     assert Client.objects.count() == 2
     call_command("prune")
     assert not RegistrationToken.objects.exists()
+
+
+def test_of_two_simultaneous_uses_of_a_token_and_of_its_revocation_one_counts(monkeypatch):
+    """Withstands a race."""
+    superuser()
+    text = new_token()
+    used, revoked = registration.find_token(text), registration.find_token(new_token())
+    monkeypatch.setattr(registration, "find_token", lambda _text: used)
+
+    assert [self_register(text).status_code for _ in range(2)] == [201, 401]
+    assert [registration.revoke(revoked, Actor()) for _ in range(2)] == [True, False]
+
+    assert Client.objects.count() == 1
+    assert Activity.objects.filter(kind="registration_token_revoked").count() == 1
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,7 @@ NOT_CORE = (
     *("*/management/*", "*/migrations/*", "*/settings_file.py"),
 )
 # Their tests are about something else, or start servers.
-NO_TESTS = {"bench", "browser", "clients", "deploy", "faults", "house", "ops", "sabotage"}
-NO_TESTS |= {"scanners"}
+NO_TESTS = {"bench", "browser", "clients", "deploy", "faults", "house", "sabotage", "scanners"}
 # Of processor time, for the tests of one mutant and for one test.
 SECONDS = 30
 LONGEST_TEST = 8

@@ -1,7 +1,7 @@
 """The key ring."""
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 
 from accounts.common import secrets
 from accounts.tokens import keyring, keys
@@ -18,7 +18,7 @@ def test_the_first_key_is_made_on_demand_and_signs_at_once(algorithm, configure)
 
     signer = keyring.signer()
 
-    assert (signer.algorithm, SigningKey.objects.get().kid) == (algorithm, signer.kid)
+    assert (signer.algorithm, str(SigningKey.objects.get())) == (algorithm, signer.kid)
     assert published() == [signer.kid]
     assert is_good(token())
 
@@ -40,6 +40,21 @@ def test_a_new_key_keeps_the_algorithm_of_the_key_before_it_unless_one_is_set(cl
 def id_tokens(only_access_tokens, monkeypatch):
     """Sign other tokens than access tokens with RS256."""
     monkeypatch.setattr(keyring, "FURTHER", [Further(lambda: "RS256", lambda: True)])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_that_is_missing_is_made_but_in_no_transaction_which_could_undo_it(
+    monkeypatch, configure
+):
+    configure(token_algorithm="ES256")
+    keyring.signer()
+    monkeypatch.setattr(keyring, "FURTHER", [Further(lambda: "RS256", lambda: True)])
+
+    with transaction.atomic(), pytest.raises(keyring.CannotSign):
+        keyring.signer("RS256")
+
+    assert SigningKey.objects.count() == 1
+    assert keyring.signer("RS256").algorithm == "RS256"
 
 
 @pytest.mark.django_db(transaction=True)

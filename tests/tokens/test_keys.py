@@ -82,6 +82,15 @@ def test_an_encrypted_key_needs_its_passphrase(command, tmp_path):
         keys.load(text, b"hunter2")
 
 
+def test_a_file_without_a_private_key_and_a_useless_passphrase_are_refused_with_a_reason():
+    key = keys.generate("EdDSA")
+
+    with pytest.raises(keys.KeyRefused, match="no private key in PEM"):
+        keys.load(json.dumps(keys.public_jwk(key)).encode())
+    with pytest.raises(keys.KeyRefused, match="isn’t encrypted"):
+        keys.load(keys.to_pem(key).encode(), b"hunter2")
+
+
 @proves("V11.2.5")
 @pytest.mark.parametrize("kind", ["ecdsa", "ed25519"])
 def test_a_damaged_key_is_refused_or_still_signs(kind, tmp_path):

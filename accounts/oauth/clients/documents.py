@@ -58,19 +58,17 @@ class _NoResponse(Exception):
     """The response of the host is missing, late or too long, or its status asks to retry later."""
 
 
-def must_be_read(client_id: str, client: Client | None) -> bool:
-    """Return whether the document at ``client_id`` must be fetched before its app may be used.
+def must_be_read(client: Client) -> bool:
+    """Return whether the document of ``client`` must be fetched before the app may be used again.
 
-    ``client``: the app as stored when the document was fetched last; None if it never was.
+    It need not if the app has no document, or if an operator has disabled the app.
     """
-    if not uris.is_allowed(client_id):
+    if not uris.is_allowed(client.pk) or client.disabled_at is not None:
         return False
-    if client is None or client.document_due_at is None:
-        return True
+    due_at = client.document_due_at
     # Another request may be reading a document that was refused or is too old. Until it has
     # finished, nobody may use the former document.
-    is_due = not _is_fresh(client) or clock.is_past(client.document_due_at, MOST_AGE)
-    return client.disabled_at is None and is_due
+    return due_at is None or not _is_fresh(client) or clock.is_past(due_at, MOST_AGE)
 
 
 def read(client_id: str, reader: User, info: ClientInfo) -> Client:
@@ -96,7 +94,7 @@ def read(client_id: str, reader: User, info: ClientInfo) -> Client:
         if former and _is_fresh(former):
             return former
         raise
-    if former and not (must_be_read(client_id, former) and _begin(former)):
+    if former and not (must_be_read(former) and _begin(former)):
         return former
     try:
         metadata, age = _fetch(client_id)
