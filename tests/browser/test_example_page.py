@@ -116,6 +116,8 @@ def sign_in(page, origin, username):
 
 def greets(page, name):
     expect(page.locator("#account")).to_contain_text(f"Hello, {name}.")
+    # The page writes the name before it shows the account.
+    expect(page.locator("#account")).to_be_visible()
 
 
 def api(site):
