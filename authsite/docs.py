@@ -4,6 +4,7 @@
 POST requests, or a button with a name, is missing there.
 """
 
+import os
 import re
 from dataclasses import dataclass, fields
 from importlib import import_module
@@ -12,7 +13,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
+import django
+from django.utils import translation
 
 from accounts.activity.events import EVENTS, GROUPS
 from accounts.common import personal_data
@@ -330,8 +332,12 @@ def _shown(default: Any) -> str:
 
 
 if __name__ == "__main__":
+    # Own apps describe their tables when Django is set up.
+    os.environ.setdefault("ENVIRONMENT_DEFAULT", "development")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
+    django.setup()
     # Without translation, the pages contain the English sentences of the code.
-    settings.configure(USE_I18N=False)
+    translation.deactivate_all()
     (FOLDER / "api-acts.md").write_text(api_acts_page())
     (FOLDER / "data.md").write_text(data_page())
     (FOLDER / "events.md").write_text(events_page())

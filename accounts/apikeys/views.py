@@ -65,7 +65,8 @@ class NewKeyForm(forms.Form):
             rights = [scopes.READ] if area in ONLY_READ else [scopes.READ, scopes.WRITE]
             self.fields[area] = forms.ChoiceField(
                 label=str(scopes.AREAS[area]),
-                help_text=WORDS[area],
+                # The area of a team's own app has no description.
+                help_text=WORDS.get(area, ""),
                 choices=[(NOTHING, _("No access")), *((r, scopes.RIGHTS[r]) for r in rights)],
                 initial=rights[-1] if preset == scopes.WRITE else scopes.READ,
                 required=False,

@@ -25,6 +25,8 @@ RULES = (
     *("tests/house/test_site.py", "tests/acceptance/test_openapi.py", "tests/tokens/test_keys.py"),
 )
 BLOCK = re.compile(r"```(python|html|diff)\n(.*?)```", re.DOTALL)
+# An app may import what the site itself never needs.
+IMPORT = "\nfrom django.test.utils import override_settings  # noqa: E402, F401\n"
 NAME = re.compile(r"(?:# |<!-- )(\S+)(?: -->)?\n")
 
 
@@ -34,9 +36,8 @@ def copy(tmp_path_factory):
     copy = tmp_path_factory.mktemp("copy") / "site"
     shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
     follow(copy)
-    # An app may import what the site itself never needs.
     with (copy / "notes/models.py").open("a") as file:
-        file.write("\nfrom django.test.utils import override_settings  # noqa: E402, F401\n")
+        file.write(IMPORT)
     return copy
 
 
@@ -87,6 +88,7 @@ def test_the_notes_app_of_the_guide_works_by_page_and_by_api(site):
     assert "buy milk" in browser.get("/notes/").text
     assert browser.post("/notes/", {"text": "and bread"}).status == 302
     assert "and bread" in browser.get("/notes/").text
+    assert 'name="notes"' in browser.get("/accounts/keys/new/").text
 
     token_request = {"name": "reader", "scope": "notes:read"}
     key = call("keys/", token_request, client=site.client(), token=alice)["key"]
@@ -103,6 +105,8 @@ def test_the_notes_app_of_the_guide_works_by_page_and_by_api(site):
 @pytest.mark.proof
 def test_the_rules_of_the_site_ask_nothing_of_another_app(site, copy):
     """It has English texts only, and calls without descriptions."""
+    models = copy / "notes/models.py"
+    models.write_text(models.read_text().replace(IMPORT, ""))
     programs = (
         ["ruff", "format", "--quiet", "notes"],
         ["ruff", "check", "--quiet", "notes"],
