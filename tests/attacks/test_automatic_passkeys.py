@@ -95,6 +95,11 @@ def test_a_passkey_that_the_user_was_asked_for_and_an_automatic_one_are_not_mixe
     browser = Client()
     by_password(browser)
     asked, automatic = options_to_add(alice), options_to_add(alice, is_automatic=True)
+    asks_for = [options["authenticatorSelection"] for options in (asked, automatic)]
+    assert [(each["residentKey"], each["requireResidentKey"]) for each in asks_for] == [
+        ("preferred", False),
+        ("required", True),
+    ]
 
     post_credential(browser, Passkey().create(asked), OFFER)
     post_credential(browser, Passkey().create(automatic), ADD)

@@ -325,6 +325,8 @@ def test_equal_ways_to_write_a_url_are_equal(app, browser, settings):
     ):
         code = app.code(browser)
         assert app.redeem(code, dpop=Key().proof(htu=htu)).status == 200
+    other_port = Key().proof(htu="https://accounts.example.org:8443/oauth/token")
+    assert app.redeem(app.code(browser), dpop=other_port).error == "invalid_dpop_proof"
 
 
 def test_a_nonce_is_accepted_for_at_least_five_minutes_by_every_node(app, browser, clock, settings):

@@ -100,6 +100,7 @@ def test_every_list_can_be_read_by_cursor(alice, token):
 def test_a_cursor_is_valid_only_as_it_was_given_and_only_for_its_list(alice, token):
     changed(alice, PAGE_SIZE + 1)
     following = call("activity/?after=", token=token)["next"].partition("after=")[2]
+    assert call("activity/", token=token)["next"].endswith(f"{API}activity/?page=2")
 
     for url in (
         *(f"activity/?after={following[:-4]}", "activity/?after=x", "activity/?after=%c2%80"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from accounts.activity import events
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.common import clock as site_clock
@@ -152,7 +153,8 @@ def test_disconnecting_ends_the_sessions_and_codes_of_this_person_and_app_only(a
     assert not connections.disconnect(alice, "mallory", Actor())
     rows = Activity.objects.filter(kind="app_disconnected")
     assert [(row.user, row.detail) for row in rows] == [(alice, "Paperless")]
-    sessions.revoke(browser)
+    sessions.revoke(browser, reason=events.SIGNED_OUT, actor=Actor())
+    assert LoginSession.objects.get(pk=kept[0].pk).ended_by == "signed_out"
     assert LoginSession.objects.get(pk=ended[0].pk).ended_by == "app_disconnected", "the first end"
 
 

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group
 from django.utils import timezone
 
 from accounts.oauth.clients.models import Client
-from accounts.oauth.forward import HEADERS
+from accounts.oauth.forward import COOKIE, HEADERS
 from accounts.sessions.models import LoginSession
 from accounts.users.models import EmailAddress
 from tests.support.api import claims_of
@@ -26,9 +26,11 @@ def test_a_page_opens_after_a_sign_in_that_asks_nothing_and_the_app_learns_who_o
     visitor = Visitor(alice)
 
     landed = visitor.visit(path="/pages?id=1&x=%C3%A9")
+    begun = Visitor(alice).open(Visitor(alice).ask()["Location"]).cookies[COOKIE]
     answer = visitor.ask(HTTP_COOKIE=f"a=1; __Host-forward={visitor.cookies[WIKI]}; b=2")
 
     assert landed == f"https://{WIKI}/pages?id=1&x=%C3%A9"
+    assert (begun["secure"], begun["httponly"], begun["samesite"]) == (True, True, "Lax")
     assert answer.status_code == 200
     assert not answer.content
     assert [answer[name] for name in HEADERS if name != "Remote-Token"] == [

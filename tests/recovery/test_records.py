@@ -12,13 +12,15 @@ from accounts.common.proofs import Method, Proof
 from accounts.recovery import evidence, locks, suspension
 from accounts.recovery import services as recovery
 from accounts.recovery.models import Recovery
+from accounts.sessions.models import LoginSession
+from accounts.throttle.limits import FORMER_PASSWORD
 from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import FormerCredential
 from tests.support.disputes import MINE, NEW, THIEFS, alice, lock, lock_link
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
-from tests.support.steps import make_user
+from tests.support.steps import PASSWORD, make_user
 from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
@@ -109,3 +111,30 @@ def test_support_is_asked_once_for_the_same_proofs_and_only_with_one_that_counts
     assert row.at_support == [password, [["factor", key]]]
     assert row.support_asked_at == began + timedelta(hours=1)
     assert history() == [("support_asked", "", ""), ("support_asked", "", "otp")]
+
+
+def test_a_right_former_password_uses_up_no_guess():
+    lock(alice())
+
+    for _ in range(2 * FORMER_PASSWORD.burst):
+        evidence.check_password(alice(), PASSWORD, Actor())
+
+
+@pytest.mark.parametrize(
+    "amr, minutes, is_enough, takes_password",
+    [
+        *((["pwd"], 0, False, False), (["pwd", "mail"], 0, True, False)),
+        *((["mail"], 0, False, True), (["pwd", "mail"], 11, False, False)),
+    ],
+)
+def test_what_a_session_has_shown_decides_whether_a_lock_asks_for_the_password(
+    clock, amr, minutes, is_enough, takes_password
+):
+    signed_in(alice())
+    LoginSession.objects.update(amr=amr)
+    Recovery.objects.create(user=alice(), lone_locks={MINE: clock.now().isoformat()})
+    clock.advance(minutes=minutes)
+
+    inside = locks.inside_lock_of(LoginSession.objects.get())
+
+    assert (inside.is_enough, inside.takes_password) == (is_enough, takes_password)

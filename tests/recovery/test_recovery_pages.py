@@ -86,7 +86,7 @@ def test_a_thief_cannot_push_the_first_wrong_change_off_the_list(monkeypatch):
     monkeypatch.setattr(locks, "MOST_CHANGES", 2)
     # The one that is in use is prepared for more changes.
     monkeypatch.setattr(locks, "CHANGES", PreparedQuery(locks.changes))
-    for kind in ("address_added", "password_changed", "passkey_added"):
+    for kind in ("signed_in", "address_added", "password_changed", "passkey_added"):
         Activity.objects.create(user=alice(), kind=kind, ip="192.0.2.1")
     Activity.objects.create(user=alice(), kind="key_expires")
 

@@ -15,12 +15,15 @@ from tests.support.webauthn import Passkey
 def test_an_app_is_added_used_renamed_and_removed_and_other_sessions_end():
     alice = make_user("alice")
     other, token = signed_in(alice), signed_in(alice)
+    of_bob = signed_in(make_user("bob"))
+    add_app(of_bob)
 
     added = add_app(token)
 
     assert (added.status, added["name"], len(added["recovery_codes"])) == (201, "Phone", 10)
     assert (is_good(token), is_good(other)) == (True, False)
     assert call("keys/", token=token).status == 200, "the app was shown just now"
+    assert not call("factors/", token=token)["are_codes_saved"]
     assert call("factors/recovery-codes/saved/", {"code": "0"}, token=token).fields == ["code"]
     saved = {"code": added["recovery_codes"][0].upper()}
     assert call("factors/recovery-codes/saved/", saved, token=token).status == 204
@@ -32,8 +35,9 @@ def test_an_app_is_added_used_renamed_and_removed_and_other_sessions_end():
     shown = call("factors/", token=token).body
     assert [app["name"] for app in shown["authenticators"]] == ["Old phone"]
     assert (shown["recovery_codes"], shown["are_codes_saved"]) == (9, True)
+    assert not call("factors/", token=of_bob)["are_codes_saved"]
     assert call(path, method="DELETE", token=token).status == 204
-    assert not RecoveryCodes.objects.exists()
+    assert not RecoveryCodes.objects.filter(user=alice).exists()
     assert get_tokens().status == 200
     told = [mail.subject for mail in outbox() if mail.to == alice.email]
     assert {"An authenticator app was added", "An authenticator app was removed"} & {*told}

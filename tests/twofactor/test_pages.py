@@ -5,7 +5,7 @@ from django.test import Client
 
 from accounts.common.pages import absolute
 from accounts.common.proofs import Assurance, Method
-from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.sessions.store import digest
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.twofactor.services import devices
@@ -109,6 +109,7 @@ def test_reauthentication_adds_its_method_and_updates_auth_time(clock):
     proofs = (["mail", "trusted_browser", "otp"], Assurance.TWO_STEPS, clock.now())
     assert (session.amr, session.acr, session.auth_time) == proofs
     assert user.activity.get(kind="proof_given").proof == "otp"
+    assert KnownBrowser.objects.get().factor_at == clock.now()
 
 
 def test_an_account_can_have_five_authenticators(client, alice):
