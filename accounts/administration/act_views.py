@@ -170,7 +170,8 @@ def bulk_act(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     if found is None:
         raise Http404
     form = ReasonForm(request.POST if "reason" in request.POST else None)
-    if request.POST.get("action") in bulk.KINDS:
+    undo = bulk.KINDS[found.act].undo if found.ended_at else ""
+    if undo and request.POST.get("action") == undo:
         done = found.people.filter(outcome=bulk.DONE).values("user")
         return _prepare(None, request, User.objects.filter(pk__in=done))
     if request.method == "POST" and _do(request, found, form):
@@ -180,19 +181,25 @@ def bulk_act(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     people = page_of(request, lambda: rows.select_related("user"))
     states = states_of([row.user_id for row in people])
     kind, progress = bulk.KINDS[found.act], _progress(found, outcomes)
-    title = ACTS[found.act].label if progress["concerned"] == 1 else kind.label
+    title = _label(found.act, progress["concerned"])
     context = {
         **admin.site.each_context(request),
         "opts": User._meta,
         "title": kind.done % {"n": progress["done"]} if found.ended_at else title,
         "bulk": found,
         "act": ACTS[found.act],
+        "undo": undo,
+        "undo_label": _label(undo, progress["done"]) if undo else "",
         "form": form,
         **progress,
         "page": people,
         "rows": [(row, outcomes.get(row.outcome, ""), states[row.user_id]) for row in people],
     }
     return render(request, "admin/accounts/user/bulk.html", context)
+
+
+def _label(act: str, people: int) -> str | Promise:
+    return ACTS[act].label if people == 1 else bulk.KINDS[act].label
 
 
 def _do(request: HttpRequest, found: BulkAct, form: forms.Form) -> bool:

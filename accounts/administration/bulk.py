@@ -68,12 +68,14 @@ class BulkKind:
     ``concerns``: returns the users on whom the act would change something.
     ``idle``: the reason, shown to staff, why the act changes nothing for the other users.
     ``done``: what it has done, with ``%(n)s`` for the number of people.
+    ``undo``: the name of the kind that undoes it; empty if there is none.
     """
 
     label: str | Promise
     concerns: Callable[[QuerySet[User]], QuerySet[User]]
     idle: str | Promise
     done: str | Promise
+    undo: str = ""
 
 
 KINDS = {
@@ -82,6 +84,7 @@ KINDS = {
         lambda users: users.filter(is_active=True),
         _("Already deactivated"),
         ngettext_lazy("%(n)s account deactivated", "%(n)s accounts deactivated", "n"),
+        undo="reactivate",
     ),
     "reactivate": BulkKind(
         _("Reactivate the accounts"),
@@ -94,6 +97,7 @@ KINDS = {
         lambda users: users.filter(deletion_due=None),
         _("Already to be deleted"),
         ngettext_lazy("%(n)s account will be deleted", "%(n)s accounts will be deleted", "n"),
+        undo="undo-deletion",
     ),
     "undo-deletion": BulkKind(
         _("Undo the deletions"),

@@ -439,6 +439,7 @@ def test_a_bulk_act_has_a_counterpart(three, name, back, is_undone):
     page = bulk_page(choose(carol, name, three[:2]))
     carol.post(page, {"reason": REASON})
     assert f'name="action" value="{back}"' in carol.get(page).text
+    assert carol.post(page, {"action": "end-sessions"}).url == page, "that undoes nothing"
     carol.post(bulk_page(carol.post(page, {"action": back})), {"reason": REASON})
 
     assert all(is_undone(reloaded(user)) for user in three)

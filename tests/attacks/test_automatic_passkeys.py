@@ -171,7 +171,19 @@ def test_the_codes_that_the_user_has_saved_work_although_a_lock_left_older_ones(
     assert is_signed_in(by_code)
 
 
-def test_confirming_it_beside_another_factor_or_removing_it_keeps_the_recovery_codes(alice):
+def test_removing_it_unconfirmed_keeps_the_recovery_codes_of_another_factor(alice):
+    with_passkey()
+    enrolled(alice)
+    codes = make_recovery_codes(User.objects.get(), Actor())
+
+    assert remove(Row, User.objects.get(), Row.objects.get().pk, Actor())
+
+    assert RecoveryCodes.objects.get().fits(codes[0])
+
+
+def test_confirming_it_beside_another_factor_or_removing_another_one_keeps_the_recovery_codes(
+    alice,
+):
     with_passkey()
     enrolled(alice)
     codes = make_recovery_codes(User.objects.get(), Actor())

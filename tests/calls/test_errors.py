@@ -20,7 +20,7 @@ def test_an_error_about_fields_lists_each_with_a_code_for_programs():
     assert all(answer[error["field"]] == [error["detail"]] for error in answer["errors"])
 
 
-def test_a_serializer_of_an_own_app_names_unknown_members_beside_the_wrong_ones():
+def test_a_serializer_of_another_app_names_unknown_members_beside_the_wrong_ones():
     class Note(Strict):
         text = serializers.CharField()
 

@@ -81,8 +81,12 @@ def test_nobody_agrees_for_an_account_that_was_locked_meanwhile(alice, paperless
 
 def test_an_app_that_is_disconnected_at_the_same_moment_gets_no_code(alice, paperless):
     """Withstands a race."""
+    session = browser_of(alice)
+    connect_app(session, paperless)
+    connections.disconnect(alice, paperless.pk, Actor())
+
     with pytest.raises(devices.ConsentMissing):
-        devices.grant(asked_for(paperless), browser_of(alice), Actor())
+        devices.grant(asked_for(paperless), session, Actor())
 
     assert not AuthorizationCode.objects.exists()
     assert not Connection.objects.exists()
@@ -102,7 +106,7 @@ def test_of_two_simultaneous_answers_to_a_request_the_first_counts(alice, paperl
     assert not Connection.objects.exists()
 
 
-def test_the_name_of_a_row_tells_the_app_and_nothing_secret(paperless):
+def test_the_name_of_a_row_tells_the_app_alone(paperless):
     """Names of rows are written into logs and error pages."""
     named = {
         AuthorizationRequest(client=paperless): f"request of {paperless.pk}",

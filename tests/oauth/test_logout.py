@@ -313,7 +313,7 @@ def test_an_app_that_stays_connected_is_told_of_the_sign_out_once(alice):
     assert not waiting()
 
 
-def test_notices_are_sent_while_an_app_is_told_or_a_notice_waits(alice):
+def test_sending_notices_is_needed_while_an_app_is_told_or_a_notice_waits(alice):
     make_app()
     assert not logout.is_needed()
     app = told_at(URI)

@@ -91,7 +91,7 @@ def test_a_token_registers_as_many_apps_as_it_was_made_for_until_it_expires(cloc
     assert not RegistrationToken.objects.exists()
 
 
-def test_of_two_simultaneous_uses_of_a_token_and_of_its_revocation_one_counts(monkeypatch):
+def test_of_two_simultaneous_uses_or_revocations_of_a_token_one_counts(monkeypatch):
     """Withstands a race."""
     superuser()
     text = new_token()

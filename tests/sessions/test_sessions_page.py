@@ -160,9 +160,7 @@ def test_the_mail_that_locks_an_account_does_not_lead_to_the_names_of_apps(clien
     assert "Paperless" not in page
 
 
-def test_apps_have_neither_names_nor_rights_while_the_provider_is_turned_off(
-    client, here, monkeypatch
-):
+def test_pages_and_the_api_name_no_app_while_the_provider_is_turned_off(client, here, monkeypatch):
     """The sessions of apps stay in the database until ``migrate oauth zero`` deletes them."""
     session = connect_app(here, make_app())
     staff, token = desk("Superuser"), partial(AccessToken.issue, session, audience())

@@ -83,6 +83,7 @@ def test_each_limit_and_subject_has_a_budget_that_refills_up_to_the_burst(store,
     give_back()
     give_back(TEN.of(SUBJECT), OTHER.of("unused"))
     assert [allowed(TEN.of(SUBJECT)) for _ in range(2)] == [True, False]
+    assert [allowed(OTHER.of("unused")) for _ in range(11)] == [True] * 10 + [False]
 
 
 @pytest.mark.parametrize("scale, burst, after", [(2.0, 20, 30), (0.5, 5, 120), (0.01, 1, 6000)])

@@ -61,7 +61,7 @@ class _NoResponse(Exception):
 def must_be_read(client: Client) -> bool:
     """Return whether the document of ``client`` must be fetched before the app may be used again.
 
-    It need not if the app has no document, or if an operator has disabled the app.
+    Return False if the app has no document, or if an operator has disabled the app.
     """
     if not uris.is_allowed(client.pk) or client.disabled_at is not None:
         return False
