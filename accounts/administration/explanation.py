@@ -22,7 +22,7 @@ from accounts.activity.events import Failure
 from accounts.administration.budgets import REFUSALS, Refusal
 from accounts.administration.person import Facts
 from accounts.common import clock
-from accounts.common.localization import in_words, listed
+from accounts.common.localization import in_full, in_words, listed
 from accounts.common.proofs import Method, Proof
 from accounts.emails import services as emails
 from accounts.invitations import services as invitations
@@ -316,7 +316,7 @@ def _of_recovery(facts: Facts) -> Iterator[Block]:
         yield Block("recovery_waiting", sentence % name, request.due_at, advice)
     else:
         sentence = _("Someone asked to recover the account of %(name)s and can finish now.")
-        until = {"until": in_words(request.due_at + OPEN)}
+        until = {"until": in_full(request.due_at + OPEN)}
         advice = _("They must show the same proofs again. The request expires: %(until)s.") % until
         yield Block("recovery_waiting", sentence % name, advice=advice)
 
