@@ -47,7 +47,7 @@ from accounts.users.services import AccountChanged, EmailTaken
 if TYPE_CHECKING:
     from accounts.social.providers import Provider
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # The fields that the site reads from a response by POST.
 POSTED, LONGEST_POSTED, POSTED_PURPOSE = ("code", "error", "state", "user"), 1000, "provider.answer"
@@ -308,6 +308,6 @@ def _failed(
     """
     # Only the type of the error is logged, because a provider's response may contain a token.
     kind = type(error.__cause__ or error).__name__
-    logger.warning("Sign-in with %s failed: %s %s", provider.key, kind, error)
+    log.warning("Sign-in with %s failed: %s %s", provider.key, kind, error)
     context = {"provider": provider, "back": _redirect_back(attempt)["Location"]}
     return render(request, "accounts/social/failed.html", context, status=400)

@@ -26,7 +26,7 @@ def test_a_page_opens_after_a_sign_in_that_asks_nothing_and_the_app_learns_who_o
     visitor = Visitor(alice)
 
     landed = visitor.visit(path="/pages?id=1&x=%C3%A9")
-    begun = Visitor(alice).open(Visitor(alice).ask()["Location"]).cookies[COOKIE]
+    begun = Visitor().open(Visitor().ask()["Location"]).cookies[COOKIE]
     answer = visitor.ask(HTTP_COOKIE=f"a=1; __Host-forward={visitor.cookies[WIKI]}; b=2")
 
     assert landed == f"https://{WIKI}/pages?id=1&x=%C3%A9"

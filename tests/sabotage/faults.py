@@ -103,10 +103,7 @@ def _is_for_people(node: cst.BaseExpression) -> bool:
 
 def _logs(node: cst.Call) -> bool:
     function = node.func
-    return isinstance(function, cst.Attribute) and getattr(function.value, "value", "") in {
-        "log",
-        "logger",
-    }
+    return isinstance(function, cst.Attribute) and getattr(function.value, "value", "") == "log"
 
 
 def _of_mutmut(operator: Callable[[Any], Any]) -> Callable[[Any], Iterator[Fault]]:
