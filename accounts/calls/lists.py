@@ -43,8 +43,8 @@ def faults_of(query: QueryDict, view: Any, method: str) -> dict[str, list[ErrorD
     """
     known = parameters_of(view, method)
     errors = unknown(query, known)
-    for name, values in query.lists():
-        if name in known and len(values) > 1:
+    for name in sorted(known):
+        if len(query.getlist(name)) > 1:
             errors[name] = [ErrorDetail(_("Send this once."), "invalid")]
     return errors
 

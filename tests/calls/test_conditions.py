@@ -65,7 +65,11 @@ def test_an_unchanged_profile_is_not_sent_again(bearer):
     unchanged = raw_call(Program(), ME, authorization=bearer, If_None_Match=read.headers["ETag"])
 
     assert (unchanged.status, unchanged.content) == (304, b"")
+    assert unchanged.headers["ETag"] == read.headers["ETag"]
     assert raw_call(Program(), ME, authorization=bearer, If_None_Match='"x"').status == 200
+    same = {"body": {"about": ""}, "method": "PATCH", "authorization": bearer}
+    made = raw_call(Program(), ME, **same, If_None_Match=read.headers["ETag"])
+    assert (made.status, made.headers["ETag"]) == (200, read.headers["ETag"])
 
 
 def test_staff_act_only_on_the_account_that_they_have_read(alice, settings):

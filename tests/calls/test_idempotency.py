@@ -93,6 +93,7 @@ def test_a_repeated_call_returns_the_object_as_it_is_now_without_its_secret(toke
 
         shown = first.body | ({"key": None} if "key" in first.body else {})
         assert (again.status, again.body) == (first.status, shown)
+        assert "RateLimit" not in again.headers, "a repeated call costs nothing"
         assert model.objects.count() == 1
     key = APIKey.objects.get()
     APIKey.objects.update(name="robot")
@@ -182,6 +183,7 @@ def test_of_two_simultaneous_calls_with_a_key_one_creates_and_both_are_answered_
 
     assert [(each.data, each.status_code) for each in answers] == [("first", 202)] * 2
     assert CreatingCall.objects.get().object_id == "first"
+    assert calls.CALL.get() is None, "what the thread creates next belongs to no call"
 
 
 def test_a_factor_is_added_and_its_recovery_codes_are_shown_once(token):

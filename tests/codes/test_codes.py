@@ -78,6 +78,8 @@ def test_a_secret_works_only_for_its_own_purpose_and_subject():
     assert not codes.try_code(PURPOSE, 1, link)
     assert not codes.redeem(other, 1, code)
     assert not codes.redeem(PURPOSE, 2, code)
+    assert not codes.redeem(PURPOSE, 1, code, ALICES), "it was not sent there"
+    assert codes.try_codes(PURPOSE, ALICES, code, own=["1"]) == []
     assert codes.subject_of(PURPOSE, link) is None
     assert codes.try_code(PURPOSE, 1, code)
     assert codes.subject_of(other, link) == "1"
@@ -99,8 +101,13 @@ def test_a_code_expires_and_is_invalidated_by_a_newer_one_or_by_withdrawal(clock
     assert not codes.try_code(PURPOSE, 1, new)
     assert not codes.redeem(PURPOSE, 1, new)
     third = codes.issue_code(PURPOSE, 1)
+    codes.withdraw(PURPOSE, 2)
+    codes.withdraw(codes.Purpose("other"), 1)
+    assert codes.try_code(PURPOSE, 1, third)
     codes.withdraw(PURPOSE, 1)
     assert not codes.try_code(PURPOSE, 1, third)
+    unsent = codes.issue_code(PURPOSE, 1, is_sent=False)
+    assert not codes.try_code(PURPOSE, 1, unsent)
 
 
 BY_CODE, EMAIL = "/accounts/login/code/", "/accounts/email/"
