@@ -78,6 +78,14 @@ def test_a_retry_gets_the_same_refresh_token_and_a_valid_access_token(clock):
     assert reuses() == 0
 
 
+def test_a_refresh_notes_the_use_of_its_session_once_a_minute(clock):
+    token, began = person()["refresh"], LoginSession.objects.get().used_at
+    for seconds, noted in ((59, 0), (1, 60)):
+        clock.advance(seconds=seconds)
+        token = renew(token)["refresh"]
+        assert (LoginSession.objects.get().used_at - began).seconds == noted
+
+
 @proves("V10.4.5")
 def test_reuse_after_the_grace_period_revokes_the_session_and_notifies_the_user(clock):
     """Withstands a thief with a token: a refresh token is stolen."""
@@ -93,6 +101,8 @@ def test_reuse_after_the_grace_period_revokes_the_session_and_notifies_the_user(
     assert not is_good(first["access"])
     assert not is_good(renewed["access"])
     assert reuses() == 1
+    noted = Activity.objects.get(kind=REUSED)
+    assert (str(noted.session), noted.ip) == (claims_of(first["access"])["sid"], "127.0.0.1")
 
 
 def test_a_clock_that_is_set_back_does_not_extend_the_grace_period(clock):

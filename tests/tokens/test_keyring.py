@@ -18,7 +18,9 @@ def test_the_first_key_is_made_on_demand_and_signs_at_once(algorithm, configure)
 
     signer = keyring.signer()
 
-    assert (signer.algorithm, str(SigningKey.objects.get())) == (algorithm, signer.kid)
+    row = SigningKey.objects.get()
+    # Each process would make its own first key if they did not agree on its number.
+    assert (row.number, row.algorithm, str(row)) == (1, algorithm, signer.kid)
     assert published() == [signer.kid]
     assert is_good(token())
 
@@ -68,7 +70,7 @@ def test_each_algorithm_in_use_has_its_own_key_and_successor(id_tokens, clock, c
     clock.advance(days=10)
     assert len(published()) == 3, "only the old key with RS256 gets a successor"
     clock.advance(hours=2)
-    keyring.prune()
+    assert keyring.prune() == 2, "nobody is signed in"
 
     assert keyring.signer().kid == brought.kid
     successor = keyring.signer("RS256")
@@ -76,6 +78,33 @@ def test_each_algorithm_in_use_has_its_own_key_and_successor(id_tokens, clock, c
     assert published() == [brought.kid, successor.kid]
     new = [key.kid for key in keyring.rotate(now=True)]
     assert published() == new == [keyring.signer().kid, keyring.signer("RS256").kid]
+
+
+def test_without_a_key_that_has_begun_the_first_of_its_algorithm_signs(id_tokens, clock, configure):
+    """Withstands a failure: the clock was set back."""
+    (other,) = keyring.add(keys.generate("RS256"))
+    assert keyring.access_algorithm([other]) == "RS256", "other services may accept no other"
+    access = keyring.insert(keys.generate("ES256"), 2, clock.now())
+    keyring.insert(keys.generate("ES256"), 3, clock.now())
+    clock.advance(hours=-1)
+
+    assert keyring.signer().kid == access.kid
+    configure(token_algorithm="EdDSA")
+    assert keyring.signer().kid == other.kid, "there is no key of this algorithm yet"
+
+
+def test_a_new_algorithm_signs_when_its_key_is_known_and_the_former_one_again_at_once(
+    id_tokens, clock, configure
+):
+    former = keyring.signer()
+    new = keyring.insert(keys.generate("EdDSA"), 3, clock.now() + keyring.LEAD)
+    keyring.forget()
+    configure(token_algorithm="EdDSA")
+    assert keyring.signer().kid == former.kid
+    clock.advance(minutes=10)
+    assert keyring.signer().kid == new.kid
+    configure(token_algorithm="ES256")
+    assert keyring.signer().kid == former.kid
 
 
 @proves("V11.2.2")
@@ -137,10 +166,13 @@ def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(clock):
 def test_a_withdrawn_key_cannot_be_added_again(clock):
     """Withstands an operator's mistake."""
     key = keys.generate("EdDSA")
-    assert keyring.add(key)[0].kid == keyring.signer().kid, "the very first key signs at once"
+    (row,) = keyring.add(key)
+    assert (row.number, row.kid) == (1, keyring.signer().kid), "the very first key signs at once"
+    # A retired key may be withdrawn, too.
+    SigningKey.objects.filter(kid=row.kid).update(retired_at=clock.now())
     keyring.rotate(now=True)
     clock.advance(days=400)
-    keyring.prune()
+    assert keyring.prune() == 0
 
     with pytest.raises(keyring.KnownKey):
         keyring.add(key)
@@ -160,8 +192,10 @@ def test_a_successor_is_made_automatically_and_published_before_it_signs(clock, 
     assert first_again == first
     clock.advance(minutes=10)
     assert keyring.signer().kid == second
-    clock.advance(hours=2)
-    assert published() == [second]
+    for seconds, expected in ((keyring.KEEP.seconds - 1, [first, second]), (1, [second])):
+        clock.advance(seconds=seconds)
+        keyring.forget()
+        assert published() == expected
     configure(signing_key_days=0)
     clock.advance(days=4000)
     assert published() == [second], "0 days turn the rotation off"
