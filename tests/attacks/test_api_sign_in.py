@@ -389,8 +389,10 @@ def test_staff_with_a_passkey_cannot_use_codes_and_no_code_is_used_up(settings):
 
 
 def test_basic_auth_with_a_password_works_only_if_the_setting_allows_it(settings):
-    make_user("alice")
-    assert call("me/", basic=f"alice:{PASSWORD}").status == 200
+    alice = make_user("alice")
+    about = {"about": "Otters"}
+    assert call("me/", about, method="PATCH", basic=f"alice:{PASSWORD}").status == 200
+    assert alice.activity.get(kind="profile_changed").proof == "pwd"
 
     set_up(settings, api_basic_password="off")
 

@@ -82,6 +82,8 @@ def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it():
             app.second_step(programs, method="email"),
         ]
         assert {answer.short for answer in answers} == {(401, "invalid_challenge")}
+    assert call("token/challenge/", {"challenge": programs}).fields == ["code"]
+    assert app.second_step(pages).fields == ["code"]
     assert not LoginSession.objects.exists()
     assert outbox() == []
     app.second_step(pages, method="email")

@@ -155,6 +155,7 @@ def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(clock):
 
     assert keyring.signer().kid == new.kid
     assert published() == [new.kid]
+    assert [key.kid for key in keyring.live_keys()] == [new.kid]
     assert not is_good(stolen)
     gone = SigningKey.objects.exclude(kid=new.kid)
     assert [(row.private, row.withdrawn_at) for row in gone] == [("", new.made_at)] * 2
@@ -230,6 +231,8 @@ UNKNOWN = "x" * 43
 
 def test_signing_verifying_and_publishing_query_the_database_once_a_minute(clock):
     assert keyring.cached_jwks() is None, "nothing is cached yet"
+    assert keyring.find_key(UNKNOWN) is None
+    assert keyring.cached_jwks() is None, "there is no key yet"
     written, read = token(), keyring.jwks()
     clock.advance(seconds=59)
     with queries() as asked:
