@@ -59,6 +59,13 @@ def test_a_key_that_is_missing_is_made_but_in_no_transaction_which_could_undo_it
     assert keyring.signer("RS256").algorithm == "RS256"
 
 
+def test_an_algorithm_that_no_app_needs_gets_no_key(monkeypatch):
+    monkeypatch.setattr(keyring, "FURTHER", [Further(lambda: "RS256", lambda: False)])
+
+    assert published() == [keyring.signer().kid]
+    assert [key.algorithm for key in keyring.rotate()] == ["ES256"]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_each_algorithm_in_use_has_its_own_key_and_successor(id_tokens, clock, configure):
     configure(signing_key_days=30)
@@ -171,6 +178,7 @@ def test_a_withdrawn_key_cannot_be_added_again(clock):
     assert (row.number, row.kid) == (1, keyring.signer().kid), "the very first key signs at once"
     # A retired key may be withdrawn, too.
     SigningKey.objects.filter(kid=row.kid).update(retired_at=clock.now())
+    assert not keyring.live_keys()
     keyring.rotate(now=True)
     clock.advance(days=400)
     assert keyring.prune() == 0
@@ -274,7 +282,9 @@ def test_a_flood_of_unknown_key_ids_costs_one_query_in_five_seconds(clock):
     assert len(asked) == 0
 
 
-def test_keys_of_other_processes_are_found_on_first_use_and_withdrawals_in_a_minute(clock):
+def test_keys_of_other_processes_are_found_on_first_use_and_withdrawals_in_a_minute(
+    clock, monkeypatch
+):
     keyring.signer()
     stolen = token()
     elsewhere = keys.generate("ES256")
@@ -284,6 +294,10 @@ def test_keys_of_other_processes_are_found_on_first_use_and_withdrawals_in_a_min
     assert keyring.signer().kid == found.kid, "the reload also serves signing"
     keyring.insert(keys.generate("RS256"), 3, clock.now())
     assert keyring.signer("RS256").algorithm == "RS256"
+    monkeypatch.setattr(keyring, "FURTHER", [Further(lambda: "EdDSA", lambda: True)])
+    first = keyring.insert(keys.generate("EdDSA"), 4, clock.now())
+    clock.advance(seconds=5)
+    assert first.kid in published()
     SigningKey.objects.filter(number=1).update(withdrawn_at=clock.now(), private="")
 
     clock.advance(seconds=59)
