@@ -1,6 +1,7 @@
 """Attacks on refresh tokens, and on what tokens may do."""
 
 import base64
+import json
 import string
 import uuid
 from collections.abc import Callable
@@ -29,7 +30,15 @@ from tests.support.api import (
     renew,
     second_step,
 )
-from tests.support.second_factor import code_of, enrolled, set_up_authenticator
+from tests.support.api_passkeys import sign_in_options
+from tests.support.passkeys import owner
+from tests.support.second_factor import (
+    code_of,
+    enrolled,
+    set_up_authenticator,
+    unused_code,
+)
+from tests.support.second_steps import with_factor
 from tests.support.signin import set_up, signed_in
 from tests.support.standards import proves
 from tests.support.steps import WRONG, is_signed_in, make_user, outbox
@@ -252,6 +261,28 @@ def test_a_refresh_that_cannot_be_signed_does_not_use_up_the_token(clock, settin
     keyring.forget()
     clock.advance(minutes=1)
     assert renew(token).status == 200
+
+
+def test_a_sign_in_that_cannot_be_signed_does_not_use_up_its_proofs():
+    make_user("alice")
+    asked = call("login/code/", {"username": "alice"})["challenge"]
+    mailed = {"challenge": asked, "code": outbox()[-1].code}
+    _bob, passkey = owner("bob")
+    carol, _seed = with_factor("carol")
+    calls = {
+        "login/code/confirm/": mailed,
+        "token/": {"credential": json.loads(passkey.get(sign_in_options()))},
+        "token/challenge/": {
+            "challenge": get_tokens("carol")["challenge"],
+            "code": unused_code(carol),
+        },
+    }
+    private = keyring.live_keys().get().private
+
+    for text, status in (("damaged", 503), (private, 200)):
+        keyring.live_keys().update(private=text)
+        keyring.forget()
+        assert [call(*each).status for each in calls.items()] == [status] * 3
 
 
 SESSIONS = "/accounts/sessions/"
