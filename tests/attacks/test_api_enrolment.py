@@ -6,6 +6,7 @@ import json
 import pytest
 
 from accounts.sessions.models import LoginSession
+from accounts.tokens import keyring
 from accounts.tokens.models import TokenChallenge
 from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes
 from accounts.users import services as users
@@ -63,7 +64,12 @@ def test_an_app_or_a_passkey_completes_the_sign_in_and_brings_recovery_codes(ali
     make_user("bob")
     challenge, setup = begun("bob")
     device = Device()
-    done = enrol(challenge, **passkey_of(setup, device))
+    made, private = passkey_of(setup, device), keyring.live_keys().get().private
+    for text, status in (("damaged", 503), (private, 200)):
+        keyring.live_keys().update(private=text)
+        keyring.forget()
+        done = enrol(challenge, **made)
+        assert done.status == status
     assert claims_of(done["access"])["amr"] == ["pwd", "passkey"]
     assert "A passkey was added" in outbox()[-1].subject, "a thief may have added it"
     assert sign_in(device).status == 200

@@ -463,7 +463,8 @@ def test_an_exchange_cannot_change_the_audience_and_is_recorded(person):
         answer = exchange(person["access"])
         assert answer.code == ("throttled" if burst == 20 else "")
 
-    assert Activity.objects.filter(kind="token_exchanged").count() == 20
+    here = {"session": claims_of(person["access"])["sid"], "ip": "127.0.0.1"}
+    assert Activity.objects.filter(kind="token_exchanged", **here).count() == 20
 
 
 @pytest.mark.parametrize("ends", ["refresh_idle_days", "refresh_token_days"])
