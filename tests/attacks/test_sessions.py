@@ -4,6 +4,7 @@ import csv
 import io
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from accounts.signin.services import reverify_password
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, REAUTHENTICATION
 from accounts.twofactor import passkeys, verification
 from accounts.users.models import User
-from tests.support.api import call
+from tests.support.api import call, claims_of
 from tests.support.second_steps import REAUTHENTICATE, mails_about
 from tests.support.signin import signed_in
 from tests.support.standards import proves
@@ -102,17 +103,37 @@ def test_a_copied_cookie_stops_working_once_the_session_is_revoked(end):
     assert not BrowserSession.objects.filter(login_session=session).exists()
 
 
+def token_in(browser):
+    """Return a new token of the page with the API reference."""
+    page = browser.post("/accounts/reference/").text
+    return page.partition('data-token="')[2].partition('"')[0]
+
+
 @pytest.mark.parametrize("end", ["signed out", "ended", "all others ended"])
 def test_a_token_of_the_api_reference_ends_with_the_session_of_its_page(end, alice):
     """Withstands a thief with a token."""
     here, there = signed_in(alice), signed_in(alice)
-    page = here.post("/accounts/reference/").text
-    token = page.partition('data-token="')[2].partition('"')[0]
+    token = token_in(here)
     assert call("me/", token=token).status == 200
 
     ENDS[end](alice, here, there)
 
     assert call("me/", token=token).status == 401
+
+
+def test_a_token_of_the_api_reference_is_short_recorded_and_counted(alice, clock):
+    """Withstands a thief with a cookie."""
+    here = signed_in(alice)
+    for left, seconds in ((600, 300), (60, 60)):
+        ends = clock.now() + timedelta(seconds=left)
+        LoginSession.objects.filter(pk=sid(here)).update(ends_at=ends)
+        session = LoginSession.objects.get(pk=claims_of(token_in(here))["sid"])
+        ends = clock.now() + timedelta(seconds=seconds)
+        assert (session.idle_at, session.ends_at, session.scope) == (ends, ends, "read write")
+        told = alice.activity.get(session=session.pk)
+        assert (told.kind, told.proof, told.ip) == ("client_signed_in", "pwd", "127.0.0.1")
+    assert all(token_in(here) for _ in range(18))
+    assert not token_in(here)
 
 
 def test_signing_in_as_another_user_revokes_the_previous_session():
