@@ -5,6 +5,7 @@ import hmac
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.core.management import call_command
@@ -63,6 +64,8 @@ def test_a_stolen_access_token_is_useless_without_its_key(app, browser, key):
             get(path, token, key.proof("GET", path, token=other)),
         ]
         assert [there.status_code for there in attempts] == [401] * 6, path
+        schemes = [there.headers["WWW-Authenticate"].partition(" ")[0] for there in attempts]
+        assert schemes == ["Bearer"] * 2 + ["DPoP"] * 4
         assert get(path, token, key.proof("GET", path, token=token)).status_code == 200
     assert call("me/", basic=f"{token}:").status == 401
 
@@ -257,6 +260,8 @@ WRONG = {
     "no URL": lambda: EC.proof(htu="http://[::1"),
     "no jti": lambda: EC.proof(jti=None),
     "a jti that is no text": lambda: EC.proof(jti=["a"]),
+    "an empty jti": lambda: EC.proof(jti=""),
+    "an iat that is no integer": lambda: EC.proof(iat=seconds(0) + 0.5),
     "half a surrogate as jti": lambda: EC.proof(jti="\ud800"),
     "too old": lambda: EC.proof(iat=seconds(-301)),
     "from the future": lambda: EC.proof(iat=seconds(301)),
@@ -273,6 +278,7 @@ WRONG = {
     "a point that is not on the curve": lambda: EC.proof(head={"jwk": EC.jwk | {"x": EC.jwk["y"]}}),
     "a member of the key that is no text": lambda: EC.proof(head={"jwk": EC.jwk | {"x": 5}}),
     "a short RSA key": SHORT.proof,
+    "a key on another curve": Key("ES256", generate_private_key(SECP384R1())).proof,
     "two proofs": lambda: f"{EC.proof()},{EC.proof()}",
     "no JWT": lambda: "a.b.c",
     "too long": lambda: EC.proof(jti="a" * 4096),
@@ -297,7 +303,8 @@ def test_a_proof_that_was_not_made_for_the_request_is_refused(clock):
     words = {"another path": "htu", "too old": "iat", "alg none": "alg", "no jti": "lacks a claim"}
     for name, word in words.items():
         assert word in app.redeem(code, dpop=WRONG[name]())["error_description"]
-    assert app.redeem(code, dpop=EC.proof()).status == 200, "the code is not spent"
+    oldest = EC.proof(iat=seconds(-300))
+    assert app.redeem(code, dpop=oldest).status == 200, "the code is not spent"
 
 
 @pytest.mark.parametrize("algorithm", dpop.ALGORITHMS)
