@@ -400,6 +400,7 @@ def test_basic_auth_with_a_password_works_only_if_the_setting_allows_it(settings
     for password in (PASSWORD, WRONG):
         answer = call("me/", basic=f"alice:{password}")
         assert answer.short == (401, "invalid_credentials")
+    assert call("token/", {"password": PASSWORD}).fields == ["username"]
     signed = call("token/", {}, basic=f"alice:{PASSWORD}")
     assert call("me/", basic=f"{signed['access']}:x").status == 200
 

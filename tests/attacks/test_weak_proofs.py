@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from accounts.activity import events
+from accounts.activity.events import Failure
 from accounts.activity.models import Activity
 from accounts.common.proofs import Method
 from accounts.sessions.models import LoginSession
@@ -233,7 +234,7 @@ def test_the_last_superuser_cannot_be_deactivated_or_demoted():
 @pytest.mark.parametrize("how", ["token", "basic"])
 def test_a_compromised_password_is_refused_over_the_api(how, monkeypatch):
     """Withstands a thief with the password."""
-    make_user("alice", password="password1234")
+    alice = make_user("alice", password="password1234")
 
     if how == "token":
         answer = call("token/", {"username": "alice", "password": "password1234"})
@@ -241,6 +242,8 @@ def test_a_compromised_password_is_refused_over_the_api(how, monkeypatch):
         answer = call("me/", basic="alice:password1234")
 
     assert (answer.status, answer.code) == (403, "password_compromised")
+    noted = alice.activity.get(kind="sign_in_failed")
+    assert (noted.detail, noted.ip) == (Failure.COMPROMISED, "127.0.0.1")
 
 
 def test_an_email_added_before_the_first_factor_cannot_be_confirmed_after_it():

@@ -125,11 +125,23 @@ def test_a_scope_is_parsed_as_a_set_written_in_one_order_and_refused_if_unknown(
     longest = LoginSession._meta.get_field("scope").max_length
     assert longest is not None
     assert len(written(SCOPES)) <= longest
+    assert parse(written(SCOPES)) == SCOPES
 
     for text in ("", " ", "READ", "*", "read,write", "read write admin", "read:", ":read",
                  "profile", "profile:own", "profile:read:write", "groups:read"):  # fmt: skip
         with pytest.raises(UnknownScope):
             parse(text)
+
+
+def test_a_scope_is_told_by_right_and_area():
+    told = {
+        "profile:read activity:read sessions:read sessions:write groups": (
+            "View: Profile, Activity; View and change: Devices; groups"
+        ),
+        "keys:write": "Change: API keys",
+        "users:read": "users:read",
+    }
+    assert {scope: scopes.in_words(scope.split()) for scope in told} == told
 
 
 def test_read_and_write_cover_every_area_and_an_area_covers_only_itself():
