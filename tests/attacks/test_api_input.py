@@ -143,6 +143,8 @@ AUTHORIZATIONS = (
     *("Bearer e30.e30.", "Bearer \xff.\xff.\xff", "Bearer,Bearer", "Bearers a"),
     *("Bearer " + "a" * 100_000, "Bearer " + "." * 9000, "Basic " + "QUFB" * 30_000),
     *(f"Basic {base64.b64encode(credentials).decode()}" for credentials in BASICS),
+    # The right password, with a character that is not of Base64.
+    f"Basic !{base64.b64encode(f'alice:{PASSWORD}'.encode()).decode()}",
 )
 
 
