@@ -67,7 +67,8 @@ _NOTE = PreparedUpdate(lambda: _one().filter(used_at__lte=P("before")), used_at=
 
 def covers(asked: AuthorizationRequest, user: User) -> bool:
     """Return whether ``user`` has already agreed to everything that ``asked`` requests."""
-    return _covers(_FOUND.first(**_key(asked, user)), asked)
+    row = _FOUND.first(**_key(asked, user))
+    return row is not None and _covers(row, asked)
 
 
 def renew(asked: AuthorizationRequest, user: User) -> bool:
@@ -177,7 +178,7 @@ def disconnect(user: User, client_id: str, actor: Actor) -> bool:
     client = find_connection(user, client_id)
     mine = {"user": user, "client": client}
     # Of two simultaneous requests, the second finds the app, but no row to delete.
-    if client is None or not Connection.objects.filter(**mine).delete()[0]:
+    if not Connection.objects.filter(**mine).delete()[0]:
         return False
     # Delete the codes before the sessions: a simultaneous redemption either finds no code, or has
     # already inserted its session.
@@ -206,5 +207,5 @@ def _key(asked: AuthorizationRequest, user: User) -> dict[str, Any]:
     return {"user": user.pk, "client": asked.client_id, "audience": asked.audience}
 
 
-def _covers(row: Connection | None, asked: AuthorizationRequest) -> bool:
-    return row is not None and set(asked.scope.split()) <= set(row.scope.split())
+def _covers(row: Connection, asked: AuthorizationRequest) -> bool:
+    return set(asked.scope.split()) <= set(row.scope.split())

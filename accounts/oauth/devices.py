@@ -70,7 +70,7 @@ def begin(
 
 def shown(user_code: str) -> str:
     """Return ``user_code`` as the device shows it: two halves in capital letters."""
-    letters = "".join(c for c in user_code[:64].upper() if c in secrets.USER_CODE_ALPHABET)
+    letters = "".join(c for c in user_code.upper() if c in secrets.USER_CODE_ALPHABET)
     return f"{letters[:4]}-{letters[4:]}"
 
 
@@ -96,8 +96,6 @@ def find_request(typed: str, user: User, info: ClientInfo) -> AuthorizationReque
     return AuthorizationRequest(
         client=rows[0].client,
         device=rows[0],
-        redirect_uri="",
-        code_challenge="",
         scope=rows[0].scope,
         audience=rows[0].audience,
         max_age=int(RECENT.total_seconds()),
@@ -189,7 +187,7 @@ def grant(
     try:
         return _grant(asked, session, actor, agrees=agrees)
     except ConsentMissing:
-        if agrees or not asked.client.is_first_party:
+        if not asked.client.is_first_party:
             raise
     # This is a new transaction, because :func:`connections.agree` locks the user before the
     # connection. After :func:`connections.renew`, which locks the connection, it could deadlock

@@ -211,7 +211,7 @@ def callback(request: HttpRequest) -> HttpResponse:
 
 def _find(host: str) -> Client | None:
     """Return the app at ``host``, which may be disabled, or None."""
-    client = clients.find_client(host) if host else None
+    client = clients.find_client(host)
     return client if client and client.is_forward else None
 
 
@@ -255,7 +255,7 @@ def _about(session: LoginSession, client: Client, scope: frozenset[str]) -> dict
     if claims.get("email_verified"):
         headers["Remote-Email"] = _encoded(claims["email"])
     groups = ",".join(map(_encoded, claims.get("groups", ())))
-    if groups and len(groups) <= LONGEST_WITH_GROUPS:
+    if len(groups) <= LONGEST_WITH_GROUPS:
         headers["Remote-Groups"] = groups
     return headers | {"Remote-Token": id_tokens.issue(session, client, scope)}
 
@@ -290,7 +290,7 @@ def cookie_for(session_id: UUID) -> str:
 def _session_of(cookie: str) -> UUID | None:
     """Return the session id in ``cookie``; None if the cookie is not from this site."""
     text, tag = cookie[:_ID], cookie[_ID:].encode()
-    tags = secrets.digests(text, _PURPOSE) if tag else []
+    tags = secrets.digests(text, _PURPOSE)
     is_genuine = any(hmac.compare_digest(tag, good.encode()) for good in tags)
     return UUID(hex=text) if is_genuine else None
 

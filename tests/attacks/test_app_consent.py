@@ -1,6 +1,7 @@
 """Attacks around the consent to an app, and on connected apps."""
 
 import json
+import uuid
 from typing import Any
 from urllib.parse import urlencode
 
@@ -276,6 +277,7 @@ def test_no_app_learns_identifiers_by_an_api_as_a_service_or_in_a_sector_of_othe
 def test_an_id_token_hint_names_the_person_by_the_pairwise_identifier(alice):
     """Withstands a malicious app."""
     app = new_app(scope="openid email", sector=SECTOR, is_first_party=True)
+    alice.pairwise_subjects.create(pk=uuid.UUID(int=0), sector="wiki.example.org")
     hint = app.sign_in(browser_of(alice), "openid")["id_token"]
     asked = {"id_token_hint": hint, "prompt": "none"}
 

@@ -11,6 +11,7 @@ from django.test import Client as Browser
 
 from accounts.activity.services import Actor
 from accounts.common import clock
+from accounts.common.client_info import ClientInfo
 from accounts.deletion import services as deletion
 from accounts.oauth import forward
 from accounts.oauth.clients import services as clients
@@ -58,6 +59,9 @@ ENDS: dict[str, Callable[[Visitor], object]] = {
     "a factor": lambda _visitor: Client.objects.update(factor=Client.Factor.ANY),
     "a disabled app": lambda _visitor: clients.set_enabled(
         Client.objects.get(), Actor(), enabled=False
+    ),
+    "a disabled app whose sessions a crash has left": lambda _visitor: Client.objects.update(
+        disabled_at=clock.now()
     ),
     "an app that is not first-party any more": lambda _visitor: Client.objects.update(
         is_first_party=False
@@ -125,10 +129,25 @@ def test_only_a_registered_host_in_its_one_spelling_is_answered(visitor, client)
         found = client.get(path, **visitor.meta() | {"HTTP_X_FORWARDED_HOST": host or ""})
 
         assert found.status_code == 403, name
+        assert (found["Content-Type"], "TRUSTED_PROXIES" in found.text) == ("text/plain", True)
         assert "Location" not in found
         assert EVIL not in found.text
         meta = visitor.meta() | {"HTTP_X_FORWARDED_HOST": host or ""}
         assert forward.host_of(meta) in {"", EVIL, "iki.example.org", "localhost"}, name
+
+
+def test_a_stranger_or_another_peer_or_a_repeated_request_costs_no_query(
+    visitor, django_assert_num_queries, monkeypatch
+):
+    """Withstands a flood."""
+    monkeypatch.setattr(forward, "monotonic", lambda: 100.0)
+    info, held = ClientInfo(PEER, ""), visitor.meta()
+    strange = ({}, {"REMOTE_ADDR": PEER}, held | {"REMOTE_ADDR": MALLORY}, Visitor().meta())
+    assert forward.headers_for(held, info, may_repeat=True)
+
+    with django_assert_num_queries(0):
+        assert [forward.headers_for(meta, info) for meta in strange] == [None] * 4
+        assert forward.headers_for(held, info, may_repeat=True)
 
 
 @proves("V4.1.3", "RFC9700-4.13")
@@ -298,14 +317,17 @@ def test_a_link_with_other_parameters_gives_nobody_a_code_and_no_more_access(wik
     assert visitor.ask().status_code == (401 if changed in REFUSED else 200)
 
 
+NO_PATHS = (
+    *(f"https://{EVIL}/", f"https:{EVIL}", f"@{EVIL}", f".{EVIL}", f":80@{EVIL}"),
+    *("javascript:alert(1)", "", "*", "/a\r\nX: y", "/é", f"/{'a' * 2048}", "/" * 9000),
+)
 PATHS = (
-    *(f"//{EVIL}/", f"///{EVIL}", f"/\\{EVIL}", f"https://{EVIL}/", f"https:{EVIL}", f"@{EVIL}"),
-    *(f".{EVIL}", f":80@{EVIL}", "javascript:alert(1)", "", "*", "/a\r\nX: y", "/é", "/" * 9000),
-    *(f"/../../{EVIL}", "/a?b=//c#d", "/%0d%0aX:y", f"{CALLBACK}?state=//{EVIL}"),
+    *(f"//{EVIL}/", f"///{EVIL}", f"/\\{EVIL}", f"/../../{EVIL}", f"/{'a' * 2047}"),
+    *("/a?b=//c#d", "/%0d%0aX:y", f"{CALLBACK}?state=//{EVIL}"),
 )
 
 
-@pytest.mark.parametrize("path", PATHS, ids=range(len(PATHS)))
+@pytest.mark.parametrize("path", NO_PATHS + PATHS, ids=range(len(NO_PATHS + PATHS)))
 def test_a_sign_in_never_leads_to_another_host(alice, wiki, path):
     """Withstands a hostile website."""
     visitor = Visitor(alice)
@@ -316,7 +338,7 @@ def test_a_sign_in_never_leads_to_another_host(alice, wiki, path):
         landed = visitor.open(visitor.code(url))["Location"]
         again = visitor.open(url)["Location"]
         assert {urlsplit(found).netloc for found in (forwarded, landed, again)} == {WIKI}
-        assert landed == again
+        assert landed == again == f"https://{WIKI}{path if path in PATHS else '/'}"
         visitor.cookies.clear()
 
 

@@ -1,5 +1,7 @@
 """Connected apps: what people agree to, see and end, and how long the sessions of apps live."""
 
+from datetime import timedelta
+
 import pytest
 
 from accounts.activity import events
@@ -53,16 +55,42 @@ def test_an_agreement_covers_the_same_person_app_service_and_scopes_only(alice, 
 
 
 def test_later_agreements_add_scopes_and_only_the_first_is_told(alice, paperless, clock):
-    for scope, audience in (("groups", "https://wiki.test"), ("openid", ""), ("email", "")):
+    paperless.scope = "openid profile email groups"
+    for scope, audience in (("groups", "https://wiki.test"), ("openid groups", ""), ("email", "")):
         clock.advance(hours=1)
         connections.agree(asked_for(paperless, scope, audience), alice, Actor(HERE))
+        paperless.scope = "openid profile email"
 
-    assert connections.covers(asked_for(paperless, "openid email"), alice)
-    assert Connection.objects.get(audience="").used_at == clock.now()
+    row = Connection.objects.get(audience="")
+    assert (row.scope, row.used_at) == ("openid email", clock.now()), "it lost a scope meanwhile"
     assert list(Activity.objects.values_list("kind", "detail")) == [("app_connected", "Paperless")]
     (mail,) = outbox()
     assert mail.subject == "An app was connected to your account"
     assert "Paperless" in str(mail.facts)
+    for app, user in ((make_app("Wiki"), alice), (paperless, make_user("bob"))):
+        connections.agree(asked_for(app), user, Actor(HERE))
+        assert user.activity.filter(kind="app_connected", detail=app.name, ip=HERE.ip).exists()
+
+
+def test_a_person_sees_only_what_they_agreed_to_and_first_the_app_that_was_used_last(
+    alice, paperless, clock
+):
+    wiki, bob = make_app("Wiki", pk="0"), make_user("bob")
+    began = clock.now()
+    for app, audience, user in (
+        *((paperless, "https://wiki.test", alice), (wiki, "", alice), (paperless, "", alice)),
+        *((paperless, "https://bob.test", bob), (wiki, "", bob)),
+    ):
+        connections.agree(asked_for(app, "openid", audience), user, Actor())
+        clock.advance(hours=1)
+
+    hours = {app: (app.since - began, app.used_at - began) for app in connections.of(alice)}
+    assert list(hours.items()) == [
+        (paperless, (timedelta(0), timedelta(hours=2))),
+        (wiki, (timedelta(hours=1), timedelta(hours=1))),
+    ]
+    agreed = [row.audience for row in connections.of(alice)[0].agreed]
+    assert agreed == ["", "https://wiki.test"]
 
 
 def test_nobody_agrees_for_an_account_that_was_locked_meanwhile(alice, paperless):
@@ -119,7 +147,9 @@ def test_the_name_of_a_row_tells_the_app_alone(paperless):
     assert [str(row) for row in named] == list(named.values())
 
 
-def test_uses_are_recorded_at_most_once_a_minute(alice, paperless, clock):
+def test_uses_are_recorded_at_most_once_a_minute(
+    alice, paperless, clock, django_assert_num_queries
+):
     connect_app(browser_of(alice), paperless)
     began = clock.now()
 
@@ -136,6 +166,8 @@ def test_uses_are_recorded_at_most_once_a_minute(alice, paperless, clock):
     clock.advance(minutes=1)
     assert connections.renew(asked_for(paperless), alice)
     assert used_at() == clock.now()
+    with django_assert_num_queries(1):
+        assert connections.renew(asked_for(paperless), alice)
 
 
 @proves("V10.4.9", "RFC9700-4.14")
