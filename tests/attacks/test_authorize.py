@@ -191,16 +191,17 @@ def test_a_redirect_uri_that_was_removed_since_gets_neither_a_code_nor_an_error(
 def test_a_request_uri_works_for_its_app_in_one_browser_and_once(browser):
     """Withstands an attacker of apps."""
     app, other = (make_app(name, is_public=True, scope="openid email") for name in ("A", "B"))
-    uri = push(app).json()["request_uri"]
+    uri, next_uri = (push(app).json()["request_uri"] for _ in range(2))
     mine = {"client_id": app.pk, "request_uri": uri}
 
-    assert browser.get(AUTHORIZE, mine | {"client_id": other.pk}).status_code == 400
+    assert Browser().get(AUTHORIZE, mine | {"client_id": other.pk}).status_code == 400
     opened = browser.get(AUTHORIZE, mine)
     assert browser.get(AUTHORIZE, mine | {"client_id": other.pk}).status_code == 400
     for stranger in (Browser(), signed_in(make_user("bob"))):
         assert stranger.get(AUTHORIZE, mine).status_code == 400
     assert "code" in result(allow(browser, browser.get(opened["Location"])))
     assert browser.get(AUTHORIZE, mine).status_code == 400
+    assert Browser().get(AUTHORIZE, mine | {"request_uri": next_uri}).status_code == 303
     silent = {"client_id": app.pk, "request_uri": push(app, prompt="none").json()["request_uri"]}
     stranger = Browser()
     first, second = (stranger.get(AUTHORIZE, silent) for _ in range(2))
@@ -406,6 +407,10 @@ def test_a_known_browser_and_a_session_cannot_store_requests_without_bound(setti
     pages = [begin(browser, app) for _ in range(4)]
     assert [page.status_code for page in pages] == [200, 200, 200, 303]
     assert "code" in result(allow(browser, pages[0])), "what has begun can be finished"
+    bobs = signed_in(make_user("bob"))
+    assert begin(bobs, app).status_code == 200
+    known.cookies["known"] = bobs.cookies["known"].value
+    assert begin(known, app).status_code == 302
 
 
 # ``test_devices`` has many more. These also show that the endpoint changes no value.
@@ -414,6 +419,7 @@ TRICKS = ["", f"{WEB}/", f"{WEB} ", f" {WEB}", f"{WEB}\r\nX: y", "https://mallor
 REFUSED: list[tuple[dict[str, str | None], str]] = [
     ({"code_challenge": None}, "invalid_request"),
     ({"code_challenge_method": None}, "invalid_request"),
+    ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),
     ({"code_challenge_method": "plain", "code_challenge": VERIFIER}, "invalid_request"),
     ({"code_challenge": CHALLENGE + "="}, "invalid_request"),
     ({"code_challenge": "\uff10" * 43}, "invalid_request"),
@@ -425,7 +431,7 @@ REFUSED: list[tuple[dict[str, str | None], str]] = [
     *(({"response_mode": mode}, "invalid_request") for mode in ("fragment", "query.jwt")),
     ({"request": "eyJhbGciOiJub25lIn0.e30."}, "request_not_supported"),
     ({"registration": "{}"}, "registration_not_supported"),
-    ({"prompt": "none login"}, "invalid_request"),
+    *(({"prompt": f"none {other}"}, "invalid_request") for other in ("login", "login consent")),
     ({"prompt": "create"}, "invalid_request"),
     *(({"max_age": age}, "invalid_request") for age in ("9" * 19, "-1", "+60", "6_0", "٣٠", "1e3")),
     ({"nonce": "a\x00b"}, "invalid_request"),

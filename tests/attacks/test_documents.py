@@ -2,6 +2,7 @@
 
 import json
 import socket
+from urllib.parse import urlencode
 
 import pytest
 from django.core.management import call_command
@@ -10,6 +11,7 @@ from django.test import Client as Browser
 from accounts.oauth.clients import documents
 from accounts.oauth.clients.models import Client
 from accounts.oauth.models import Connection, LogoutNotice, UnreadRequest
+from accounts.oauth.requests import LONGEST_QUERY
 from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
 from tests.support.apps import make_app
 from tests.support.authorize import (
@@ -125,11 +127,12 @@ def test_strangers_cannot_store_waiting_requests_without_bound(host, settings, c
 
 
 def test_a_stranger_stores_no_huge_waiting_request(host):
-    many = {f"p{i}": "x" * 8000 for i in range(5)}
+    asked = ASK | {f"p{i}": "x" * 8190 for i in range(3)}
+    left = LONGEST_QUERY - len(urlencode(query(host.app, **asked))) - len("&last=")
 
-    answer = Browser().get(address(host.app, **ASK, **many))
-
-    assert (answer.status_code, UnreadRequest.objects.count()) == (400, 0)
+    for length, status in ((left + 1, 400), (left, 303)):
+        answer = Browser().get(address(host.app, **asked, last="x" * length))
+        assert (answer.status_code, UnreadRequest.objects.count()) == (status, int(status == 303))
 
 
 def test_the_limit_of_a_network_stops_nobody_there_who_uses_a_known_app(

@@ -379,6 +379,10 @@ def test_without_the_setting_no_document_is_read(host, browser, settings):
 def test_the_request_of_an_unknown_app_survives_the_sign_in(host, alice):
     seed, browser, long = enrolled(alice), Browser(), "x" * 8000
 
+    for hint in ("", "a" * 300):
+        other = begin(Browser(), host.app, **ASK, login_hint=hint)
+        text = other.client.get(other.url).text
+        assert [f'"{"a" * length}"' in text for length in (254, 255)] == [bool(hint), False]
     page = begin(browser, host.app, **ASK, state=long, login_hint="alice", ui_locales="de")
     assert page.url.startswith(f"{LOGIN}?next=/oauth/continue/")
     text = browser.get(page.url).text
