@@ -51,7 +51,7 @@ def test_a_second_use_of_a_code_ends_what_it_gave_and_is_told_to_the_person(app,
     assert not is_live(first["access_token"])
     assert app.refresh(first["refresh_token"]).error == "invalid_grant"
     events = browser.user.activity.filter(kind="code_reused")
-    assert [row.detail for row in events] == ["Paperless"]
+    assert [(row.detail, row.ip) for row in events] == [("Paperless", "127.0.0.1")]
     assert "its code was used twice" in mail_to("alice").subject
 
 
@@ -368,7 +368,7 @@ def test_endpoints_refuse_other_forms_of_a_request(app, path):
     refused = {
         405: [browser.get(url), browser.put(url, good)],
         400: [
-            browser.post(f"{url}?client_id=x", good, **kind),
+            browser.post(f"{url}?a=x", good, headers={"Authorization": basic("x", "y")}, **kind),
             browser.post(url, {"token": "x"}),
             browser.post(url, '{"token": "x"}', content_type="application/json"),
             browser.post(url, f"{good}&token=y", **kind),
@@ -378,11 +378,14 @@ def test_endpoints_refuse_other_forms_of_a_request(app, path):
         401: [browser.post(url, good, headers=headers, **kind), by_basic],
     }
 
+    assert refused[405][0]["Allow"] == "POST"
     for status, answers in refused.items():
         for answer in answers:
             assert answer.status_code == status, answer.content
             assert answer.json()["error"] in {"invalid_request", "invalid_client"}
+            assert answer.json()["error_description"]
             assert "Set-Cookie" not in answer.headers
+            assert ("WWW-Authenticate" in answer.headers) == (answer is by_basic)
 
 
 def test_requests_that_are_too_large_are_refused_without_a_traceback_in_the_log(caplog):

@@ -110,6 +110,7 @@ THINGS = [["mailbox", "alice@example.com"], ["factor", "7"]]
         ("accounts.Identity.issuer", "https://unknown.example", "https://unknown.example"),
         ("administration.BulkAct.act", "end-sessions", "Sign out sessions"),
         ("oauth.Connection.scope", "openid email", "sees your email address"),
+        ("oauth.Connection.scope", "openid", "sees only an ID that stands for your account"),
         ("admin.LogEntry.action_flag", 2, "Change"),
     ],
 )

@@ -24,7 +24,7 @@ from accounts.recovery.locks import lock_down
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.sessions.views import sign_out_elsewhere
-from accounts.tokens import keyring
+from accounts.tokens import keyring, signatures
 from accounts.users.models import User
 from tests.support.api import claims_of
 from tests.support.apps import connect_app, make_app
@@ -155,6 +155,12 @@ def of_a_disabled_app(app, alice):
     return sent
 
 
+def of_another_origin(app, alice):
+    claims = claims_of(hint(app, alice)) | {"iss": "https://mallory.example"}
+    key = keyring.signer(id_tokens.algorithm())
+    return {"id_token_hint": signatures.sign(claims, id_tokens.TYPE, key)}
+
+
 FOREIGN = {
     # The other app has registered the same URI.
     "of another app": lambda app, alice: {
@@ -162,6 +168,7 @@ FOREIGN = {
         "client_id": app.client.pk,
     },
     "of a disabled app": of_a_disabled_app,
+    "of another origin": of_another_origin,
     "forged": lambda app, alice: {"id_token_hint": f"{hint(app, alice)[:-8]}AAAAAAAA"},
     "an access token": lambda app, alice: {
         "id_token_hint": app.sign_in(session_of(alice), "openid")["access_token"]
@@ -293,12 +300,14 @@ def test_whatever_ends_a_session_writes_one_notice_for_its_app(alice, end):
     assert waiting() == {session.pk}
 
 
-def test_an_app_that_stays_connected_is_told_of_the_sign_out_once(alice):
+def test_an_app_that_stays_connected_is_told_of_the_sign_out_once(alice, clock):
     """Withstands a malicious app."""
     browser, app = browser_of(alice), told_at(URI)
     session = connect_app(browser, app, is_offline=True)
     sessions.revoke(browser)
     assert waiting() == {session.pk}
+    notice = LogoutNotice.objects.get()
+    assert (notice.attempts, notice.due_at) == (0, clock.now() + logout.REST)
     session.refresh_from_db()
     assert session.is_live
     later = id_tokens.issue(session, app, ["openid"])

@@ -111,8 +111,9 @@ def test_each_connected_app_is_listed_once_apart_from_the_browsers(client, here)
     for session in (here, elsewhere):
         connect_app(session, app, is_offline=True)
     connect_app(here, app)
-    connect_app(here, make_app("Wiki"))
+    connect_app(here, make_app("Wiki", pk="0"))
 
+    assert connected.apps().names(LoginSession.objects.all()) == ["Paperless", "Wiki"]
     page = phone.get(PAGE).text
 
     apps, browsers = card(page, "Connected apps"), card(page, "Browsers")
