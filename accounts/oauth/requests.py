@@ -160,7 +160,7 @@ def without_checks(client: Client, redirect_uri: str, data: QueryDict) -> Author
     return AuthorizationRequest(
         client=client,
         redirect_uri=redirect_uri,
-        response_mode=mode if mode == FORM_POST and _takes_post(client, redirect_uri) else "",
+        response_mode=mode if _takes_post(client, redirect_uri) else "",
         state=state if is_acceptable(state) else "",
     )
 

@@ -417,6 +417,8 @@ def test_requested_claims_add_the_scopes_that_grant_them_if_the_app_may_have_the
     assert "your email address" in page.text
     allow(browser, page)
     assert AuthorizationCode.objects.get().scope == "openid email"
+    allow(browser, begin(browser, app, scope="profile", claims=json.dumps(email)))
+    assert AuthorizationCode.objects.latest("expires_at").scope == "profile"
 
     Client.objects.update(scope="openid")
     answer = browser.get(address(app, **asking(given_name={"essential": True})))
