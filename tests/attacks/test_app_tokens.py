@@ -119,6 +119,7 @@ def test_a_refresh_gives_no_more_than_the_app_may_request_now(app, alice):
     set_client(app, scope="openid email")
 
     assert app.refresh(answer["refresh_token"]).error == "invalid_grant"
+    assert app.redeem(app.code(browser_of(alice), "groups")).error == "invalid_grant"
 
 
 def test_a_refresh_is_refused_while_the_person_lacks_what_the_app_requires(app, alice):
