@@ -7,6 +7,7 @@ import pytest
 from django.test import Client as Browser
 
 from accounts.activity.services import Actor
+from accounts.oauth.clients import metadata
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import Client
 from accounts.tokens import keyring
@@ -14,6 +15,7 @@ from accounts.tokens.models import SigningKey
 from tests.support.apps import WEB
 from tests.support.authorize import address, result
 from tests.support.oauth_client import browser_of, new_app
+from tests.support.registration import VALID
 from tests.support.signin import set_up
 from tests.support.signing import published
 from tests.support.steps import make_user, sign_in
@@ -121,3 +123,14 @@ def test_hints_of_a_session_of_thirty_days_outlive_their_key(clock):
     assert not key.exists()
     sign_in(here, "alice")
     assert result(here.get(asked))["error"] == "invalid_request"
+
+
+def test_an_app_that_names_an_algorithm_which_the_site_does_not_use_gets_that_of_the_site(settings):
+    def stored(name):
+        member = {"id_token_signed_response_alg": name}
+        return metadata.read(VALID | member, ["openid"]).id_token_algorithm
+
+    assert [stored(name) for name in ("ES256", "RS256", "none")] == ["ES256", "", ""]
+    set_up(settings, token_algorithm="EdDSA")
+    keyring.forget()
+    assert stored("ES256") == ""

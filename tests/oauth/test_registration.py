@@ -1,5 +1,6 @@
 """Apps that register themselves (RFC 7591) or describe themselves by a document."""
 
+import json
 import re
 from typing import Any
 from urllib.parse import quote
@@ -78,6 +79,15 @@ def test_an_app_without_a_secret_gets_none(method):
     assert not {"client_secret", "client_secret_expires_at"} & given.keys()
 
 
+def test_a_device_is_told_that_it_has_no_code_flow():
+    types = [DEVICE, "refresh_token"]
+    asked = {"redirect_uris": None, "grant_types": types, "token_endpoint_auth_method": "none"}
+
+    given = self_register(new_token(scope="openid offline_access"), **asked).json()
+
+    assert (given["grant_types"], given["response_types"]) == (types, [])
+
+
 def test_a_token_registers_as_many_apps_as_it_was_made_for_until_it_expires(clock):
     """Withstands a malicious app."""
     text = run("registration_token", "--clients", "2", "--days", "3")["registration_token"]
@@ -86,6 +96,7 @@ def test_a_token_registers_as_many_apps_as_it_was_made_for_until_it_expires(cloc
     late = new_token(days=3)
     clock.advance(days=3)
     assert self_register(late).status_code == 401
+    assert (registration.find_token(text), registration.find_token(late)) == (None, None)
     assert Client.objects.count() == 2
     call_command("prune")
     assert not RegistrationToken.objects.exists()
@@ -112,8 +123,11 @@ def test_of_two_simultaneous_uses_or_revocations_of_a_token_one_counts(monkeypat
         *(["--scope", "admin:read"], ["--audience", "https://other.example.org"]),
     ],
 )
-def test_the_command_refuses_tokens_without_bounds(arguments):
+def test_the_command_refuses_tokens_without_bounds(arguments, clock):
     """Withstands an operator's mistake."""
+    for count, days in (("1", "1"), ("1000", "365")):
+        run("registration_token", "--clients", count, "--days", days)
+    RegistrationToken.objects.all().delete()
     with pytest.raises(CommandError):
         run("registration_token", *arguments)
     assert not RegistrationToken.objects.exists()
@@ -157,20 +171,22 @@ def test_an_app_that_nobody_signs_in_to_expires_after_seven_days(clock):
     assert result(allow(alice, page)) == {}
     assert begin(alice, the_app()).status_code == 400
     assert not Connection.objects.exists()
+    assert registration.prune_clients() == 0
     clock.advance(hours=1)
-    call_command("prune")
+    assert registration.prune_clients() == 1
     assert not Client.objects.exists()
 
 
 def test_an_app_that_somebody_has_signed_in_to_stays(clock):
     self_register(new_token())
-    alice = signed_in(make_user("alice"))
-    assert result(allow(alice, begin(alice, the_app())))["code"]
+    app, alice = the_app(), signed_in(make_user("alice"))
+    self_register(new_token(), client_name="Nobody's")
+    assert result(allow(alice, begin(alice, app)))["code"]
 
     clock.advance(days=400)
     call_command("prune")
 
-    assert the_app().expires_at is None
+    assert (the_app(), the_app().expires_at) == (app, None)
 
 
 def test_the_endpoint_reads_only_posted_json_with_a_token():
@@ -178,6 +194,9 @@ def test_the_endpoint_reads_only_posted_json_with_a_token():
     bare = Browser().post("/oauth/register", VALID, content_type="application/json")
     assert (bare.status_code, bare.json()["error"]) == (401, "invalid_token")
     assert bare["WWW-Authenticate"] == "Bearer"
+    sent = {"headers": {"Authorization": f"Bearer {new_token()}"}, "content_type": "text/plain"}
+    text = Browser().post("/oauth/register", json.dumps(VALID), **sent)
+    assert (text.status_code, text.json()["error"]) == (400, "invalid_client_metadata")
     wrong = self_register(new_token()[:-1])
     assert wrong["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
@@ -244,6 +263,7 @@ def test_an_app_that_says_little_gets_the_defaults_of_the_rfc():
     assert read(VALID | {"subject_type": "pairwise"}).sector == "paperless.example.org"
     device = read({"client_name": "TV", "grant_types": [DEVICE], "redirect_uris": [WEB]})
     assert (device.redirect_uris, device.is_device) == ([], True)
+    assert read(VALID | {"scope": "x" * uris.LONGEST}).scope == "openid"
 
 
 def test_an_app_gets_no_more_rights_than_it_may_have_whatever_it_says():
@@ -299,7 +319,7 @@ def test_redirect_uris_that_an_operator_could_not_register_are_refused(uris):
 
 
 SHOP, KEYED = "https://shop.example.org/", {"token_endpoint_auth_method": "private_key_jwt"}
-PAIRWISE = {"subject_type": "pairwise"}
+PAIRWISE, LONG = {"subject_type": "pairwise"}, "x" * (uris.LONGEST + 1)
 
 
 WRONG = [
@@ -311,7 +331,8 @@ WRONG = [
     *({"response_types": types} for types in (["token"], "code")),
     *({"token_endpoint_auth_method": m} for m in ("client_secret_jwt", 5)),
     *(KEYED, KEYED | {"jwks_uri": WEB, "jwks": KEYS}, KEYED | {"jwks": {"keys": []}}),
-    *(KEYED | {"jwks_uri": uri} for uri in ("https://10.0.0.1/", "http://shop.example.org/")),
+    *(KEYED | {"jwks": None}, {"scope": "openid\0"}, {"scope": LONG}),
+    *(KEYED | {"jwks_uri": uri} for uri in ("https://10.0.0.1/", "http://a.example/", "", 5)),
     *({"subject_type": "x"}, PAIRWISE | {"redirect_uris": [WEB, SHOP]}),
     *(PAIRWISE | {"sector_identifier_uri": SHOP}, PAIRWISE | {"grant_types": [DEVICE]}),
     *({"dpop_bound_access_tokens": "false"}, {"backchannel_logout_uri": "https://10.0.0.1/"}),
@@ -430,7 +451,9 @@ def test_people_are_asked_each_time_and_see_the_host_of_the_document(host, brows
 
 def test_a_document_is_read_again_when_its_time_is_over(host, alice, clock):
     ages = {"": 3600, "max-age=10": 300, "no-store": 300, "max-age=9999999": 86400}
-    for cache_control, seconds in (ages | {"public, max-age=7200, x": 7200}).items():
+    for cache_control, seconds in (
+        ages | {"no-cache": 300, "public, max-age=7200, x": 7200}
+    ).items():
         host.headers["Cache-Control"] = cache_control
         clock.advance(days=1)
         for pause, count in ((0, 1), (seconds - 1, 1), (1, 2)):
@@ -462,15 +485,20 @@ def test_of_several_requests_one_reads_the_document_again(host, alice, clock):
     begin(signed_in(alice), host.app, **ASK)
     clock.advance(days=1)
     former = host.app
+    times = {"document_read_at": former.document_read_at, "document_due_at": clock.now()}
+    former.document_due_at = clock.now()
+    former.save()
+    other = Client.objects.create(pk="https://app.localhost/other", **times)
 
     assert documents._begin(former)
+    assert documents._begin(other)
 
     assert not documents._begin(former)
     assert documents.read(host.client_id, alice, HERE) == former
     assert host.count == 1
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 503])
+@pytest.mark.parametrize("status", [408, 425, 429, 500])
 def test_a_host_that_does_not_answer_changes_nothing_for_two_days(host, alice, clock, status):
     """Withstands a failure."""
     begin(signed_in(alice), host.app, **ASK)

@@ -155,9 +155,11 @@ def _method(metadata: dict[str, Any]) -> str:
 def _keys(metadata: dict[str, Any]) -> dict[str, Any]:
     if ("jwks_uri" in metadata) == ("jwks" in metadata):
         raise _invalid("The keys must be in jwks or at jwks_uri.")
-    if "jwks" in metadata:
-        return {"jwks": metadata["jwks"] or {}}
-    return {"jwks_uri": _member(metadata, "jwks_uri", "")}
+    name = "jwks" if "jwks" in metadata else "jwks_uri"
+    # Without keys, the app would authenticate by a secret.
+    if not metadata[name]:
+        raise _wrong(name)
+    return {name: metadata[name] if name == "jwks" else _member(metadata, name, "")}
 
 
 def _member[T](metadata: dict[str, Any], name: str, missing: T) -> T:

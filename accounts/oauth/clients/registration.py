@@ -98,7 +98,6 @@ def _register(client: Client, token: RegistrationToken, actor: Actor) -> str:
     rows = RegistrationToken.objects.filter(_live(clock.now()), pk=token.pk)
     if not rows.update(clients_left=F("clients_left") - 1):
         raise InvalidToken
-    client.source = Client.Source.REGISTRATION
     client.registered_with = str(token)
     client.expires_at = clock.now() + UNUSED_LIFE
     # The audience may have been removed from the settings after the token was created. An app with
