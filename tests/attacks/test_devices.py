@@ -380,7 +380,11 @@ def test_only_a_public_app_may_register_an_address_on_a_device(uri):
 @proves("V1.2.2")
 def test_an_address_that_others_could_receive_or_that_runs_code_is_refused():
     """Withstands a malicious app."""
-    for uri in ("", *HOSTILE, f"https://app.example.org/{'a' * 1000}"):
+    longest = WEB + "a" * (uris.LONGEST - len(WEB))
+    many = {"is_public": True, "may_be_localhost": False}
+    uris.check_all([longest] * uris.MOST_URIS, **many)
+    assert [uris.is_host("a" * n) for n in (uris.LONGEST_HOST, 254)] == [True, False]
+    for uri in ("", *HOSTILE, f"{longest}a"):
         with pytest.raises(ValidationError):
             uris.check(uri, is_public=True)
 

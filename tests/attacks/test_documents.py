@@ -2,9 +2,11 @@
 
 import json
 import socket
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.test import Client as Browser
 
@@ -239,13 +241,14 @@ def test_a_document_cannot_give_its_app_more_rights(host, browser):
         "policy_uri": "javascript:alert(1)",
         "backchannel_logout_uri": "https://mallory.example/logout",
         "tos_uri": host.url("/terms", HOST),
+        "jwks_uri": 5,
     }
 
     page = begin(browser, host.app, **ASK, scope="openid")
 
     app = host.app
     assert (app.scope, app.is_first_party) == ("openid", False)
-    assert app.backchannel_logout_uri == ""
+    assert (app.backchannel_logout_uri, app.terms_url) == ("", host.url("/terms", HOST))
     assert "mallory.example" not in page.text
     assert "javascript" not in page.text
     for scope in ("openid groups", "openid profile:write"):
@@ -367,6 +370,22 @@ def test_a_refused_or_too_old_document_is_not_used_while_another_request_reads_i
 
     assert begin(browser, host.app, **ASK).status_code == 400
     assert allow(browser, page).status_code == 400
+
+
+def test_an_unused_app_is_pruned_unless_it_is_new_or_an_operator_has_decided_something(db, clock):
+    now, second, due = clock.now(), timedelta(seconds=1), "document_due_at"
+    old = {"document_read_at": now - documents.UNUSED, due: now, "is_verified": False}
+    kept = (
+        *({"source": Client.Source.OPERATOR}, {due: now + second}, {"is_verified": True}),
+        *({"document_read_at": old["document_read_at"] + second}, {"disabled_at": now}),
+        *({"factor": "passkey"}, {"required_group": Group.objects.create(name="Editors")}),
+    )
+    for number, fields in enumerate(({}, *kept)):
+        given = {"source": Client.Source.DOCUMENT} | old | fields
+        Client.objects.create(pk=f"https://app.localhost/{number}", **given)
+
+    assert documents.prune() == 1
+    assert not Client.objects.filter(pk="https://app.localhost/0").exists()
 
 
 def test_an_app_of_an_operator_is_never_taken_over_by_a_document(host, browser):

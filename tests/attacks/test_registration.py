@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.core import serializers
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import connection
 
@@ -239,7 +240,10 @@ def test_a_change_does_not_enable_an_app_that_is_disabled_at_the_same_moment():
     app.client.name = "Wiki"
     clients.change(app.client, ["name"], Actor())
 
-    assert the_app().name == "Wiki"
+    app.client.redirect_uris = []
+    with pytest.raises(ValidationError):
+        clients.change(app.client, ["redirect_uris"], Actor())
+    assert (the_app().name, the_app().redirect_uris) == ("Wiki", [WEB])
     assert clients.authenticate(the_app().pk, app.secret) is None
 
 

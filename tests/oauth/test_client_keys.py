@@ -157,6 +157,7 @@ def test_keys_for_other_purposes_do_not_make_the_others_useless(receiver, app):
 
     assert is_accepted(app)
     assert FetchedKeys.objects.get().jwks == {"keys": mine}
+    assert receiver.sent[-1][1]["Accept"] == "application/jwk-set+json, application/json"
 
 
 def test_keys_that_are_no_longer_used_are_pruned(app, clock):

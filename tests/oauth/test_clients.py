@@ -18,7 +18,7 @@ from accounts.activity.services import Actor
 from accounts.common.errors import RateLimited
 from accounts.common.secrets import CLIENT_SECRET
 from accounts.oauth.clients import services as clients
-from accounts.oauth.clients.authentication import authenticate
+from accounts.oauth.clients.authentication import authenticate, find_authenticated
 from accounts.oauth.clients.models import Client, ClientLogo, ClientSecret
 from accounts.oauth.protocol import OAuthError, form_of
 from accounts.tokens import keyring
@@ -154,6 +154,9 @@ def test_a_disabled_app_is_enabled_again_with_the_same_secret(browser):
     assert clients.authenticate(the_app().pk, secret) is None
     act(browser, "enabled", enabled="yes")
     assert is_valid(secret)
+    app, other = the_app(), confidential("Wiki")
+    disabled = [clients.set_enabled(app, Actor(), enabled=False) for _ in range(2)]
+    assert (disabled, clients.authenticate(other[0].pk, other[1])) == ([True, False], other[0])
 
 
 def test_each_change_is_in_the_history_and_mailed_to_every_superuser(browser):
@@ -220,9 +223,12 @@ def test_a_command_with_the_id_of_an_app_updates_it_and_keeps_its_secret(tmp_pat
     words = ("Wiki", "--redirect-uri", WEB, "--client-id", "wiki")
     first = add(*words, "--first-party", "--no-pkce")
     clients.set_enabled(the_app(), Actor(), enabled=False)
+    carol = superuser()[0]
 
     assert add(*words, "--par").keys() == {"issuer", "client_id"}
 
+    changes = "Wiki: is_first_party, requires_par, requires_pkce"
+    assert carol.activity.get(kind="app_changed").detail == changes
     app = the_app()
     assert (app.pk, app.requires_par, app.requires_pkce) == ("wiki", True, True)
     assert (app.is_first_party, app.disabled_at is None) == (False, False)
@@ -414,6 +420,11 @@ def test_two_methods_at_once_are_refused():
         form = {"client_id": paperless.pk, "client_secret": secret, name: "x"}
         assert found(**form) == "invalid_request"
     assert found(client_id=paperless.pk, client_secret=other_secret) == "invalid_client"
+    public = new_app("Cli", is_public=True).client
+    for other in ({"authorization": header}, {"client_id": public.pk}):
+        sent = request(**other, client_assertion="x")
+        with pytest.raises(OAuthError):
+            find_authenticated(sent, form_of(sent))
 
 
 def test_public_clients_have_no_secret_and_others_need_theirs():
@@ -447,6 +458,9 @@ def test_wrong_secrets_are_limited_and_never_stop_the_client_itself():
     assert 10 < flood() < 30
     assert found(basic(paperless.pk, secret)) == paperless
     assert found(wrong, "198.51.100.7") == "invalid_client"
+    assert found(basic("other", "x")) == "invalid_client", "each app has its own limit"
+    with pytest.raises(RateLimited):
+        assert {found(basic(f"app {number}", "x")) for number in range(60)}
 
 
 def png(width=64, height=64, more=b""):
@@ -480,6 +494,7 @@ def test_a_logo_is_shown_replaced_and_removed(browser):
     assert browser.get(url).status_code == 200, "another change keeps the logo"
     change(browser, logo=file(png(32, 32)))
     assert browser.get(url).status_code == 404
+    assert clients.find_logo(the_app().pk, the_app().logo) == png(32, 32)
     change(browser, **{"logo-clear": "on"})
     assert (the_app().logo, ClientLogo.objects.count()) == ("", 0)
 

@@ -339,7 +339,7 @@ class Client(models.Model):
         An app with pairwise identifiers must not learn the ids of accounts. Therefore it gets no
         tokens for an API, and does not introspect the tokens of other apps.
         """
-        if not self._state.adding and not self.keeps_subjects:
+        if not self.keeps_subjects:
             sentence = _(
                 "You can’t change this, because the app wouldn’t recognise its users any more."
             )
