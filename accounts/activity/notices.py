@@ -96,8 +96,8 @@ class Notice:
 def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
     """Notify ``user`` about the event ``row`` by email, within an hourly limit.
 
-    The notice is sent to the primary address. If ``former`` is an address that was removed or is no
-    longer primary, the notice is sent there, too.
+    The notice is sent to the primary address. If ``former`` is an address that was removed, the
+    notice is sent there, too.
 
     If the event is a change of the account, every address of the account is notified, because a
     thief may read one of the mailboxes. From a lock until the end of the review, suspended and
@@ -208,9 +208,8 @@ def _recent_emails(user: User) -> set[str]:
 
 
 def _may_lock(user: User, former: EmailAddress, row: Activity) -> bool:
-    is_held = user.emails.filter(pk=former.pk).exists()
     is_oldest = not user.emails.filter(confirmed_at__lt=former.confirmed_at).exists()
-    return is_held or is_oldest or former.confirmed_at <= row.at - BEFORE
+    return is_oldest or former.confirmed_at <= row.at - BEFORE
 
 
 def find_notice(token: str) -> Notice | None:

@@ -99,7 +99,7 @@ def record(
     The owner is notified if ``event.mail`` is set.
 
     Call this in the transaction of the change, so that the change and the event are stored
-    together. ``former``, an address that was removed or is no longer primary, is notified as well.
+    together. ``former``, an address that was removed, is notified as well.
     Pass ``mail=False`` if the event is part of a change about which the owner is notified anyway.
     """
     row = _row(user.pk if user else None, event, actor, detail)

@@ -381,7 +381,7 @@ def _make_primary(owner: User, row: EmailAddress, actor: Actor) -> EmailAddress 
     former = owner.emails.filter(email=owner.email).first()
     owner.save_email(row.email)
     _void_proofs_and_links(owner)
-    record(owner, events.PRIMARY_CHANGED, actor, detail=row.email, former=former)
+    record(owner, events.PRIMARY_CHANGED, actor, detail=row.email)
     return former
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -13,11 +13,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.services import Actor
+from accounts.codes.models import Code
 from accounts.codes.services import WrongCode
 from accounts.common.client_info import ClientInfo
+from accounts.common.errors import RateLimited
 from accounts.common.text import canonical_code
 from accounts.emails import services as addresses
 from accounts.emails import services as emails
+from accounts.passwords import changes
 from accounts.sessions.models import LoginSession
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_MEMBERS, MAIL_SUBSCRIBER
@@ -190,6 +193,22 @@ def test_an_account_keeps_its_primary_email_and_has_at_most_ten(alice):
 
     assert state(alice) == (MINE, {MINE})
     assert browser.get(EMAIL).text.count('name="confirm"') == 9
+    with pytest.raises(RateLimited):
+        addresses.add(alice, "another@example.net", ClientInfo("10.0.0.1", ""))
+
+
+def test_a_cancelled_or_late_address_leaves_no_code_and_no_link(alice, clock):
+    home, bob = ClientInfo("10.0.0.1", ""), make_user("bob")
+    hers, his = (addresses.add(user, f"{user}@example.net", home) for user in (alice, bob))
+
+    asked = [str(row.pk) for row in (his, hers, hers)]
+    assert [addresses.cancel(alice, pk) for pk in asked] == [False, True, False]
+    assert set(Code.objects.values_list("subject", flat=True)) == {str(his.pk)}
+    clock.advance(days=3, seconds=-1)
+    assert (addresses.prune(), addresses.pending_of(bob)) == (0, [his])
+    clock.advance(seconds=1)
+    assert (addresses.pending_of(bob), addresses.find_pending(bob, asked[0])) == ([], None)
+    assert addresses.prune() == 1
 
 
 def steal(alice):
@@ -343,6 +362,14 @@ def test_a_known_browser_has_a_mail_budget_of_its_own(clock):
     assert mailed() == before, "using one of her emails gives strangers no other"
 
 
+def reset_code(browser):
+    alice = make_user("alice")
+    asked = "alice@example.org", "nonce"
+    client = ClientInfo(browser.defaults["REMOTE_ADDR"], "")
+    changes.send_reset(*asked, client, has_code=True)
+    return lambda code: changes.find_reset_by_code(*asked, code, client).user == alice
+
+
 type Check = Callable[[str], bool]
 
 
@@ -370,7 +397,7 @@ def code_of_a_new_email(browser):
     return lambda code: addresses.confirm_by_code(row, code, Actor(client)) is None
 
 
-@pytest.mark.parametrize("begin", [sign_in_code, sign_up_code, code_of_a_new_email])
+@pytest.mark.parametrize("begin", [sign_in_code, sign_up_code, code_of_a_new_email, reset_code])
 def test_requests_beyond_the_limit_of_a_mailbox_give_no_further_guesses(begin):
     """Withstands a guesser.
 
@@ -496,9 +523,15 @@ def test_an_address_is_added_once_by_its_newest_email_and_to_one_account(alice, 
     bobs = addresses.add(bob, new, home)
     former = addresses.add(alice, new, home)
     code = canonical_code(outbox()[-1].code)
+    with pytest.raises(RateLimited):
+        addresses.send_again(former, Actor(home))
     clock.advance(minutes=1)
     row = addresses.add(alice, new, home)
-    token = outbox()[-1].action_url.split("/")[-2]
+    clock.advance(minutes=1)
+    addresses.send_again(row, Actor(home))
+    event = alice.activity.latest("id")
+    assert (event.kind, event.detail) == ("confirmation_sent", new)
+    token = newest_mail(new, "").action_url.split("/")[-2]
 
     with pytest.raises(WrongCode):
         addresses.confirm_by_code(former, code, Actor(home))
@@ -517,6 +550,25 @@ def test_an_address_is_added_once_by_its_newest_email_and_to_one_account(alice, 
     with pytest.raises(addresses.EmailChangeRefused):
         addresses.send_again(row, Actor(home))
     assert (state(alice), state(bob)[0]) == ((MINE, {MINE, new}), "bob@example.org")
+
+
+@pytest.mark.parametrize("name, is_restored", [("", True), ("carol", False)])
+def test_who_confirms_an_address_gets_back_what_adding_it_has_spent(
+    alice, clock, name, is_restored
+):
+    home = ClientInfo("10.0.0.1", "")
+    for _ in range(MAIL_SUBSCRIBER.burst):
+        row = addresses.add(alice, "new@example.org", home)
+        code = canonical_code(outbox()[-1].code)
+        clock.advance(minutes=1)
+    with pytest.raises(RateLimited):
+        addresses.add(alice, row.email, home)
+    addresses.confirm_by_code(row, code, Actor(home, name=name))
+    clock.advance(minutes=1)
+    addresses.remove(User.objects.get(), alice.emails.get(email=row.email).pk, Actor())
+
+    with nullcontext() if is_restored else pytest.raises(RateLimited):
+        addresses.add(User.objects.get(), row.email, home)
 
 
 def test_an_account_without_a_primary_address_gets_one_and_loses_none(alice):

@@ -11,10 +11,12 @@ from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.codes.models import Code
 from accounts.codes.services import LinkEnded
+from accounts.emails import services as addresses
 from accounts.passwords import changes
 from accounts.sessions.models import LoginSession
 from accounts.signin import services as signin
 from accounts.users.models import EmailAddress, User
+from accounts.users.services import confirm_email
 from tests.support.api import get_tokens
 from tests.support.lockdown import change_password, lock_down, switch_off
 from tests.support.signin import SIGNED_UP, signed_in
@@ -325,7 +327,7 @@ def test_a_mail_scanner_that_opens_the_reset_link_changes_nothing(clock):
     assert take(link) == 404
 
 
-@pytest.mark.parametrize("change", ["password", "address", "switched off"])
+@pytest.mark.parametrize("change", ["password", "address", "removal", "switched off"])
 def test_a_reset_link_is_invalid_after_any_change_of_the_account(change):
     alice = make_user("alice")
     link = ask_reset("alice")
@@ -339,6 +341,10 @@ def test_a_reset_link_is_invalid_after_any_change_of_the_account(change):
         (row,) = re.findall(r'name="confirm" value="([^"]+)"', browser.get(EMAIL).text)
         browser.post(EMAIL, {"confirm": row, "code": outbox()[-1].code})
         assert alice.emails.count() == 2
+    elif change == "removal":
+        confirm_email(alice, "alice@example.net")
+        link = ask_reset("alice", Client(REMOTE_ADDR="10.7.0.1"))
+        addresses.remove(alice, alice.emails.latest("pk").pk, Actor())
     else:
         type(alice).objects.update(is_active=False)
 

@@ -138,6 +138,8 @@ def test_a_link_that_is_used_twice_at_once_removes_an_address_once(monkeypatch, 
     clock.advance(days=1)
     confirm_email(mallory, "newest@example.net")
     mallory.save_email("boss@example.net")
+    services.rename(reloaded(mallory), "mallory2", Actor())
+    lock = lock_link("username was changed", to="boss@example.net")
     found = emails.find_vouched(token)
     emails.refuse(token, Actor())
     monkeypatch.setattr(emails, "find_vouched", lambda _token: found)
@@ -149,3 +151,4 @@ def test_a_link_that_is_used_twice_at_once_removes_an_address_once(monkeypatch, 
     assert list(removed.values_list("detail", flat=True)) == ["boss@example.net"]
     assert reloaded(mallory).email == "mallory@example.org", "the oldest of the others"
     assert mallory.emails.count() == 2
+    assert Client().post(lock).status_code == 404, "a stranger does not lock the account"

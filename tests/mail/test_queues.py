@@ -6,10 +6,15 @@ from datetime import timedelta
 import pytest
 from django.core import mail as django_mail
 
+from accounts.activity.services import Actor
+from accounts.common.client_info import ClientInfo
+from accounts.emails import services as addresses
 from accounts.mail import services
 from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import Queue, deliver_due
+from accounts.passwords import changes
+from accounts.users.models import User
 from tests.support.administration import bulk_page, choose, desk
 from tests.support.nodes import PROVED, database
 from tests.support.process import LATER_SECONDS, slack, within
@@ -51,6 +56,22 @@ def test_emails_are_sent_in_the_order_of_their_queues():
 
     assert sent() == [queue.name for queue in Queue for _ in range(3)]
     assert services.lengths()[Queue.CODES] == services.delays()[Queue.CODES] == 0
+
+
+def test_an_email_with_a_link_goes_first_and_is_not_sent_after_the_link_has_expired(alice, clock):
+    home, alice_again = ClientInfo("10.0.0.1", ""), User.objects.get
+    row = addresses.add(alice, "new@example.org", home)
+    clock.advance(minutes=1)
+
+    for act, life in (
+        (lambda: addresses.add(alice_again(), row.email, home), addresses.LIFE),
+        (lambda: changes.send_reset("alice", "nonce", home), changes.LINK.life),
+        (lambda: changes.send_reset_by_staff(alice_again(), ALICE, Actor()), changes.LINK.life),
+    ):
+        OutgoingMail.objects.all().delete()
+        act()
+        mail = OutgoingMail.objects.exclude(expires_at=None).get()
+        assert (mail.queue, mail.expires_at) == (Queue.CODES, clock.now() + life)
 
 
 def test_a_code_that_is_posted_while_a_batch_is_sent_is_sent_next():

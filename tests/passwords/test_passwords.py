@@ -21,8 +21,9 @@ from django.test import Client
 from accounts.activity.models import Activity
 from accounts.common.errors import Busy
 from accounts.ops import public_views
-from accounts.passwords import hashers, strength
+from accounts.passwords import changes, hashers, strength
 from accounts.passwords import services as passwords
+from accounts.passwords.changes import Reset
 from accounts.passwords.services import is_compromised
 from accounts.passwords.strength import measure
 from accounts.throttle.limits import LOGIN_REPEAT, STRENGTH_NETWORK
@@ -101,6 +102,15 @@ def test_one_emailed_link_hashes_a_limited_number_of_passwords(alice, clock):
     answers = [reset(token=token).code for _ in range(LOGIN_REPEAT.burst + 1)]
 
     assert answers == ["second_factor_required"] * LOGIN_REPEAT.burst + ["throttled"]
+
+
+def test_a_reset_offers_to_remove_factors_only_if_there_are_some_and_the_proofs_suffice(alice):
+    def offers_removal(email_key):
+        return changes._progress(Reset(alice, "", email_key, changes.LINK)).offers_removal
+
+    assert not offers_removal(address_of("alice"))
+    enrolled(alice)
+    assert not offers_removal(changes.NO_EMAIL)
 
 
 @proves("V15.2.2", "V15.4.1")
