@@ -140,6 +140,12 @@ PREPARED: dict[str, tuple[Callable[[User], object], str]] = {
 }
 
 
+ABOUT_ADDRESSES = {
+    **dict.fromkeys(("confirm-address", "send-confirmation"), "new@example.net"),
+    **{"remove-address": "second@example.org", "send-reset": address_of("alice")},
+}
+
+
 @pytest.mark.parametrize("name", API_ACTS)
 def test_an_act_is_in_both_histories_and_the_owner_gets_the_reason_by_email(
     alice, carol, clock, name, settings
@@ -154,6 +160,8 @@ def test_an_act_is_in_both_histories_and_the_owner_gets_the_reason_by_email(
 
     row = alice.activity.latest("id")
     assert (row.kind, row.actor, row.reason) == (event, "carol", REASON)
+    if name in ABOUT_ADDRESSES:
+        assert row.detail == ABOUT_ADDRESSES[name]
     own = User.objects.get(username="carol").activity.latest("id")
     assert (own.kind, own.actor, own.reason) == ("staff_acted", "", REASON)
     assert own.detail.startswith("alice: ")

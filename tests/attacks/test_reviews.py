@@ -336,6 +336,7 @@ def test_a_later_decision_voids_the_link_of_an_earlier_one(seed):
     lock(alice())
     wrong, right = decision_link("second@example.org"), decision_link(MINE)
 
+    assert alice().activity.latest("id").detail == MINE
     assert not sets_password(Client(), wrong)
     assert sets_password(Client(), right)
 
