@@ -40,7 +40,8 @@ for i, key in ipairs(KEYS) do
 end
 if #refused > 0 or ARGV[#ARGV] == '0' then return refused end
 for i, key in ipairs(KEYS) do
-  local life = string.format('%.0f', after[i] - now)
+  -- Redis refuses a life of 0, which an unused budget would have without a cost.
+  local life = string.format('%.0f', math.max(after[i] - now, 1))
   redis.call('SET', key, string.format('%.0f', after[i]), 'PX', life)
 end
 return refused
@@ -66,17 +67,17 @@ def is_in_use() -> bool:
     return monotonic() >= _resting["until"]
 
 
-def _or_in_database[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+def _or_in_database[R](function: Callable[..., R]) -> Callable[..., R]:
     """Decorate a function: if Redis fails, its namesake in ``database_store`` is called."""
 
     @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+    def call(*args: Any) -> R:
         try:
-            return function(*args, **kwargs)
+            return function(*args)
         except RedisError:
             log.warning("Redis does not answer; the database counts limits for %s s", REST_SECONDS)
             _resting["until"] = monotonic() + REST_SECONDS
-            return cast(R, getattr(database_store, function.__name__)(*args, **kwargs))
+            return cast(R, getattr(database_store, function.__name__)(*args))
 
     return call
 
@@ -87,7 +88,7 @@ def hit(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> d
 
     The arguments and the result are the same as for ``database_store.hit``.
     """
-    small = _run(budgets, now) if budgets else {}
+    small = _run(budgets, now)
     if small or not silent:
         return small
     small = _run(silent, now)

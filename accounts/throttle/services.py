@@ -35,7 +35,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.models import DateField, Sum
+from django.db.models import Sum
 from django.db.models.functions import Trunc
 
 from accounts.common import clock, metrics
@@ -158,7 +158,7 @@ def counts(since: date, span: str) -> Iterable[tuple[date, str, int]]:
     ``span``: the length of a period: ``day``, ``week`` or ``month``.
     """
     write()
-    start = Trunc("day", span, output_field=DateField())
+    start = Trunc("day", span)
     rows = Refusals.objects.filter(day__gte=since).values_list(start, "limit")
     return rows.annotate(Sum("count"))
 
@@ -226,9 +226,11 @@ def own_levels() -> Iterator[dict[Budget, int]]:
 
 
 def _note_own(budgets: Iterable[Budget]) -> None:
-    levels, own = _own.get(), [budget for budget in budgets if budget.limit.is_own]
-    if levels is not None and own:
-        levels.update(zip(own, map(Levels(*own).missing, own), strict=True))
+    levels = _own.get()
+    if levels is not None:
+        own = [budget for budget in budgets if budget.limit.is_own]
+        missing = Levels(*own).missing
+        levels |= {budget: missing(budget) for budget in own}
 
 
 def rate_limit_headers(levels: Mapping[Budget, int]) -> dict[str, str]:

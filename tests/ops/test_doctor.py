@@ -177,15 +177,18 @@ def test_the_doctor_finds_a_redis_that_may_forget_limits(settings, request):
     redis_server.flush()
 
     with Redis.from_url(redis_server.url) as client:
-        assert codes(settings) == []
+        client.config_set("maxmemory-policy", "volatile-lru")
+        assert codes(settings) == [], "its memory has no limit"
+        assert all(client.ttl(key) >= 0 for key in client.scan_iter()), (
+            "a check leaves nothing behind"
+        )
         client.set("https://other.example.org:budget:x", 1)
         client.config_set("maxmemory", "100mb")
-        client.config_set("maxmemory-policy", "volatile-lru")
         assert codes(settings) == ["redis_evicts", "redis_shared"]
         client.config_set("maxmemory-policy", "noeviction")
-        client.config_set("maxmemory", "0")
         client.flushall()
         assert codes(settings) == []
+        client.config_set("maxmemory", "0")
 
 
 def test_the_doctor_misses_backups_in_an_older_database_unless_another_program_makes_them(

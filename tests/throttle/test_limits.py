@@ -6,12 +6,28 @@ import pytest
 import redis
 from django.test import Client
 
+from accounts.common import metrics
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
-from accounts.throttle import database_store, limits, redis_store
-from accounts.throttle.limits import LOGIN_SUBSCRIBER, Budget, Limit
+from accounts.throttle import database_store, limits, redis_store, services
+from accounts.throttle.limits import (
+    LOGIN_SUBSCRIBER,
+    REQUEST_EVERYONE,
+    REQUEST_NETWORK,
+    Budget,
+    Limit,
+)
 from accounts.throttle.models import Refusals
-from accounts.throttle.services import around, check, give_back, hit, wait
+from accounts.throttle.services import (
+    around,
+    check,
+    counts,
+    give_back,
+    hit,
+    of_sign_up,
+    own_levels,
+    wait,
+)
 from tests.support.process import LATER_SECONDS, free_port, within
 from tests.support.services import Redis, Sentinel
 from tests.support.signin import set_up
@@ -126,6 +142,8 @@ def test_hidden_limits_refuse_no_action_and_count_only_those_that_the_others_all
     assert not hit(silent=[OTHER.of("else")])
     clock.advance(seconds=30)
     assert hit(silent=[OTHER.of("else")]), "a hidden refusal costs nothing"
+    assert not hit(silent=[TEN.of("unused"), OTHER.of("else")])
+    assert sum(hit(silent=[TEN.of("unused")]) for _ in range(11)) == 10
 
 
 def test_an_act_that_another_process_overtakes_takes_from_no_budget(clock, monkeypatch):
@@ -147,7 +165,7 @@ def test_an_act_that_another_process_overtakes_takes_from_no_budget(clock, monke
 def test_a_refusal_that_a_client_must_not_notice_changes_as_many_budgets_as_a_success():
     def statements(subject):
         with queries() as asked:
-            hit(OTHER.of(subject), silent=[TEN.of("mallory"), OTHER.of("mallory")])
+            hit(OTHER.of(subject), silent=[TEN.of("mallory"), TEN.of(subject)])
         return [(q["sql"][:20], q["sql"].count("WHEN '")) for q in asked.captured_queries]
 
     accepted = [statements(n) for n in range(10)]
@@ -160,15 +178,39 @@ def test_a_refusal_that_a_client_must_not_notice_changes_as_many_budgets_as_a_su
 def test_a_refusal_by_a_shared_budget_does_not_reveal_what_others_have_spent(clock):
     ours = dataclasses.replace(TEN, name="test.shared", is_shared=True)
     for _ in range(10):
-        hit(ours.of())
-    clock.advance(seconds=30)
+        assert wait(ours.of()) == 0
+        hit(ours.of(), TEN.of(SUBJECT))
+    for seconds in (0, 30):
+        clock.advance(seconds=seconds)
 
-    with pytest.raises(RateLimited) as refused, queries() as asked:
-        hit(ours.of())
+        with queries() as asked:
+            assert wait() == 0
+            with pytest.raises(RateLimited) as refused:
+                hit(ours.of())
 
-    assert (refused.value.retry_after, wait(ours.of()), wait(TEN.of())) == (60, 60, 0)
-    read = [query["sql"][:6] for query in asked.captured_queries if "budget" in query["sql"]]
-    assert read == ["SELECT"], "a refusal changes no budget"
+        assert refused.value.retry_after == wait(ours.of()) == 60
+        assert wait(TEN.of(SUBJECT)) == 60 - seconds
+        read = [query["sql"][:6] for query in asked.captured_queries if "budget" in query["sql"]]
+        assert read == ["SELECT"], "a refusal changes no budget"
+
+
+def test_a_sign_up_uses_up_no_budget_of_requested_emails():
+    """Withstands a flood: nobody in the network could reset a password any more."""
+    client = ClientInfo("192.0.2.1", "")
+
+    hit(*of_sign_up(client))
+
+    requested = [*around(REQUEST_NETWORK, client), REQUEST_EVERYONE.of()]
+    assert not services.Levels(*requested).are_used(requested)
+
+
+def test_the_own_budgets_that_a_call_uses_are_told_and_no_others(clock):
+    own = dataclasses.replace(TEN, name="test.own", is_own=True)
+    with own_levels() as levels:
+        hit(own.of(1), TEN.of(1))
+    hit(own.of(2))
+
+    assert levels == {own.of(1): 60_000}
 
 
 @pytest.mark.parametrize(
@@ -207,6 +249,8 @@ def test_one_network_cannot_use_up_half_of_a_shared_budget():
 @proves("V16.3.3")
 def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock, caplog):
     make_user("alice")
+    refused = metrics.LIMITS_HIT.labels("login.line")._value
+    before = refused.get()
     clock.advance(minutes=5)
     for _ in range(LOGIN_SUBSCRIBER.burst + 4):
         sign_in(Client(), "alice", WRONG)
@@ -218,15 +262,52 @@ def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock,
     assert "Refusals could not be written" in caplog.text
     clock.advance(seconds=5)
     sign_in(Client(), "alice", WRONG)
-
     assert Refusals.objects.get(limit="login.line").count == 6
 
+    sign_in(Client(), "alice", WRONG)
+    today = clock.now().date()
+    assert (today, "login.line", 7) in counts(today, "day"), "a page shows the newest, too"
+    assert refused.get() == before + 7
 
-def test_the_url_of_the_sentinels_says_how_to_sign_in_to_the_server_and_which_database_is_meant():
-    found = redis_store._connect("redis+sentinel://alice:a%2Fb@one,two:26380/limits/2")
-    how = found.connection_pool.connection_kwargs
 
-    assert [how[name] for name in ("username", "password", "db")] == ["alice", "a/b", 2]
+def test_a_redis_that_has_failed_is_asked_again_after_five_seconds(settings, monkeypatch):
+    """Withstands a failure. Each attempt may take as long as a timeout."""
+    now = {"seconds": 100.0}
+    monkeypatch.setattr(redis_store, "monotonic", lambda: now["seconds"])
+    monkeypatch.setitem(redis_store._resting, "until", 0.0)
+    set_up(settings, redis_url=f"redis://127.0.0.1:{free_port()}/0")
+
+    for seconds in (0, 5):
+        now["seconds"] += seconds
+        assert services._store() is redis_store
+        assert allowed(TEN.of(SUBJECT))
+        assert services._store() is database_store
+    now["seconds"] += 4.9
+    assert services._store() is database_store
+
+
+@pytest.mark.parametrize(
+    "url, how, is_encrypted",
+    [
+        ("redis+sentinel://alice:a%2Fb@one,two:26380/limits/2", ["alice", "a/b", 2], False),
+        ("rediss+sentinel://one,two:26380/limits", [None, None, 0], True),
+    ],
+)
+def test_the_url_of_the_sentinels_says_where_they_are_and_how_to_sign_in_to_the_server(
+    url, how, is_encrypted
+):
+    pool = redis_store._connect(url).connection_pool
+    sentinels = [each.connection_pool for each in pool.sentinel_manager.sentinels]
+
+    def values(pool, *names):
+        return [pool.connection_kwargs[name] for name in names]
+
+    assert values(pool, "username", "password", "db") == how
+    assert [values(each, "host", "port") for each in sentinels] == [["one", 26379], ["two", 26380]]
+    for each in (pool, *sentinels):
+        assert issubclass(each.connection_class, redis.SSLConnection) is is_encrypted
+    for each in (pool, *sentinels, redis_store._connect("redis://one").connection_pool):
+        assert values(each, "socket_timeout", "socket_connect_timeout") == [0.5, 0.5]
 
 
 @pytest.mark.proof
