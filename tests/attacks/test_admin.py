@@ -5,6 +5,7 @@ from time import sleep
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.core.management import CommandError, call_command
+from django.db.models import F
 from django.db.models.signals import pre_save
 from django.test import Client
 
@@ -15,6 +16,7 @@ from accounts.administration.models import BulkPerson
 from accounts.administration.roles import NotInRole
 from accounts.common.proofs import Method
 from accounts.settingsfile.services import WrongFile, apply
+from accounts.twofactor.adding import new_link
 from accounts.twofactor.models import Authenticator
 from accounts.users import rights
 from accounts.users.models import User
@@ -474,6 +476,27 @@ def test_an_enrolment_link_works_once_for_staff_without_a_factor(capsys):
     for name in ("carol", "bob"):
         with pytest.raises(CommandError):
             call_command("enrolment_link", name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        enrolled,
+        lambda _carol: User.objects.update(credential_version=F("credential_version") + 1),
+        lambda _carol: User.objects.update(is_staff=False),
+        lambda _carol: User.objects.update(is_active=False),
+    ],
+    ids=["a factor", "other credentials", "no rights", "deactivated"],
+)
+def test_an_enrolment_link_ends_when_the_account_changes(change):
+    make_user("bob", is_staff=True)
+    carol = make_user("carol", is_staff=True)
+    link = path_of(new_link(carol))
+    assert "carol" in Client().get(link).text
+
+    change(carol)
+
+    assert [Client().get(link).status_code, Client().post(link).status_code] == [404, 404]
 
 
 @pytest.mark.parametrize("by", [(Method.MAIL,), (Method.PASSWORD,)])

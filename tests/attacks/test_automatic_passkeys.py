@@ -38,6 +38,7 @@ from tests.support.webauthn import (
     confirm_page,
     let_the_browser_make,
     options_on,
+    registered,
 )
 
 
@@ -192,6 +193,9 @@ def test_confirming_it_beside_another_factor_or_removing_another_one_keeps_the_r
 
     assert not passkeys.confirm(User.objects.get(), row.pk + 1, [], Actor()), "it is gone"
     assert passkeys.confirm(User.objects.get(), row.pk, [], Actor())
+    assert not passkeys.confirm(User.objects.get(), row.pk, [], Actor()), "it is confirmed"
+    passkeys.remove_unconfirmed(User.objects.get(), Actor())
+    assert has_passkey(alice)
     row.pk, row.credential_id = None, "another"
     row.save()
     User.objects.update(password="!")
@@ -234,6 +238,7 @@ def test_the_owner_confirms_no_passkey_that_a_thief_has_made(alice):
     for answer in (own.get(options_on(page.text)), planted.get(options_of(Client())), "{}"):
         assert "shown" not in post_credential(owner, answer, confirm_page(planted)).text
     owner.post(confirm_page(planted), others)
+    assert not passkeys.confirm(make_user("bob"), Row.objects.get().pk, [], Actor())
 
     assert not Row.objects.get().confirmed
 
@@ -252,7 +257,7 @@ CHANGES = {
     "a new password": lambda browser: browser.post(
         "/accounts/password/change/", {"password1": "slow comet over the harbour"}
     ),
-    "a lock": lambda _browser: lock_down(User.objects.get()),
+    "a lock": lambda _browser: lock_down(User.objects.get(username="alice")),
 }
 
 
@@ -260,8 +265,12 @@ CHANGES = {
 def test_it_ends_with_the_password_that_it_rests_on(alice, change):
     owner, (_thief, passkey) = Client(), with_passkey()
     by_password(owner)
+    of_bob = registered(make_user("bob"))
+    Row.objects.filter(credential_id=of_bob.id).update(confirmed=False)
 
     CHANGES[change](owner)
 
-    assert not Row.objects.exists()
+    assert Row.objects.get().credential_id == of_bob.id
     assert not signs_in(passkey)
+    assert alice.activity.get(kind="passkey_removed").detail == "Passkey"
+    assert not mails_about("passkey was removed"), "another mail tells of the change"

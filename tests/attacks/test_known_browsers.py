@@ -6,6 +6,7 @@ from django.test import Client
 from accounts.activity import events
 from accounts.sessions import known_browsers
 from accounts.sessions.current import REASONS
+from accounts.throttle.models import FamiliarPlace
 from tests.support.disputes import NEW, lock, reopened
 from tests.support.passkeys import REAUTHENTICATE, times_in_history
 from tests.support.second_factor import enrolled
@@ -122,13 +123,14 @@ def test_a_stolen_session_does_not_make_its_browser_known():
 @proves("V6.3.5")
 def test_a_copy_of_a_known_browser_in_a_new_network_is_reported_once(clock):
     """Withstands a thief with the password."""
-    make_user("alice")
+    alice = make_user("alice")
     here = browser()
     assert mails_of(here) == [NEW_BROWSER]
 
     thief = copy_of(here, at="203.0.113.66")
 
     assert mails_of(thief) == [NEW_NETWORK]
+    assert {*FamiliarPlace.objects.values_list("owner", flat=True)} == {alice.pk}
     assert mails_of(thief) == mails_of(here) == []
     clock.advance(days=80)
     assert mails_of(thief) == []

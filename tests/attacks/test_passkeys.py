@@ -242,11 +242,12 @@ def test_a_passkey_without_user_verification_is_only_a_second_step():
     assert times_in_history(alice, "sign_in_failed") == 1
     browser = after_password()
     assert completes_sign_in(browser, passkey.get(options_of(browser, CHALLENGE), flags=unverified))
+    assert not Row.objects.get().is_synced, "as the passkey says now"
 
 
 def test_another_users_passkey_is_neither_a_second_step_nor_a_reauthentication(clock):
     """Withstands another member."""
-    alice, _passkey = owner()
+    alice, passkey = owner()
     _mallory, hers = owner("mallory")
     browser = after_password()
 
@@ -255,6 +256,12 @@ def test_another_users_passkey_is_neither_a_second_step_nor_a_reauthentication(c
     post_credential(session, hers.get(options_of(session, REAUTHENTICATE)), REAUTHENTICATE)
     assert [times_in_history(alice, kind) for kind in ("factor_failed", "proof_failed")] == [1, 1]
     assert times_in_history(alice, "proof_given") == 0
+
+    def statuses(*credentials):
+        return [post_credential(session, c, REAUTHENTICATE).status_code for c in credentials]
+
+    right = passkey.get(options_of(session, REAUTHENTICATE))
+    assert statuses("{}", "{}", "{}", right, "{}", "{}") == [200] * 3 + [302, 200, 429]
 
 
 def test_a_user_handle_does_not_change_which_account_a_passkey_opens():
@@ -357,9 +364,10 @@ def test_a_lockdown_and_reset_remove_a_thiefs_passkey_and_keep_the_owners(clock)
 def test_passkey_answers_are_limited_by_network_and_separately_for_known_browsers(clock):
     """Withstands a flood."""
     _alice, passkey = owner()
-    hers, browser = Client(), Client()
-    assert signs_in(passkey, hers)
-    hers.post("/accounts/logout/")
+    hers, also, browser = Client(), Client(), Client()
+    for known in (hers, also):
+        assert signs_in(passkey, known)
+        known.post("/accounts/logout/")
     statuses = {post_credential(browser, "{}").status_code for _ in range(UNGUESSABLE.burst)}
 
     assert statuses == {200}
@@ -371,6 +379,9 @@ def test_passkey_answers_are_limited_by_network_and_separately_for_known_browser
     many = [post_credential(hers, wrong).status_code for _ in range(UNGUESSABLE.burst - 1)]
     assert set(many) == {200}
     assert signs_in(passkey, hers)
+    hers.post("/accounts/logout/")
+    assert [post_credential(hers, wrong).status_code for _ in range(2)] == [200, 429]
+    assert signs_in(passkey, also), "each known browser has its own limit"
     clock.advance(seconds=UNGUESSABLE.per)
     assert signs_in(passkey, browser)
 

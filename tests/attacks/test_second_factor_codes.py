@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.core.cache import cache
 from django.test import Client
 
+from accounts.activity.services import Actor
 from accounts.codes.models import Code
 from accounts.common import crypto
 from accounts.common.proofs import Method
@@ -21,7 +22,14 @@ from accounts.throttle.limits import (
     FACTOR_SUBSCRIBER_DAY,
 )
 from accounts.throttle.models import StoredBudget
-from accounts.twofactor.models import CODES_PURPOSE, Authenticator, RecoveryCodes
+from accounts.twofactor import verification
+from accounts.twofactor.errors import UnreadableFactor, WrongFactorCode, WrongSingleUseCode
+from accounts.twofactor.models import (
+    CODES_PURPOSE,
+    IMPORTED_CODES,
+    Authenticator,
+    RecoveryCodes,
+)
 from accounts.twofactor.services import devices
 from tests.support.api import second_step
 from tests.support.api_steps import first_step
@@ -46,7 +54,7 @@ from tests.support.second_steps import (
     new_recovery_codes,
     with_factor,
 )
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.standards import proves
 from tests.support.steps import (
     LOGOUT,
@@ -297,7 +305,9 @@ def test_guesses_in_every_spelling_on_every_page_and_over_the_api_are_counted(cl
 @pytest.mark.parametrize("code", ["aaaaa-aaaaa", "0000 0000"])
 def test_guesses_at_recovery_and_mailed_codes_are_limited_by_network(clock, code):
     """These codes are too long to guess, so the guesses do not count for the account."""
-    _alice, seed = with_factor()
+    alice, seed = with_factor()
+    new_recovery_codes(alice)
+    RecoveryCodes.objects.create(user=make_user("bob"), name=IMPORTED_CODES, sealed="")
     mallory = after_password()
     mallory.post(CHALLENGE, {"mail": "1"})
 
@@ -305,7 +315,40 @@ def test_guesses_at_recovery_and_mailed_codes_are_limited_by_network(clock, code
 
     assert statuses == [200] * CODE_GUESS.burst + [429]
     assert not is_signed_in(mallory)
+    assert not alice.activity.filter(kind="factor_blocked").exists()
     assert code_signs_in(code_of(seed), REMOTE_ADDR=HOME)
+
+
+def test_each_known_browser_has_one_budget_for_wrong_emailed_and_recovery_codes(clock, settings):
+    set_up(settings, limits_scale=3 / CODE_GUESS.burst)
+    alice, _seed = with_factor()
+    here, other = signed_in(alice), signed_in(alice)
+    for browser in (here, other):
+        browser.post(LOGOUT)
+    for posted in ({"login": "alice"}, {"code": "00000000"}):
+        here.post("/accounts/login/code/", posted)
+
+    assert [guess(after_password(browser=here), "aaaaa-aaaaa") for _ in range(3)] == [200, 200, 429]
+    assert guess(after_password(browser=other), "aaaaa-aaaaa") == 200
+
+
+@pytest.mark.parametrize(
+    "lost, refusals",
+    [
+        (Authenticator, [UnreadableFactor, WrongSingleUseCode, WrongSingleUseCode]),
+        (RecoveryCodes, [WrongFactorCode, UnreadableFactor, WrongSingleUseCode]),
+    ],
+    ids=["app", "recovery codes"],
+)
+def test_a_lost_key_is_the_reason_only_for_refusing_codes_that_cannot_be_checked(lost, refusals):
+    alice, _seed = with_factor()
+    new_recovery_codes(alice)
+    lost.objects.update(**{"sealed_seed" if lost is Authenticator else "sealed": ""})
+
+    for code, refusal in zip((WRONG_DIGITS, "aaaaa-aaaa-aaaa", "00000000"), refusals, strict=True):
+        with pytest.raises(WrongFactorCode) as refused:
+            verification.verify(alice, code, Actor())
+        assert refused.type is refusal
 
 
 def by_a_code(*, is_mailed=False):
@@ -348,6 +391,7 @@ def test_wrong_codes_from_a_known_browser_are_limited_too(clock):
     statuses = [guess(after_password(browser=browser)) for _ in range(GUESSES + 1)]
 
     assert statuses == [200] * GUESSES + [429]
+    assert not mails_about("failed at the second"), "probably the owner has mistyped them"
 
 
 @proves("63B-3.1.4.2-b", "63B-3.2.2")
@@ -415,6 +459,8 @@ def test_a_few_wrong_codes_in_a_session_send_no_mail(clock):
         browser.post(REAUTHENTICATE, {"code": WRONG_DIGITS})
 
     assert len(outbox()) == before
+    assert browser.post(REAUTHENTICATE, {"code": WRONG_DIGITS}).status_code == 200
+    assert browser.post(REAUTHENTICATE, {"code": WRONG_DIGITS}).status_code == 429
     assert not alice.activity.filter(kind__startswith="factor_").exists()
 
 

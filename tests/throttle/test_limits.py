@@ -10,24 +10,9 @@ from accounts.common import metrics
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
 from accounts.throttle import database_store, limits, redis_store, services
-from accounts.throttle.limits import (
-    LOGIN_SUBSCRIBER,
-    REQUEST_EVERYONE,
-    REQUEST_NETWORK,
-    Budget,
-    Limit,
-)
+from accounts.throttle.limits import LOGIN_SUBSCRIBER, Budget, Limit
 from accounts.throttle.models import Refusals
-from accounts.throttle.services import (
-    around,
-    check,
-    counts,
-    give_back,
-    hit,
-    of_sign_up,
-    own_levels,
-    wait,
-)
+from accounts.throttle.services import around, check, give_back, hit, wait
 from tests.support.process import LATER_SECONDS, free_port, within
 from tests.support.services import Redis, Sentinel
 from tests.support.signin import set_up
@@ -198,15 +183,15 @@ def test_a_sign_up_uses_up_no_budget_of_requested_emails():
     """Withstands a flood: nobody in the network could reset a password any more."""
     client = ClientInfo("192.0.2.1", "")
 
-    hit(*of_sign_up(client))
+    hit(*services.of_sign_up(client))
 
-    requested = [*around(REQUEST_NETWORK, client), REQUEST_EVERYONE.of()]
+    requested = [*around(limits.REQUEST_NETWORK, client), limits.REQUEST_EVERYONE.of()]
     assert not services.Levels(*requested).are_used(requested)
 
 
 def test_the_own_budgets_that_a_call_uses_are_told_and_no_others(clock):
     own = dataclasses.replace(TEN, name="test.own", is_own=True)
-    with own_levels() as levels:
+    with services.own_levels() as levels:
         hit(own.of(1), TEN.of(1))
     hit(own.of(2))
 
@@ -266,7 +251,7 @@ def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock,
 
     sign_in(Client(), "alice", WRONG)
     today = clock.now().date()
-    assert (today, "login.line", 7) in counts(today, "day"), "a page shows the newest, too"
+    assert (today, "login.line", 7) in services.counts(today, "day"), "a page shows the newest, too"
     assert refused.get() == before + 7
 
 
