@@ -3,6 +3,7 @@
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import passkeys
 from accounts.twofactor.models import RecoveryCodes
+from accounts.twofactor.services import devices
 from tests.support.api import call, claims_of, get_tokens, is_good, second_step
 from tests.support.api_factors import add_app, signed_in
 from tests.support.api_passkeys import make, sign_in
@@ -91,6 +92,7 @@ def test_a_passkey_is_added_and_signs_in_and_a_second_one_brings_no_new_codes():
     assert passkeys.options_to_add(alice)["excludeCredentials"][0]["transports"] == ["usb"]
     path = f"passkeys/{second['id']}/"
     assert call(path, {"name": "Key"}, method="PATCH", token=token)["name"] == "Key"
+    assert [row.name for row in devices(alice)][:2] == ["Laptop", "Key"]
     assert call(path, method="DELETE", token=token).status == 204
     assert call(path, method="DELETE", token=token).status == 404
 
