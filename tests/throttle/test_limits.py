@@ -189,6 +189,23 @@ def test_a_sign_up_uses_up_no_budget_of_requested_emails():
     assert not services.Levels(*requested).are_used(requested)
 
 
+def test_each_mailbox_has_a_budget_for_each_line_and_gets_used_emails_back():
+    alice, here, there = (
+        "alice@example.org",
+        ClientInfo("192.0.2.1", ""),
+        ClientInfo("10.0.0.1", ""),
+    )
+    used = [*services.of_mailbox(alice, here), services.of_request("alice", here)]
+    others = [services.of_mailbox("bob@example.org", here)[0], services.of_mailbox(alice, there)[0]]
+    others += [services.of_request(*each) for each in (("bob", here), ("alice", there))]
+    others.append(services.of_request(alice, here))
+
+    hit(*used)
+    assert not services.Levels(*others).are_used(others)
+    services.refund(alice, here, "alice")
+    assert not services.Levels(*used).are_used(used)
+
+
 def test_the_own_budgets_that_a_call_uses_are_told_and_no_others(clock):
     own = dataclasses.replace(TEN, name="test.own", is_own=True)
     with services.own_levels() as levels:
