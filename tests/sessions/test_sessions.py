@@ -13,7 +13,7 @@ from accounts.activity import events
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.common import clock as site_clock
-from accounts.common.client_info import ClientInfo
+from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import known_browsers
 from accounts.sessions import services as sessions
@@ -31,13 +31,18 @@ from tests.support.second_factor import (
     take_second_step,
     unused_code,
 )
-from tests.support.signin import request_of, signed_in
+from tests.support.signin import request_of, set_up, signed_in
 from tests.support.standards import proves
 from tests.support.steps import LOGOUT, PASSWORD, is_signed_in, make_user, outbox, sign_in
 
 SESSIONS = "/accounts/sessions/"
 CURL = "curl/8.14.1"
 HOME, CAFE = ClientInfo("192.0.2.1", CURL), ClientInfo("198.51.100.7", CURL)
+IPHONE = ClientInfo(
+    "192.0.2.1",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
+)
 
 
 def begin(user, agent=CURL, *, is_remembered=False):
@@ -73,6 +78,51 @@ def test_revoking_the_other_sessions_returns_how_many_were_live(clock):
     assert [row.detail for row in Activity.objects.all()] == ["2"], (
         "nothing is recorded if none was revoked"
     )
+
+    begin(alice)
+    assert sessions.revoke_by_operator(alice, Actor(name="@operator")) == 2
+    assert (live(alice), live(bob)) == ([], [his])
+    row = Activity.objects.latest("id")
+    assert (row.user, row.kind, row.actor, row.detail) == (alice, "all_ended", "@operator", "2")
+    ended = {session.ended_by for session in alice.login_sessions.all()}
+    assert ended == {"others_ended", "all_ended"}
+
+
+def test_room_is_made_for_a_tenth_of_the_maximum_by_at_most_twenty_ends(alice, clock, settings):
+    set_up(settings, max_sessions=10)
+    rows = []
+
+    def ended_after(count):
+        for _ in range(count):
+            clock.advance(seconds=1)
+            rows.append(begin(alice))
+        sessions.make_room(alice, rows[-1], Actor(HOME, session=rows[-1].pk))
+        return [number for number, row in enumerate(rows) if row not in live(alice)]
+
+    assert ended_after(10) == []
+    LoginSession.objects.filter(pk=rows[0].pk).update(used_at=clock.now())
+    LoginSession.objects.filter(pk=rows[5].pk).update(kind=LoginSession.Kind.API)
+    assert ended_after(1) == [1, 5], "first programs, then browsers, by their last use"
+    told = alice.activity.values_list("kind", "detail", "session", "ip")
+    assert [*told] == [("session_ended_by_limit", "curl", rows[-1].pk, HOME.ip)] * 2
+    assert len(ended_after(25)) == 2 + 20
+
+
+def test_a_session_names_its_device_and_the_latest_proofs(alice, clock):
+    proofs = []
+    for method, key in (("pwd", ""), ("passkey", "key"), ("otp", "app"), ("mail", "a@example.org")):
+        clock.advance(minutes=1)
+        proofs.append(Proof.now(Method(method), key))
+    _password, passkey, app, mail = (proof.at for proof in proofs)
+
+    sessions.create(alice, proofs, IPHONE, is_remembered=False, stepped_up_at=passkey)
+
+    assert sessions.inherited(LoginSession.objects.get()) == {
+        **{"user": alice, "agent": IPHONE.user_agent, "ip": IPHONE.ip},
+        **{"browser": "Safari", "system": "iPhone", "amr": ["pwd", "passkey", "otp", "mail"]},
+        **{"auth_time": mail, "factor_at": app, "passkey_at": passkey, "factor_key": "app"},
+        "stepped_up_at": passkey,
+    }
 
 
 def test_prune_deletes_old_sessions_and_keeps_live_ones(clock):
@@ -136,6 +186,24 @@ def test_a_late_use_does_not_revive_a_revoked_session(clock):
     assert LoginSession.objects.get().used_at == site_clock.now() - timedelta(minutes=30)
 
 
+def test_a_use_is_noted_four_times_in_a_short_idle_timeout(alice, clock, settings):
+    set_up(settings, session_idle_minutes=2)
+    his, stale = begin(make_user("bob")), begin(alice)
+
+    def noted(client, *, by=None, **interval):
+        clock.advance(**interval)
+        sessions.note_use(by or live(alice)[0], client)
+        row = LoginSession.objects.get(user=alice)
+        return clock.now() - row.used_at, row.idle_at - clock.now(), row.ip, row.agent
+
+    times, newer = (timedelta(), timedelta(minutes=2)), ClientInfo(CAFE.ip, "curl/9")
+    assert noted(newer, seconds=29)[2:] == (HOME.ip, CURL)
+    assert noted(newer, seconds=1) == (*times, CAFE.ip, "curl/9")
+    assert noted(HOME, by=stale) == (*times, CAFE.ip, "curl/9"), "another process has noted it"
+    assert noted(IPHONE, seconds=30) == (*times, IPHONE.ip, "curl/9"), "as it has signed in"
+    assert live(his.user)[0].used_at == his.used_at
+
+
 def test_an_asynchronous_view_gets_the_user_and_can_end_the_session(browser, alice):
     his = begin(make_user("bob"))
     request, key = request_of(browser), browser.cookies["sessionid"].value
@@ -186,10 +254,10 @@ def browser(*, version=142, cookie=""):
     return client
 
 
-def meets(client, user):
+def meets(client, user, **options):
     """Sign ``user`` in and return whether the browser was known before."""
     request, response = request_of(client), HttpResponse()
-    is_known = known_browsers.note_sign_in(request, user)
+    is_known = known_browsers.note_sign_in(request, user, **options)
     known_browsers.set_cookie(request, response)
     client.cookies.update(response.cookies)
     return is_known
@@ -292,6 +360,42 @@ def test_a_browser_is_forgotten_90_days_after_the_last_sign_in(alice, clock):
     assert not KnownBrowser.objects.exists()
 
 
+def test_a_browser_keeps_when_a_factor_was_first_shown_and_the_last_sign_in_to_an_hour(
+    alice, clock
+):
+    here, there, begun = browser(), browser(), clock.now()
+    for client, user in ((here, alice), (there, alice), (here, make_user("bob"))):
+        meets(client, user)
+
+    def after(client=here, *, column="factor_at", has_factor=False, **interval):
+        clock.advance(**interval)
+        known_browsers.note_factor(client_of(request_of(here)), alice)
+        meets(client, alice, has_factor=has_factor)
+        return [getattr(row, column) for row in KnownBrowser.objects.order_by("pk")]
+
+    assert after() == [begun, None, None]
+    assert after(has_factor=True, minutes=1) == [begun, None, None]
+    assert after(there, has_factor=True) == [begun, clock.now(), None]
+    assert after(column="used_at", minutes=59)[::2] == [begun, begun]
+    assert after(column="used_at", seconds=1)[::2] == [clock.now(), begun]
+
+
+def test_a_program_is_known_by_its_network_and_name_until_credentials_change(alice):
+    bob = make_user("bob")
+
+    def is_new(client, user=alice):
+        is_known = known_browsers.is_known_client(client, user)
+        event = known_browsers.note_client(client, user)
+        assert event == (events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW)
+        return not is_known
+
+    assert [is_new(each) for each in (HOME, HOME, CAFE, IPHONE)] == [True, False, True, True]
+    assert not known_browsers.is_known_client(HOME, None)
+    assert [is_new(HOME, bob), is_new(HOME, bob), is_new(HOME)] == [True, False, False]
+    void_proofs_and_links(alice)
+    assert [is_new(HOME), is_new(HOME)] == [True, False]
+
+
 def test_browsers_stay_known_through_a_secret_key_rotation(alice, settings):
     here = browser()
     meets(here, alice)
@@ -303,11 +407,6 @@ def test_browsers_stay_known_through_a_secret_key_rotation(alice, settings):
     assert meets(here, alice)
 
 
-IPHONE = ClientInfo(
-    "192.0.2.1",
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
-    "(KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
-)
 BUTTON = "Sign it out"
 
 

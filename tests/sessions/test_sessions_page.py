@@ -23,7 +23,7 @@ from tests.support.events import LOCKDOWN, links_in, sent
 from tests.support.oauth_client import audience
 from tests.support.second_steps import browser
 from tests.support.signin import signed_in
-from tests.support.steps import make_user, sign_in
+from tests.support.steps import PASSWORD, make_user, sign_in
 
 PAGE = "/accounts/sessions/"
 RECOGNISED = "Browsers that we recognise"
@@ -140,9 +140,11 @@ def test_the_api_names_the_app_of_a_session(here):
 
     rows = call("sessions/", token=get_tokens()["access"])["results"]
 
-    found = {row["kind"]: (row["device"], row["client_id"]) for row in rows}
-    assert found["connected"] == ("Paperless", app.pk)
-    assert found["api"][1] is None
+    found = {row["kind"]: (row["device"], row["client_id"], row["is_current"]) for row in rows}
+    assert found["connected"] == ("Paperless", app.pk, False)
+    assert found["api"][1:] == (None, True)
+    rows = call("sessions/", basic=f"alice:{PASSWORD}")["results"]
+    assert not any(row["is_current"] for row in rows), "a password is no session"
 
 
 def test_the_mail_that_locks_an_account_does_not_lead_to_the_names_of_apps(client, here):
