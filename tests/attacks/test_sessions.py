@@ -225,6 +225,8 @@ def test_reauthentication_needs_the_own_password_and_redirects_to_no_other_site(
     assert LoginSession.objects.get().auth_time == before
     hers = {"password": PASSWORD, "next": "//evil.example"}
     assert thief.post(REAUTHENTICATE, hers).url == "/"
+    row = Activity.objects.get(kind="proof_given")
+    assert (row.user.username, row.proof, row.session) == ("alice", "pwd", sid(thief))
 
 
 NEWS = events.PROOF_GUESSED.subject

@@ -1,20 +1,29 @@
-"""Sessions, as the end of a sign-in establishes them."""
+"""Sessions, as the end of a sign-in establishes them, and sign-ins that fail."""
+
+from contextlib import suppress
 
 import pytest
+from django.test import Client
 
 from accounts.activity.models import Activity
-from accounts.common.client_info import ClientInfo
-from accounts.common.errors import RateLimited
+from accounts.codes.services import WrongCode
+from accounts.common.client_info import ClientInfo, client_of
+from accounts.common.errors import PublicError, RateLimited
 from accounts.common.proofs import Method, Proof
+from accounts.mail.models import OutgoingMail
+from accounts.mail.services import Queue
+from accounts.sessions import known_browsers
 from accounts.sessions.models import LoginSession
 from accounts.sessions.store import SessionStore
-from accounts.signin import flow
+from accounts.signin import flow, second_step
+from accounts.signin import mailed_codes as codes
 from accounts.signin.services import InvalidCredentials, refuse_flood, verify_password
 from accounts.signin.session import CompletedSignIn, establish_session, sign_out
-from accounts.throttle.limits import LOGIN_SUBSCRIBER
+from accounts.throttle.limits import CODE_GUESS, LOGIN_SUBSCRIBER, MAIL_BOX
 from accounts.users.services import AccountChanged
-from tests.support.disputes import reloaded
-from tests.support.steps import WRONG
+from tests.support.disputes import lock, reloaded
+from tests.support.signin import request_of, signed_in
+from tests.support.steps import PASSWORD, WRONG, WRONG_CODE, make_user, outbox, sign_in
 
 P, M, OP, F, T, R, K, U, B = Method
 
@@ -122,3 +131,80 @@ def test_a_pending_sign_in_begins_again_once_the_account_has_changed(request_, a
     type(alice).objects.update(**fields)
 
     assert flow.find_pending(request_) is None
+
+
+def at(line, **more):
+    """Return a program on an internet connection of its own."""
+    return ClientInfo(f"10.{line}.0.1", "curl/8", **more)
+
+
+def guess(client, login="alice"):
+    """Guess at an emailed code; return the error."""
+    with pytest.raises(PublicError) as error:
+        codes.verify_mailed_code(login, "nonce", WRONG_CODE, client)
+    return error.type
+
+
+def test_the_history_says_why_a_sign_in_failed(alice):
+    make_user("bob", is_active=False)
+    for login in ["alice"] * LOGIN_SUBSCRIBER.burst + ["alice@example.org", "nobody"]:
+        with suppress(PublicError):
+            verify_password(login, WRONG, at(1))
+    guess(at(2))
+    guess(at(2), "nobody")
+    sign_in(Client(REMOTE_ADDR="10.2.0.1"), "bob")
+    lock(alice)
+    for password in (WRONG, PASSWORD):
+        with suppress(PublicError):
+            verify_password("alice", password, at(2))
+
+    rows = Activity.objects.filter(kind="sign_in_failed").order_by("id")
+    assert [*rows.values_list("user__username", "ip", "detail")] == [
+        *[("alice", "10.1.0.1", "password")] * LOGIN_SUBSCRIBER.burst,
+        *[("alice", "10.1.0.1", "unchecked"), (None, "10.1.0.1", "password")],
+        *[("alice", "10.2.0.1", "code"), (None, "10.2.0.1", "code")],
+        ("bob", "10.2.0.1", "switched_off"),
+        *[("alice", "10.2.0.1", "locked")] * 2,
+    ]
+
+
+def test_guesses_at_codes_count_for_a_known_browser_or_for_the_network(alice, clock):
+    hers, other = (client_of(request_of(signed_in(alice))) for _ in range(2))
+    stranger = ClientInfo(hers.ip, hers.user_agent)
+
+    assert {guess(hers) for _ in range(CODE_GUESS.burst)} == {WrongCode}
+    assert [guess(each) for each in (hers, other, stranger)] == [RateLimited, WrongCode, WrongCode]
+    unknown = ClientInfo(hers.ip, hers.user_agent, "x" * 43)
+    assert {guess(unknown) for _ in range(CODE_GUESS.burst - 1)} == {WrongCode}
+    assert [guess(each) for each in (unknown, stranger, other)] == [*[RateLimited] * 2, WrongCode]
+
+
+def test_no_code_goes_to_a_locked_account_or_to_one_without_an_address(alice):
+    make_user("bob", email="")
+    assert codes.recipient_of("bob").email == ""
+    codes.send_code("alice", "nonce", at(1))
+    lock(alice)
+    codes.send_code("alice", "nonce", at(2))
+
+    assert [mail.to for mail in outbox() if mail.code] == ["alice@example.org", ""]
+
+
+def test_a_full_mailbox_still_gets_codes_for_a_program_that_its_owner_has_used(alice):
+    known_browsers.note_client(at(8), alice)
+
+    sent = [codes.recipient_for(codes.CODE, "alice", at(n)).email for n in range(10)]
+
+    assert sent == ["alice@example.org"] * MAIL_BOX.burst + [""] * 4 + ["alice@example.org", ""]
+
+
+def test_codes_are_sent_before_notices_and_not_after_ten_minutes(clock):
+    alice, proofs = make_user("alice", emailed_codes=True), (Proof.now(P),)
+
+    codes.send_code("alice", "nonce", at(1))
+    second_step.send_code(alice, proofs, "nonce", at(1))
+
+    rows = OutgoingMail.objects.values_list("queue", "expires_at")
+    assert [*rows] == [(Queue.CODES, clock.now() + codes.CODE.life)] * 2
+    alice.email = ""
+    with pytest.raises(second_step.NoMail):
+        second_step.send_code(alice, proofs, "nonce", at(2))
