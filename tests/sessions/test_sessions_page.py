@@ -145,6 +145,9 @@ def test_the_api_names_the_app_of_a_session(here):
     assert found["api"][1:] == (None, True)
     rows = call("sessions/", basic=f"alice:{PASSWORD}")["results"]
     assert not any(row["is_current"] for row in rows), "a password is no session"
+    call("me/", {"about": "x"}, method="PATCH", basic=f"alice:{PASSWORD}")
+    row = here.user.activity.latest("id")
+    assert (row.kind, row.proof, row.session) == ("profile_changed", "pwd", None)
 
 
 def test_the_mail_that_locks_an_account_does_not_lead_to_the_names_of_apps(client, here):

@@ -22,6 +22,7 @@ from accounts.signin.session import CompletedSignIn, establish_session, sign_out
 from accounts.throttle.limits import CODE_GUESS, LOGIN_SUBSCRIBER, MAIL_BOX
 from accounts.users.services import AccountChanged
 from tests.support.disputes import lock, reloaded
+from tests.support.second_factor import enrolled
 from tests.support.signin import request_of, signed_in
 from tests.support.steps import PASSWORD, WRONG, WRONG_CODE, make_user, outbox, sign_in
 
@@ -141,7 +142,7 @@ def at(line, **more):
 def guess(client, login="alice"):
     """Guess at an emailed code; return the error."""
     with pytest.raises(PublicError) as error:
-        codes.verify_mailed_code(login, "nonce", WRONG_CODE, client)
+        codes.verify_mailed_code(login, "nonce", WRONG_CODE, client, check=pytest.fail)
     return error.type
 
 
@@ -208,3 +209,29 @@ def test_codes_are_sent_before_notices_and_not_after_ten_minutes(clock):
     alice.email = ""
     with pytest.raises(second_step.NoMail):
         second_step.send_code(alice, proofs, "nonce", at(2))
+
+
+@pytest.mark.parametrize(
+    "asked, method, other, is_mailed",
+    [
+        ({}, "totp", "email", False),
+        ({"wanted": "email"}, "email", "totp", False),
+        ({"nonce": "x"}, "email", "totp", True),
+        ({"nonce": "x", "wanted": "totp"}, "totp", "email", True),
+    ],
+)
+def test_the_second_step_asks_for_one_method_and_links_to_the_others(
+    alice, asked, method, other, is_mailed
+):
+    alice.emailed_codes = True
+    enrolled(alice)
+
+    offer = second_step.offer(alice, (Proof.now(P),), **asked)
+
+    assert (offer.method, offer.others, offer.is_mailed) == (method, [other], is_mailed)
+    after_mail = second_step.offer(alice, (Proof.now(M),), **asked)
+    assert (after_mail.accepted, after_mail.method, after_mail.is_mailed) == (
+        ["totp"],
+        "totp",
+        False,
+    )
