@@ -48,8 +48,7 @@ class Checklist:
         self.lacks_factor = Kind.FACTOR in self.missing and len(self.shown) >= self.needed
         # Whether Support must decide although enough kinds were shown.
         has_enough = len(self.shown) >= self.needed and not self.lacks_factor
-        is_stuck = has_enough and not found.may_finish
-        self.is_equal_to_others = is_stuck and found.outcome in {Outcome.SUPPORT, Outcome.OPEN}
+        self.is_equal_to_others = has_enough and not found.may_finish
         kinds = [kind for kind in Kind if kind in counting]
         self.entries = [Entry(*WORDS[k], self._names(k), k in self.shown) for k in kinds]
 

@@ -1,11 +1,14 @@
 """What somebody can do next to recover an account, by what was shown and by whom."""
 
+from datetime import timedelta
+
 import pytest
 
 from accounts.common import clock as site_clock
 from accounts.recovery import services
+from accounts.recovery.checklist import WORDS, Checklist
 from accounts.recovery.models import OPEN, Recovery
-from accounts.recovery.rule import Kind, Lock, Ownership, Thing
+from accounts.recovery.rule import BEFORE, Kind, Lock, Ownership, Thing
 from accounts.recovery.services import Assessment
 from tests.support.signin import set_up
 
@@ -93,3 +96,50 @@ def test_a_request_expires_a_week_after_its_wait(clock):
     assert found.wait_ends_at == now + Recovery.wait()
     assert found.ends_at == now + Recovery.wait() + OPEN
     assert assessment("PMF", "M").ends_at is None
+
+
+@pytest.mark.parametrize(
+    "given, listed, missing, said",
+    [
+        (["PM", ""], "p m f", "PMF", ""), (["PMF", ""], "p m f", "PMF", ""),
+        (["pm", ""], "p m f", "PMF", ""), (["PM", "P"], "P m", "M", ""),
+        (["pm", "P"], "P* m*", "M", ""), (["pm", "PM"], "P* M*", "", ""),
+        (["pmf", "P"], "P* m* f*", "MF", "needs_factor"),
+        (["pmf", "PM"], "P* M* f*", "F", "needs_factor lacks_factor"),
+        (["pmf", "PF"], "P* m* F*", "M", "needs_factor"),
+        (["pmf", "PF", "", "PM"], "P* m* F*", "M", "needs_factor is_equal_to_others"),
+    ],
+)  # fmt: skip
+def test_the_checklist_says_what_is_missing_to_whoever_has_shown_something(
+    given, listed, missing, said
+):
+    found = Checklist(assessment(*given))
+    letters = {str(WORDS[kind][0]): letter for letter, kind in KINDS.items()}
+    entries = [(letters[str(entry.label)], entry) for entry in found.entries]
+    flags = ("needs_factor", "lacks_factor", "is_equal_to_others")
+
+    assert listed == " ".join(
+        (letter if entry.is_shown else letter.lower()) + "*" * bool(entry.names)
+        for letter, entry in entries
+    )
+    assert (found.missing, found.needed) == ({KINDS[letter] for letter in missing}, 2)
+    assert [flag for flag in flags if getattr(found, flag)] == said.split()
+
+
+def test_the_checklist_names_the_oldest_first_and_nothing_for_what_was_removed_long_before():
+    now = site_clock.now()
+    lock = Lock(now, now - 10 * BEFORE)
+    ages = {"z@": None, "y@": 30, "b@": 20, "c@": 20}
+    mailboxes = {
+        Thing(KINDS["M"], name, age and now - age * BEFORE, name=name) for name, age in ages.items()
+    }
+    former = Thing(KINDS["P"], "P", until=now - BEFORE - timedelta(seconds=1))
+    ownership = Ownership(frozenset(mailboxes | {former}), lock)
+
+    unknown, known = (
+        Checklist(Assessment(ownership, frozenset(shown), None, may_wait=True))
+        for shown in ({former}, {former, *mailboxes})
+    )
+
+    assert (unknown.shown, [entry.names for entry in unknown.entries]) == (set(), [()] * 3)
+    assert [list(entry.names) for entry in known.entries][1] == list(ages)
