@@ -12,7 +12,8 @@ from accounts.common.text import fold, refuse_invisible
 
 # RFC 5321 section 4.5.3.1.3 limits a path to 256 octets, two of which are brackets.
 MAX_LENGTH = 254
-LOCAL_PART = re.compile(r"([^\s@])[^\s@]*@")
+# A name in parentheses may be an address.
+LOCAL_PART = re.compile(r"([^\s@(])[^\s@]*@")
 INVALID = ValidationError(_("Enter a valid email address."), code="invalid")
 
 

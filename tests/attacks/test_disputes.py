@@ -1,5 +1,7 @@
 """Recovery of a locked account that a thief has changed."""
 
+from uuid import uuid4
+
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
@@ -210,6 +212,8 @@ def test_a_reset_after_the_wait_removes_lost_factors_only_if_the_owner_asks_for_
     home, link = Client(), reset_link()
     assert sets_password(home, link, **({"lost": "on"} if says_so else {}))
 
+    row = Recovery.objects.get()
+    assert (row.opened_with, row.stopped_at) == (1, None), "it can be asked for again"
     assert Authenticator.objects.exists() is not says_so
     assert sign_in(home, "alice", NEW).url == ("/" if says_so else CHALLENGE)
 
@@ -438,7 +442,8 @@ def test_a_request_that_shows_more_stops_the_other_which_cannot_be_made_again(ho
     assert asks_to_wait(owner, link)
 
     assert not asks_to_wait(thief, link)
-    assert Recovery.objects.get().asked_kinds == {"password", "mailbox"}
+    row = Recovery.objects.get()
+    assert (row.asked_kinds, row.stopped_by) == ({"password", "mailbox"}, row.asked)
 
 
 def test_a_request_with_a_mailbox_that_a_later_lock_puts_aside_does_not_count(home, clock):
@@ -518,12 +523,15 @@ def test_the_wait_begins_when_a_mail_server_accepts_a_notice_and_is_told_daily(a
     assert "The waiting time begins when we’ve sent you an email." in browser.get(link).text
     (refused,) = Recovery.objects.get().mails
     MailReceipt.objects.create(pk=refused, created_at=clock.now(), failure="refused")
+    MailReceipt.objects.create(pk=uuid4(), created_at=clock.now())
+    assert recovery.remind() == 0
     clock.advance(hours=73)
     assert not sets_password(Client(), reset_link()), "no server has accepted a notice"
     call_command("prune")
     accept_notices()
     clock.advance(hours=71)
     call_command("prune")
+    assert recovery.remind() == 0
     assert not sets_password(Client(), reset_link())
     clock.advance(hours=25)
     call_command("prune")
@@ -558,6 +566,10 @@ def test_staff_cannot_recover_by_waiting_or_remove_their_factors(clock):
     carol = make_user("carol", is_staff=True)
     seed = enrolled(carol)
     clock.advance(days=30)
+    key = Authenticator.objects.get().persistent_id
+    shown = (Proof.now(Method.MAIL, "carol@example.org"), Proof.now(Method.TOTP, key))
+    with pytest.raises(recovery.NotOffered):
+        recovery.remove_factors(carol, *shown, actor=Actor())
     lock(carol)
     home, link = Client(), reset_link("carol")
 

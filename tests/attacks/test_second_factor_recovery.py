@@ -144,6 +144,7 @@ def test_a_second_factor_stops_the_request_from_inside_and_the_page_says_so_for_
     home.post(REAUTHENTICATE, {"code": unused_code(alice)})
 
     assert "has been stopped" in home.get(page).text
+    assert signed_in(make_user("bob")).get(page).status_code == 404
     clock.advance(minutes=10)
     assert home.get(page).status_code == 404
 

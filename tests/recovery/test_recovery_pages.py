@@ -4,17 +4,23 @@ import pytest
 from django.test import Client
 
 from accounts.activity.models import Activity
+from accounts.activity.notices import Notice
 from accounts.common.database import PreparedQuery
 from accounts.common.proofs import Method, Proof
 from accounts.recovery import locks
 from accounts.recovery import services as recovery
+from accounts.twofactor.models import RecoveryCodes
 from accounts.users import services as users
 from tests.support.disputes import MINE, REVIEW, THIEFS, alice, lock, lock_link, opens, reset_link
 from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, PASSWORD, make_user, sign_in
+from tests.support.webauthn import registered
 
-NAMES = ("Authenticator app “Phone”", "The password that you had on", "a…@example.org")
+NAMES = (
+    *("Authenticator app “Phone”", "Passkey “Phone”", "A recovery code"),
+    *("The password that you had on", "a…@example.org"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -25,13 +31,16 @@ def old_account(clock):
 
 
 def test_the_page_names_what_counts_only_to_whoever_has_shown_some_of_it():
+    RecoveryCodes.objects.create(user=alice(), made_at=alice().date_joined)
+    registered(alice())
+    alice().passkey_set.update(made_at=alice().date_joined)
     users.confirm_email(alice(), THIEFS)
     lock(alice())
 
     theirs, mine = (Client().get(reset_link(to=to)).text for to in (THIEFS, MINE))
 
-    assert [name in theirs for name in ("0 of 2 shown", *NAMES)] == [True, False, False, False]
-    assert [name in mine for name in ("1 of 2 shown", *NAMES)] == [True] * 4
+    assert [name in theirs for name in ("0 of 2 shown", *NAMES)] == [True, *[False] * 5]
+    assert [name in mine for name in ("1 of 2 shown", *NAMES)] == [True] * 6
     assert "Start the 3-day wait" in mine
 
 
@@ -93,6 +102,15 @@ def test_a_thief_cannot_push_the_first_wrong_change_off_the_list(monkeypatch):
     kinds = [row.kind for row in locks.first_changes(alice())]
 
     assert kinds == ["password_changed", "address_added"]
+
+
+def test_the_event_of_a_link_is_named_once_unless_it_only_asks_for_the_link():
+    kinds = ("password_changed", "signed_in", "lock_asked", "address_added")
+    rows = [Activity.objects.create(user=alice(), kind=kind, ip="192.0.2.1") for kind in kinds]
+    changed, signed, asked, added = rows
+    for row, named in ((asked, []), (added, []), (signed, [signed])):
+        found = locks.first_changes(alice(), Notice(row, alice(), MINE, ""))
+        assert found == [added, *named, changed]
 
 
 def test_the_page_of_a_lock_link_offers_its_event_first_and_names_no_address():
