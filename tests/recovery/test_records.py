@@ -15,7 +15,7 @@ from accounts.recovery.models import Recovery
 from accounts.recovery.rule import MONTH, Kind, Thing
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import FORMER_PASSWORD
-from accounts.twofactor.models import RecoveryCodes
+from accounts.twofactor.models import Passkey, RecoveryCodes
 from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import FormerCredential, Identity, User
@@ -51,7 +51,9 @@ def with_thiefs(clock, primary):
         enrolled(user)
         RecoveryCodes.objects.create(user=user, name="Codes")
         Identity.objects.create(user=user, issuer="https://id.example", subject=user.username)
+        registered(user)
         Activity.objects.create(user=user, kind="emailed_codes_on")
+    Passkey.objects.update(confirmed=False)
     alice().save_email(primary)
     User.objects.update(emailed_codes=True, deletion_due=clock.now())
     Activity.objects.exclude(kind="emailed_codes_on").delete()
@@ -77,8 +79,11 @@ def test_a_lock_says_before_and_records_which_recent_credentials_it_suspends(clo
     assert [(row.user, str(row)) for row in rows] == [(alice(), label) for label in YOUNG]
     assert (alice().email, alice().emailed_codes, alice().deletion_due) == (after, False, None)
     assert alice().emails.count() == 2
+    again = locks.effects(alice())
+    assert (again["suspended"], again["emailed_codes"]) == ([], False)
     assert history()[1:] == [
-        ("locked_down", "", "mail"), ("deletion_undone", "", "mail"),
+        ("locked_down", "", "mail"), ("passkey_removed", "Phone", "mail"),
+        ("deletion_undone", "", "mail"),
         *(("primary_changed", email, "mail") for email in moved),
         ("emailed_codes_off", "", "mail"), *(("suspended", label, "mail") for label in YOUNG),
     ]  # fmt: skip
@@ -109,6 +114,8 @@ def test_each_act_of_a_review_is_done_once_by_the_owner_and_recorded(clock):
     assert suspension.may_review(alice())
     suspension.finish(alice(), Actor(proof="pwd"))
     assert not suspension.may_review(alice())
+    Identity.objects.update(user=alice(), suspended_at=clock.now())
+    assert suspension.may_review(alice())
     kinds = ["put_back"] * 3 + ["suspended_deleted"] * 2
     labels = [YOUNG[-1], *YOUNG]
     assert history() == [
@@ -245,8 +252,9 @@ def test_a_wait_is_only_for_members_of_whom_somebody_can_be_told(clock):
         assert offered == {recovery.is_offered(alice())} == {is_offered}, change
 
 
-def test_a_lock_forgets_a_request_from_before_it():
+def test_a_lock_forgets_a_request_and_leaves_codes_by_email_on_that_are_older():
     enrolled(alice())
+    User.objects.update(emailed_codes=True)
     recovery.ask(alice(), Proof.now(Method.MAIL, MINE), actor=Actor())
     lock(alice())
-    assert Recovery.objects.get().asked == []
+    assert (Recovery.objects.get().asked, alice().emailed_codes) == ([], True)

@@ -115,6 +115,10 @@ def test_an_email_that_may_not_be_delivered_as_typed_is_refused():
             emails.clean(bad)
 
 
+def test_a_masked_address_keeps_its_first_letter_also_in_parentheses():
+    assert emails.masked("ACME (al@b.example), x@y.example") == "ACME (a…@b.example), x…@y.example"
+
+
 def test_an_email_belongs_to_one_user_in_any_spelling():
     """Withstands an impostor."""
     make_user("alice")
