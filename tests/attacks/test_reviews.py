@@ -179,6 +179,7 @@ def test_an_unfinished_review_ends_after_thirty_days_and_a_lock_does_not(home, c
     browser, link = Client(), reset_link()
     browser.post(link, {"former": PASSWORD})
     assert sets_password(browser, link)
+    make_user("bob", password_at=clock.now().replace(year=2020))
     for days, is_open in ((29, True), (1, False)):
         clock.advance(days=days)
         assert suspension.end_forgotten_reviews() == (not is_open)

@@ -73,6 +73,10 @@ def test_a_lock_says_before_and_records_which_recent_credentials_it_suspends(clo
         "emailed_codes": True, "by_mail": True,
     }.items()  # fmt: skip
 
+    row = Activity(at=clock.now() - timedelta(days=5))
+    further_back = locks.effects(alice(), notices.Notice(row, alice(), MINE, ""))
+    assert (further_back["emails"], further_back["factors"]) == (1, 0)
+
     locks.lock_down(alice(), Actor(proof="mail"))
 
     rows = [*suspended(), *Identity.objects.exclude(suspended_at=None)]
@@ -80,25 +84,30 @@ def test_a_lock_says_before_and_records_which_recent_credentials_it_suspends(clo
     assert (alice().email, alice().emailed_codes, alice().deletion_due) == (after, False, None)
     assert alice().emails.count() == 2
     again = locks.effects(alice())
-    assert (again["suspended"], again["emailed_codes"]) == ([], False)
+    found = [again[name] for name in ("suspended", "emailed_codes", "by_mail")]
+    assert found == [[], False, True]
     assert history()[1:] == [
         ("locked_down", "", "mail"), ("passkey_removed", "Phone", "mail"),
         ("deletion_undone", "", "mail"),
         *(("primary_changed", email, "mail") for email in moved),
         ("emailed_codes_off", "", "mail"), *(("suspended", label, "mail") for label in YOUNG),
     ]  # fmt: skip
+    alice().emails.all().delete()
+    users.confirm_email(alice(), "new@example.org")
+    assert locks.effects(alice())["by_mail"]
 
 
 def test_each_act_of_a_review_is_done_once_by_the_owner_and_recorded(clock):
     with_thiefs(clock, MINE)
     lock(alice())
     users.replace_password(alice(), NEW)
+    User.objects.update(email="")
     Activity.objects.all().delete()
     ids = [row.pk for row in suspended()]
     provider = Identity.objects.first().pk
     acts = [
-        (suspension.put_back_identity, provider), (suspension.put_back, ids[0]),
-        (suspension.put_back, ids[1]), (suspension.delete, ids[2]),
+        (suspension.put_back_identity, provider), (suspension.put_back, ids[1]),
+        (suspension.put_back, ids[0]), (suspension.delete, ids[2]),
         (suspension.delete_identity, provider),
     ]  # fmt: skip
 
@@ -110,14 +119,14 @@ def test_each_act_of_a_review_is_done_once_by_the_owner_and_recorded(clock):
         did = [act(who, pk, Actor(proof="pwd")) for who in (bob, alice())]
         assert [*did, act(alice(), pk, Actor())] == [False, True, False]
 
-    assert suspension.is_reviewed(alice())
+    assert (suspension.is_reviewed(alice()), alice().email) == (True, THIEFS)
     assert suspension.may_review(alice())
     suspension.finish(alice(), Actor(proof="pwd"))
-    assert not suspension.may_review(alice())
+    assert (alice().locked_at, suspension.may_review(alice())) == (None, False)
     Identity.objects.update(user=alice(), suspended_at=clock.now())
     assert suspension.may_review(alice())
     kinds = ["put_back"] * 3 + ["suspended_deleted"] * 2
-    labels = [YOUNG[-1], *YOUNG]
+    labels = [YOUNG[n] for n in (3, 1, 0, 2, 3)]
     assert history() == [
         *((kind, label, "pwd") for kind, label in zip(kinds, labels, strict=True)),
         ("reviewed", "", "pwd"),
@@ -146,6 +155,8 @@ def test_a_removed_passkey_counts_only_until_the_account_is_unlocked(clock):
     lock(alice())
     (removed,) = evidence.removed_passkeys(alice())
     assert removed.credential_id == row.credential_id
+    former = FormerCredential.objects.get(kind="factor")
+    assert not suspension.put_back(alice(), former.pk, Actor())
 
     users.replace_password(alice(), "!")
 
