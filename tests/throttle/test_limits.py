@@ -273,7 +273,7 @@ def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock,
 
 
 def test_a_redis_that_has_failed_is_asked_again_after_five_seconds(settings, monkeypatch):
-    """Withstands a failure. Each attempt may take as long as a timeout."""
+    """Withstands a failure: each attempt may take as long as a timeout."""
     now = {"seconds": 100.0}
     monkeypatch.setattr(redis_store, "monotonic", lambda: now["seconds"])
     monkeypatch.setitem(redis_store._resting, "until", 0.0)
