@@ -35,7 +35,7 @@ def test_a_factor_is_found_by_its_owner_only_and_if_it_is_confirmed(clock):
 
 @pytest.mark.parametrize("days, is_older", [(6, True), (7, False)])
 def test_a_factor_that_was_removed_in_the_week_before_a_new_one_is_older(clock, days, is_older):
-    """Withstands a thief in the account, who may have removed it."""
+    """Withstands a thief in the account: the factor of the owner is removed first."""
     alice, bob = make_user("alice"), make_user("bob")
     first = app_of(alice)
     assert not had_older(first)
