@@ -26,13 +26,8 @@ def programs(nodes, n=AT_ONCE):
 
 
 def keys_of(nodes, name):
-    rows = sql(
-        nodes[0],
-        "SELECT k.id FROM accounts_apikey k JOIN accounts_user u ON u.id = k.user_id "
-        "WHERE u.username = ?",
-        name,
-    )
-    return len(rows)
+    owned = "user_id = (SELECT id FROM accounts_user WHERE username = ?)"
+    return len(sql(nodes[0], f"SELECT id FROM accounts_apikey WHERE {owned}", name))
 
 
 def making_keys_during_a_lockdown(nodes, name):

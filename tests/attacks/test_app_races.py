@@ -81,16 +81,19 @@ def statuses(answers):
     return sorted(answer.status for answer in answers)
 
 
-def disconnecting_an_app_that_gets_tokens(nodes, name):
-    """No token lives on, whether it came from a code or a refresh, before or after."""
-    owner, page = confirmed(nodes, name), f"/accounts/apps/{name}/"
+def posting_while_an_app_gets_tokens(nodes, name, page, shown=""):
+    """Return what the app held before, and the answers to the app and last to the person.
+
+    The app refreshes half of its tokens and redeems codes. The form is on the page ``shown``.
+    """
+    owner = confirmed(nodes, name)
     connect(nodes, name)
     codes = [f"{name}{i}" for i in range(AT_ONCE)]
     for code in codes:
         add_code(nodes, name, code)
     held = [json.loads(redeem(nodes, i, name, codes[i]).body) for i in range(AT_ONCE // 2)]
-    csrf = owner.csrf(page)
     assert {status_with(nodes, i, tokens) for i, tokens in enumerate(held)} == {200}
+    csrf = owner.csrf(shown or page)
 
     def act(i):
         if i == AT_ONCE - 1:
@@ -99,7 +102,14 @@ def disconnecting_an_app_that_gets_tokens(nodes, name):
             return refresh(nodes, i, name, held[i]["refresh_token"])
         return redeem(nodes, i, name, codes[i])
 
-    *answers, page_answer = together(AT_ONCE, act)
+    return held, *together(AT_ONCE, act)
+
+
+def disconnecting_an_app_that_gets_tokens(nodes, name):
+    """No token lives on, whether it came from a code or a refresh, before or after."""
+    page = f"/accounts/apps/{name}/"
+
+    held, *answers, page_answer = posting_while_an_app_gets_tokens(nodes, name, page)
 
     assert page_answer.status == 302
     assert {answer.status for answer in answers} <= {200, 400}
@@ -170,12 +180,15 @@ def codes_for(nodes, client_id):
     return codes
 
 
-def type_code(browser, code):
+def consent_page(browser, here):
     """Return the path of the consent page, the form of its button, and its CSRF token."""
-    here = browser.post(PAGE, {"user_code": code}).location
     session = re.search(r'name="session" value="([^"]+)"', browser.get(here).text)
     assert session
     return here, {"act": "allow", "session": session[1]}, browser.csrf(here)
+
+
+def type_code(browser, code):
+    return consent_page(browser, browser.post(PAGE, {"user_code": code}).location)
 
 
 def allow(browser, page):
@@ -237,22 +250,7 @@ def eight_uses_of_a_token_for_three_apps(nodes, _name):
 
 def signing_out_while_an_app_gets_tokens(nodes, name):
     """Each refresh token goes on. Access tokens live if their ``sid`` is not one that ended."""
-    owner = confirmed(nodes, name)
-    connect(nodes, name)
-    codes = [f"{name}{i}" for i in range(AT_ONCE - 1)]
-    for code in codes:
-        add_code(nodes, name, code)
-    held = [json.loads(redeem(nodes, i, name, codes[i]).body) for i in range(AT_ONCE // 2)]
-    csrf = owner.csrf("/")
-
-    def act(i):
-        if i == AT_ONCE - 1:
-            return owner.post(LOGOUT, csrf=csrf)
-        if i < len(held):
-            return refresh(nodes, i, name, held[i]["refresh_token"])
-        return redeem(nodes, i, name, codes[i])
-
-    *answers, left = together(AT_ONCE, act)
+    held, *answers, left = posting_while_an_app_gets_tokens(nodes, name, LOGOUT, "/")
 
     refreshed, redeemed = answers[: len(held)], answers[len(held) :]
     assert (left.status, statuses(refreshed)) == (302, [200] * len(held))
@@ -283,11 +281,8 @@ def eight_uses_of_each_step_of_an_app_without_pkce(nodes, name):
     opened = together(AT_ONCE, lambda i: browser_at(nodes[i % 2], f"192.0.2.{i + 10}").get(url))
     assert statuses(opened) == [303] + [400] * (AT_ONCE - 1)
 
-    here = owner.get(pushed()).location
-    session = re.search(r'name="session" value="([^"]+)"', owner.get(here).text)
-    assert session
-    form, csrf = {"act": "allow", "session": session[1]}, owner.csrf(here)
-    clicks = together(AT_ONCE, lambda _i: owner.post(here, form, csrf=csrf))
+    page = consent_page(owner, owner.get(pushed()).location)
+    clicks = together(AT_ONCE, lambda _i: allow(owner, page))
     assert statuses(clicks) == [200] + [400] * (AT_ONCE - 1)
     (code,) = {posted(click)["code"] for click in clicks if click.status == 200}
 

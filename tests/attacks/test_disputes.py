@@ -68,6 +68,14 @@ def alice_after_a_year(clock):
 SETUP = "/accounts/2fa/totp/setup/"
 
 
+def locked_with_a_factor(user, clock):
+    """Lock the account a week after its owner has added an authenticator; return its seed."""
+    seed = enrolled(user)
+    clock.advance(days=8)
+    lock(user)
+    return seed
+
+
 @proves("63B-4.3")
 def test_a_lock_suspends_the_factors_that_a_copied_cookie_added(alice, clock):
     """Withstands a thief in the account.
@@ -157,9 +165,7 @@ def test_the_password_from_before_the_lock_leads_to_recovery_without_a_mailbox(a
 
     The thief has the mailbox. The password alone starts no waiting period.
     """
-    seed = enrolled(alice)
-    clock.advance(days=8)
-    lock(alice)
+    seed = locked_with_a_factor(alice, clock)
 
     browser = Client()
     started = sign_in(browser, "alice")
@@ -360,17 +366,12 @@ def test_a_passkey_leads_to_the_recovery_of_a_locked_account_without_a_mailbox(h
     clock.advance(days=8)
     lock_down(alice(), Actor())
     browser = Client()
-    link = recovery_page_by_passkey(browser, passkey)
+    answer = post_credential(browser, passkey.get(options_of(browser)))
+    link = browser.get(answer.url).url
     assert "1 of 2 shown" in browser.get(link).text
     assert not sets_password(browser, link), "one thing is not enough, not even a factor"
     assert browser.post(link, {"lost": "ask"}).status_code == 403, "only a mailbox can wait"
     assert opens(browser, link)
-
-
-def recovery_page_by_passkey(browser, passkey):
-    """Sign in to a locked account with its passkey; return the recovery page's path."""
-    answer = post_credential(browser, passkey.get(options_of(browser)))
-    return str(browser.get(answer.url).url)
 
 
 def test_a_passkey_removed_by_a_thief_is_accepted_once_at_the_reset_of_a_locked_account(
@@ -420,9 +421,7 @@ def test_a_thief_with_another_mailbox_cannot_finish_or_replace_the_owners_reques
     """Withstands a thief with the mailbox."""
     second = "alice@work.example"
     EmailAddress.objects.create(user=alice(), email=second, key=second, confirmed_at=clock.now())
-    enrolled(alice())
-    clock.advance(days=8)
-    lock_down(alice(), Actor())
+    locked_with_a_factor(alice(), clock)
     assert asks_to_wait(Client(), reset_link())
     assert not asks_to_wait(Client(), reset_link(to=second))
     clock.advance(hours=73)
@@ -449,9 +448,7 @@ def test_a_request_that_shows_more_stops_the_other_which_cannot_be_made_again(ho
 def test_a_request_with_a_mailbox_that_a_later_lock_puts_aside_does_not_count(home, clock):
     EmailAddress.objects.create(user=alice(), email=THIEFS, key=THIEFS, confirmed_at=clock.now())
     wrong_at = clock.now()
-    enrolled(alice())
-    clock.advance(days=8)
-    lock_down(alice(), Actor())
+    locked_with_a_factor(alice(), clock)
     assert asks_to_wait(Client(), reset_link(to=THIEFS))
 
     lock_down(alice(), Actor(), wrong_at)
@@ -462,9 +459,7 @@ def test_a_request_with_a_mailbox_that_a_later_lock_puts_aside_does_not_count(ho
 
 def test_locking_again_does_not_end_the_owners_waiting_period(home, clock):
     """Withstands a thief in the account."""
-    enrolled(alice())
-    clock.advance(days=8)
-    lock_down(alice(), Actor())
+    locked_with_a_factor(alice(), clock)
     assert asks_to_wait(Client(), reset_link())
 
     lock_down(alice(), Actor())
@@ -476,9 +471,7 @@ def test_locking_again_does_not_end_the_owners_waiting_period(home, clock):
 
 
 def test_an_owner_without_the_mailbox_stops_the_thiefs_request_and_recovers(home, clock):
-    seed = enrolled(alice())
-    clock.advance(days=8)
-    lock_down(alice(), Actor())
+    seed = locked_with_a_factor(alice(), clock)
     assert asks_to_wait(Client(REMOTE_ADDR="203.0.113.9"), reset_link())
 
     browser, link = recovery_page()
@@ -542,9 +535,7 @@ def test_the_wait_begins_when_a_mail_server_accepts_a_notice_and_is_told_daily(a
 
 def test_an_objection_counts_until_the_new_password_is_saved(alice, clock, monkeypatch):
     """The objection arrives while the new password is being hashed."""
-    enrolled(alice)
-    clock.advance(days=8)
-    lock(alice)
+    locked_with_a_factor(alice, clock)
     thief = Client()
     assert asks_to_wait(thief, reset_link())
     clock.advance(hours=73)

@@ -19,7 +19,6 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
 from accounts.common.text import canonical_code
 from accounts.emails import services as addresses
-from accounts.emails import services as emails
 from accounts.passwords import changes
 from accounts.sessions.models import LoginSession
 from accounts.throttle import services as throttle
@@ -257,10 +256,10 @@ def test_email_changes_in_progress_fail_after_a_lockdown(alice):
     lock(alice)
 
     for act in (
-        lambda: emails.make_primary(as_read, other.pk, Actor()),
-        lambda: emails.remove(as_read, other.pk, Actor()),
+        lambda: addresses.make_primary(as_read, other.pk, Actor()),
+        lambda: addresses.remove(as_read, other.pk, Actor()),
         lambda: rename(as_read, "mallory"),
-        lambda: emails.add(as_read, THIEFS, ClientInfo("10.0.0.1", "")),
+        lambda: addresses.add(as_read, THIEFS, ClientInfo("10.0.0.1", "")),
     ):
         with pytest.raises(AccountChanged):
             act()

@@ -1,39 +1,17 @@
 """Runs each race of the other files fifty times, at two processes on PostgreSQL."""
 
+from importlib import import_module
+
 import pytest
 
-from tests.attacks import (
-    test_api_act_races,
-    test_api_key_races,
-    test_app_races,
-    test_deletion_races,
-    test_dispute_races,
-    test_lookalikes,
-    test_passkey_races,
-    test_recovery_races,
-    test_refresh_races,
-    test_second_factor_races,
-    test_session_races,
-    test_staff_races,
-    test_two_nodes,
-)
 from tests.support.nodes import round_names, running
 
-RACES = [
-    *test_session_races.RACES,
-    *test_recovery_races.RACES,
-    *test_second_factor_races.RACES,
-    *test_refresh_races.RACES,
-    *test_passkey_races.RACES,
-    *test_dispute_races.RACES,
-    *test_lookalikes.RACES,
-    *test_two_nodes.RACES,
-    *test_api_key_races.RACES,
-    *test_staff_races.RACES,
-    *test_app_races.RACES,
-    *test_deletion_races.RACES,
-    *test_api_act_races.RACES,
-]
+FILES = (
+    *("session_races", "recovery_races", "second_factor_races", "refresh_races", "passkey_races"),
+    *("dispute_races", "lookalikes", "two_nodes", "api_key_races", "staff_races", "app_races"),
+    *("deletion_races", "api_act_races"),
+)
+RACES = [race for name in FILES for race in import_module(f"tests.attacks.test_{name}").RACES]
 
 
 @pytest.fixture(scope="module")
