@@ -15,13 +15,13 @@ from tests.support.api import claims_of, get_tokens
 from tests.support.api_jwt import basic
 from tests.support.apps import WEB
 from tests.support.authorize import CHALLENGE, VERIFIER
-from tests.support.dpop import Key
+from tests.support.dpop import USERINFO, Key
 from tests.support.oauth_client import FORM, App, audience, browser_of, is_live, new_app, set_client
 from tests.support.signin import set_up, signed_in
 from tests.support.standards import proves
 from tests.support.steps import mail_to, make_user
 
-OTHER = "https://wiki.example.org"
+WIKI, SHOP = "https://wiki.example.org", "https://shop.example.org"
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_only_the_app_that_got_the_code_can_redeem_it_or_end_what_it_gave(app, b
         ({"code_verifier": "b" * 43}, "invalid_grant"),
         ({"redirect_uri": f"{WEB}/"}, "invalid_grant"),
         ({"redirect_uri": ""}, "invalid_request"),
-        ({"resource": OTHER}, "invalid_target"),
+        ({"resource": WIKI}, "invalid_target"),
         ({"grant_type": "password"}, "unsupported_grant_type"),
     ],
 )
@@ -182,10 +182,6 @@ def test_a_code_gives_nothing_after_the_account_the_session_or_the_app_has_chang
 
     assert app.redeem(code).error == ("invalid_client" if change == "disabled" else "invalid_grant")
     assert apps_sessions() == 0
-
-
-WIKI, SHOP = "https://wiki.example.org", "https://shop.example.org"
-USERINFO = "/oauth/userinfo"
 
 
 def test_an_app_ends_its_session_with_any_of_its_tokens(app, alice, clock):
