@@ -18,8 +18,6 @@ from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import AccountChanged
 from tests.support.administration import act, desk
-from tests.support.api import call
-from tests.support.api_browser import App
 from tests.support.erasure import erase
 from tests.support.oauth_client import new_app
 from tests.support.passkeys import options_of, post_credential
@@ -203,22 +201,6 @@ def test_apps_lose_the_account_at_once(alice):
     assert app.redeem(code).error == "invalid_grant"
     assert app.refresh(tokens["refresh_token"]).error == "invalid_grant"
     assert app.introspect(tokens["access_token"]).body == {"active": False}
-
-
-def test_a_connected_app_or_a_script_in_a_page_cannot_delete_the_account(alice):
-    """Withstands a malicious app."""
-    app = new_app(scope="openid profile:write")
-    signed_in(alice)
-    of_app = app.sign_in(LoginSession.objects.get(user=alice), "openid profile:write")
-    of_page = App().sign_in()
-
-    for token, code in (
-        (of_app["access_token"], "not_for_apps"),
-        (of_page["access"], "not_for_pages"),
-    ):
-        answer = call("me/", {"username": "alice"}, method="DELETE", token=token)
-        assert answer.short == (403, code)
-    assert due(alice) is None
 
 
 def test_a_thief_cannot_ask_so_often_that_the_owner_gets_no_link(alice):
