@@ -32,12 +32,7 @@ from tests.support.api import (
 )
 from tests.support.api_passkeys import sign_in_options
 from tests.support.passkeys import owner
-from tests.support.second_factor import (
-    code_of,
-    enrolled,
-    set_up_authenticator,
-    unused_code,
-)
+from tests.support.second_factor import code_of, enrolled, set_up_authenticator, unused_code
 from tests.support.second_steps import with_factor
 from tests.support.signin import set_up, signed_in
 from tests.support.standards import proves
@@ -269,13 +264,11 @@ def test_a_sign_in_that_cannot_be_signed_does_not_use_up_its_proofs():
     mailed = {"challenge": asked, "code": outbox()[-1].code}
     _bob, passkey = owner("bob")
     carol, _seed = with_factor("carol")
+    shown = {"challenge": get_tokens("carol")["challenge"], "code": unused_code(carol)}
     calls = {
         "login/code/confirm/": mailed,
         "token/": {"credential": json.loads(passkey.get(sign_in_options()))},
-        "token/challenge/": {
-            "challenge": get_tokens("carol")["challenge"],
-            "code": unused_code(carol),
-        },
+        "token/challenge/": shown,
     }
     private = keyring.live_keys().get().private
 

@@ -3,6 +3,7 @@
 import json
 import random
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -240,35 +241,15 @@ def test_a_deactivated_person_cannot_come_back_by_the_mailbox(okta):
 
 
 FILTERS = (
-    'userName eq "a" or 1=1',
-    "userName eq 'a'",
-    'userName eq "a\' OR 1=1 --"',
-    'user__password eq "a"',
-    'user.password eq "x"',
-    'userName eq "\\ud800"',
-    'userName eq "\\u0000"',
-    'emails[value eq "a].value eq "b"',
-    'emails.value eq "@"',
-    "id eq true",
-    'members eq "' + "x" * 5000 + '"',
-    "(" * 900,
-    "userName eq " + '"\\' * 400,
-    "",
+    *('userName eq "a" or 1=1', "userName eq 'a'", 'userName eq "a\' OR 1=1 --"', ""),
+    *('user__password eq "a"', 'user.password eq "x"', 'emails[value eq "a].value eq "b"'),
+    *('userName eq "\\ud800"', 'userName eq "\\u0000"', 'emails.value eq "@"', "id eq true"),
+    *('members eq "' + "x" * 5000 + '"', "(" * 900, "userName eq " + '"\\' * 400),
 )
 DEEP = b'{"schemas":[],"userName":' + b'{"a":' * 5000 + b"1" + b"}" * 5001
 BODIES = (
-    *(
-        b"",
-        b"\0",
-        b"[]",
-        b"null",
-        b"1e999",
-        b'"\\ud800"',
-        b"\xff",
-        b"9" * 5000,
-        b"[" * 60_000,
-        DEEP,
-    ),
+    *(b"", b"\0", b"[]", b"null", b"1e999", b'"\\ud800"', b"\xff", b"9" * 5000),
+    *(b"[" * 60_000, DEEP),
     *(b'{"userName": "\\u0000", "emails": [{"value": "a@b.c"}]}', b"x" * 70_000),
     b'{"userName": "\\ud800", "emails": [{"value": "a@b.c"}], "externalId": "\\ud800"}',
 )
@@ -294,11 +275,7 @@ def test_no_filter_path_value_or_body_causes_a_server_error(okta):
     items = (f"Users/{id}", f"Groups/{group}")
     for text in FILTERS:
         for kind in ("Users", "Groups"):
-            answer = Client().get(
-                f"/scim/v2/{kind}",
-                {"filter": text},
-                headers={"Authorization": f"Bearer {okta.token}"},
-            )
+            answer = with_token(okta.token, f"{kind}?{urlencode({'filter': text})}")
             assert answer.status_code in (200, 400), text
     for body in BODIES:
         assert okta.call("POST", "Users", body).status in (400, 413), body[:40]

@@ -24,12 +24,7 @@ from accounts.throttle.limits import (
 from accounts.throttle.models import StoredBudget
 from accounts.twofactor import verification
 from accounts.twofactor.errors import UnreadableFactor, WrongFactorCode, WrongSingleUseCode
-from accounts.twofactor.models import (
-    CODES_PURPOSE,
-    IMPORTED_CODES,
-    Authenticator,
-    RecoveryCodes,
-)
+from accounts.twofactor.models import CODES_PURPOSE, IMPORTED_CODES, Authenticator, RecoveryCodes
 from accounts.twofactor.services import devices
 from tests.support.api import second_step
 from tests.support.api_steps import first_step

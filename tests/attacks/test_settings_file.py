@@ -142,19 +142,13 @@ WRONG = [
     (f"{APP}required_group = 'None'", "apps.wiki.required_group: There is no such group"),
     (f"{APP}homepage = 'http://wiki.example.org'", "apps.wiki.homepage: Enter a valid URL"),
     (f"{HOOK}secret = 'env:TOKEN'", "webhooks.Billing.secret: A secret is whsec_ and 24 to 64"),
-    (
-        f"{HOOK[:-25]}format = 'set'\nkinds = ['email.changed']",
-        "webhooks.Billing.kinds: This format doesn",
-    ),
+    (f"{HOOK[:-25]}format = 'set'\nkinds = ['email.changed']", "Billing.kinds: This format doesn"),
     (f"{HOOK}groups = ['None']", "webhooks.Billing.groups: 'None' is not one of: "),
     (f"[apps.'a/b']\n{URI}", "apps.a/b: A client ID consists"),
     (f"{TOKEN}scope = ['admin:write']", "registration_tokens.ci.scope: 'admin:write' is not"),
     (TOKEN.replace("2026", "2027"), "registration_tokens.ci: A token expires in at most 365 days."),
     (f"{TOKEN}clients = 1001", "registration_tokens.ci: A token is for 1 to 1000 apps."),
-    (
-        TOKEN.replace("Z\n", "\n"),
-        "registration_tokens.ci.expires: must be a date and time with its",
-    ),
+    (TOKEN.replace("Z\n", "\n"), "tokens.ci.expires: must be a date and time with its"),
     ("[registration_tokens.ci]", "registration_tokens.ci.token: Refer to the token"),
 ]
 
@@ -180,14 +174,6 @@ def test_a_group_gets_no_right_that_the_admin_does_not_offer(right):
     with pytest.raises(WrongFile, match=rf"groups\.Editors\.rights: '{right}' is not one of: "):
         apply(f"{GROUP}rights = ['accounts.view_user', '{right}']")
 
-    assert state() == before
-
-
-def test_a_check_changes_nothing(referred):
-    make_user("carol", is_superuser=True)
-    before = state()
-
-    assert len(apply(f"{GROUP}{APP}secret = 'env:SECRET'", only_check=True)) == 2
     assert state() == before
 
 
