@@ -4,14 +4,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
 from tests.support.api import get_tokens
 from tests.support.nodes import database
 from tests.support.races import confirmed
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import set_up
 from tests.support.site import Site
-from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, sql
+from tests.support.steps import LOGIN, PASSWORD, make_user, sql
 
 CHANGE = "/accounts/password/change/"
 NEW = "a lantern over seven wet roofs"
@@ -30,25 +29,6 @@ one = LoginSession.objects.get()
 for _ in range({COUNT} // {AT_ONCE}):
     LoginSession.objects.bulk_create(another() for _ in range({AT_ONCE}))
 """
-
-
-@pytest.mark.django_db
-def test_beyond_the_maximum_sessions_of_programs_are_revoked_before_browsers(clock, settings):
-    """Withstands a thief in the account."""
-    set_up(settings, max_sessions=3)
-    alice = make_user("alice")
-    browsers = []
-    for sign_in in (signed_in, signed_in, None, None, signed_in, signed_in):
-        clock.advance(minutes=1)
-        if sign_in:
-            browsers.append(sign_in(alice))
-        else:
-            get_tokens()
-
-    kinds = LoginSession.objects.filter(ended_at=None).values_list("kind", flat=True)
-    assert [*kinds] == ["browser"] * 3
-    assert [is_signed_in(browser) for browser in browsers] == [False, True, True, True]
-    assert Activity.objects.filter(kind="session_ended_by_limit").count() == 3
 
 
 @pytest.mark.django_db
@@ -71,6 +51,7 @@ def test_a_sign_in_at_the_maximum_takes_at_most_a_fifth_more_statements(settings
 @pytest.mark.alone
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_new_password_revokes_300_000_sessions_at_once(kind, tmp_path, request):
+    """Withstands a thief in the account."""
     with Site(data_dir=tmp_path, LIMITS_SCALE="1000", **database(request, kind)) as site:
         owner = confirmed((site, site), "alice")
         site.manage("shell", "--no-imports", "-c", COPY)

@@ -71,19 +71,6 @@ def test_a_recovery_request_expires_seven_days_after_its_waiting_period(clock):
     assert factors_of(alice) == 1
 
 
-def test_staff_cannot_request_a_waiting_period(clock):
-    carol, _seed = with_factor("carol")
-    request_recovery("carol")
-    type(carol).objects.filter(pk=carol.pk).update(is_staff=True)
-    link = reset_link("carol")
-
-    assert Client().post(link, {"lost": "ask"}).status_code == 403
-    assert len(mails_about(ASKED)) == 1
-    clock.advance(hours=HOURS)
-    assert not finish_recovery("carol"), "a request from before the promotion does not count either"
-    assert factors_of(carol) == 1
-
-
 def test_no_waiting_period_starts_or_ends_when_the_setting_is_off(clock, settings):
     with_factor()
     request_recovery()

@@ -42,7 +42,6 @@ from tests.support.steps import (
     path_of,
     sign_in,
     sign_in_twice,
-    sign_up,
 )
 from tests.support.urls import CALLS, OPEN, PAGES, address
 from tests.support.webauthn import registered
@@ -134,20 +133,6 @@ def test_a_token_of_the_api_reference_is_short_recorded_and_counted(alice, clock
         assert (told.kind, told.proof, told.ip) == ("client_signed_in", "pwd", "127.0.0.1")
     assert all(token_in(here) for _ in range(18))
     assert not token_in(here)
-
-
-def test_signing_in_as_another_user_revokes_the_previous_session():
-    """The link of a sign-up is the only way to sign in with a browser that is already signed in."""
-    browser = signed_in(make_user("alice"))
-    thief, session = copy_of(browser), sid(browser)
-    sign_up(Client(), "mallory")
-
-    answer = browser.post(path_of(outbox()[-1].action_url), {"password": PASSWORD})
-
-    assert answer.status_code == 302
-    assert b"mallory" in browser.get("/").content
-    assert LoginSession.objects.get(pk=session).ended_at
-    assert not is_signed_in(thief)
 
 
 @proves("V7.5.2", "V8.2.2", "V10.4.9")
