@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.users.models import User
+from tests.support.administration import page_of
 from tests.support.owner import OWNER, owner_link
 from tests.support.second_factor import (
     CHALLENGE,
@@ -34,10 +35,6 @@ from tests.support.steps import (
 )
 
 REAUTHENTICATE, WHAT_NEXT = "/accounts/reauthenticate/", "/accounts/what-next/"
-
-
-def form_of(user):
-    return f"/admin/accounts/user/{user.pk}/change/"
 
 
 def by_the_owner_link(client):
@@ -106,7 +103,7 @@ def test_11_5_admin_forms_and_actions_need_a_recent_second_factor(client, clock)
     """Withstands a thief with a cookie."""
     carol, alice = make_staff("carol"), make_user("alice")
     sign_in_twice(client, carol)
-    form = form_of(alice)
+    form = page_of(alice)
 
     for is_active in (False, True):
         clock.advance(minutes=5)

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 
 import pytest
@@ -17,7 +16,7 @@ from accounts.ops.openapi import CONFLICTS
 from accounts.ops.schema import REQUESTS
 from tests.support.missing import find, missing
 from tests.support.openapi import METHODS, SCHEMA, description, operations, resolve, validator
-from tests.support.process import slack
+from tests.support.process import run
 from tests.support.routes import ROUTES
 from tests.support.site import text_of
 from tests.support.steps import code_in
@@ -136,30 +135,20 @@ def test_the_samples_in_curl_and_python_sign_alice_up_and_use_her_account(site):
         for *_, operation in operations(described)
     }
 
-    def run(name, label, token="", code=""):
+    def do(name, label, token="", code=""):
         (source,) = (sample["source"] for sample in samples[name] if sample["label"] == label)
         words = ["bash", "-c", source] if label == "curl" else [sys.executable, "-c", source]
         words[-1] = words[-1].replace("1234 5678", code or "1234 5678")
-        done = subprocess.run(
-            words,
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=60 * slack(),
-            env={**os.environ, "TOKEN": token},
-        )
-        return json.loads(done.stdout[done.stdout.index("{") :])
+        printed = run(*words, seconds=60, env={**os.environ, "TOKEN": token})
+        return json.loads(printed[printed.index("{") :])
 
-    assert run("sign_up", "curl")["username"] == "alice"
+    assert do("sign_up", "curl")["username"] == "alice"
     code = code_in(text_of(site.wait_for_mail(to="alice@")))
-    assert "code" not in run("verify_email", "Python", code=code)
+    assert "code" not in do("verify_email", "Python", code=code)
     for label in ("curl", "Python"):
-        token = run("sign_in", label)["access"]
-        assert run("get_me", label, token)["username"] == "alice"
-        assert run("update_me", label, token)["display_name"] == "Alice"
-        assert run("create_key", label, token)["key"].startswith("authsite_")
-    assert (
-        run("list_sessions", "curl", token)["count"]
-        == run("list_keys", "Python", token)["count"]
-        == 2
-    )
+        token = do("sign_in", label)["access"]
+        assert do("get_me", label, token)["username"] == "alice"
+        assert do("update_me", label, token)["display_name"] == "Alice"
+        assert do("create_key", label, token)["key"].startswith("authsite_")
+    lists = do("list_sessions", "curl", token), do("list_keys", "Python", token)
+    assert [each["count"] for each in lists] == [2, 2]

@@ -1,17 +1,14 @@
 """The section "Back to any moment" of ``docs/operating.md``, run with a PostgreSQL of its own."""
 
-import os
 import re
 import signal
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.support.docs_examples import Shell, blocks_of
+from tests.support.docs_examples import Shell, blocks_of, run_on_a_node
 from tests.support.services import Postgres
-from tests.support.site import CHEAP_HASHES, ROOT, Site
+from tests.support.site import CHEAP_HASHES, Site
 from tests.support.steps import LOGIN, join, same_browser, sign_in, sql
 
 pytestmark = [pytest.mark.postgres, pytest.mark.proof]
@@ -73,7 +70,7 @@ def test_postgresql_goes_back_to_a_moment_and_later_deletions_are_repeated(tmp_p
 
             for block in (back, wait):
                 paste(block, server, shell, values | {MOMENT: str(moment)})
-            told = on_a_node(site_block, site, tmp_path)
+            told = run_on_a_node(site_block, site, tmp_path)
             site.start()
 
             assert "1 accounts were deleted again." in told
@@ -83,13 +80,3 @@ def test_postgresql_goes_back_to_a_moment_and_later_deletions_are_repeated(tmp_p
             assert sign_in(site.client(), "carol").location == "/"
             # The next base backup is of the new timeline.
             paste(base.replace("%Y%m%d", "%s"), server, shell, values)
-
-
-def on_a_node(block, site, folder):
-    """Run commands in a folder that looks like a checkout with the data of the site in `var`."""
-    (folder / "var").symlink_to(site.data_dir)
-    (folder / "manage.py").symlink_to(ROOT / "manage.py")
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    own = {"ENVIRONMENT": "development", "DATA_DIR": str(site.data_dir), "PATH": path}
-    with Shell(folder, site.env | own) as shell:
-        return shell.run(block)

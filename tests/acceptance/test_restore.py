@@ -1,12 +1,9 @@
 """Backup and restore with the commands of ``docs/operating.md``, with revocations in between."""
 
 import json
-import os
-import sys
 import time
 from datetime import timedelta
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -25,12 +22,12 @@ from accounts.users.models import User
 from tests.proof import note
 from tests.support.api import call, get_tokens, is_good, renew
 from tests.support.disputes import lock_link
-from tests.support.docs_examples import Shell, blocks_of
+from tests.support.docs_examples import blocks_of, run_on_a_node
 from tests.support.missing import find, missing
 from tests.support.nodes import POSTGRES_PROVED, database
 from tests.support.process import slack
 from tests.support.signin import set_up, signed_in
-from tests.support.site import ROOT, Site
+from tests.support.site import Site
 from tests.support.steps import (
     LOGIN,
     is_signed_in,
@@ -49,14 +46,6 @@ RESTORES = {"sqlite": "cp backups/", "postgres": "pg_restore --clean"}
 JWKS = "/.well-known/jwks.json"
 
 
-def run(lines, site, folder):
-    """Run commands in a folder that looks like a checkout with the site's data in `var`."""
-    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    own = {"ENVIRONMENT": "development", "DATA_DIR": str(site.data_dir)}
-    with Shell(folder, path | site.env | own) as shell:
-        return shell.run(lines)
-
-
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
 def test_what_was_revoked_after_a_backup_stays_revoked(request, kind, tmp_path):
     """Withstands an operator's mistake."""
@@ -66,8 +55,6 @@ def test_what_was_revoked_after_a_backup_stays_revoked(request, kind, tmp_path):
     (backup,) = (block for block in lines if BACKUP in block)
     (restore,) = (block for block in lines if RESTORES[kind] in block)
     with Site(**database(request, kind)) as site:
-        (tmp_path / "var").symlink_to(site.data_dir)
-        (tmp_path / "manage.py").symlink_to(ROOT / "manage.py")
         alice = site.client()
         join(site, alice, "alice")
         tokens = get_tokens("alice", site.client()).body
@@ -76,7 +63,7 @@ def test_what_was_revoked_after_a_backup_stays_revoked(request, kind, tmp_path):
         assert is_good(key, site.client())
         kid = json.loads(site.client().get(JWKS).body)["keys"][0]["kid"]
 
-        said = run(backup, site, tmp_path)
+        said = run_on_a_node(backup, site, tmp_path)
         assert "SECRET_KEY, from " in said
         assert (site.data_dir / "secret_key").read_text() not in said
         files = list((tmp_path / "backups").iterdir())
@@ -87,7 +74,7 @@ def test_what_was_revoked_after_a_backup_stays_revoked(request, kind, tmp_path):
         sign_up(site.client(), "bob")
         assert not is_good(tokens["access"], site.client())
         site.stop()
-        told = run(restore, site, tmp_path)
+        told = run_on_a_node(restore, site, tmp_path)
         site.start()
 
         assert "1 accounts have 2 sessions and 1 API keys, which are revoked now." in told
@@ -234,14 +221,8 @@ def test_after_restore_takes_a_minute_for_300000_people_and_a_million_sessions(r
         join(site, alice, "alice")
         site.stop()
         id_of = IDS[kind].format
-        copy(
-            site,
-            User,
-            PEOPLE,
-            id=id_of("n"),
-            username="'person' || n",
-            username_key="'person' || n",
-        )
+        names = dict.fromkeys(("username", "username_key"), "'person' || n")
+        copy(site, User, PEOPLE, id=id_of("n"), **names)
         person = id_of(f"n - n / {PEOPLE} * {PEOPLE} + 1")
         copy(site, LoginSession, SESSIONS, id=id_of("n"), user_id=person)
 

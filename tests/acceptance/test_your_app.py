@@ -3,13 +3,13 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 
 import pytest
 
 from tests.support.api import call, get_tokens
 from tests.support.env import clean
+from tests.support.process import run
 from tests.support.site import ROOT, Site
 from tests.support.steps import member, sign_in
 
@@ -56,13 +56,7 @@ def follow(copy):
     """Write the files and apply the diffs of the guide."""
     for language, text in BLOCK.findall(PAGE.read_text()):
         if language == "diff":
-            subprocess.run(
-                ["git", "apply", "-"],  # noqa: S607 found on PATH
-                input=text,
-                text=True,
-                cwd=copy,
-                check=True,
-            )
+            run("git", "apply", "-", input=text, cwd=copy)
             continue
         name = NAME.match(text)
         assert name, text
@@ -114,13 +108,4 @@ def test_the_rules_of_the_site_ask_nothing_of_another_app(site, copy):
         ["pytest", "--quiet", "-p", "no:cacheprovider", "-p", "no:xdist", *RULES],
     )
     for words in programs:
-        done = subprocess.run(
-            [sys.executable, "-m", *words],
-            capture_output=True,
-            check=False,
-            cwd=copy,
-            env=os.environ | clean(site.data_dir),
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        run(sys.executable, "-m", *words, cwd=copy, env=os.environ | clean(site.data_dir))

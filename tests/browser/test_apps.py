@@ -1,9 +1,7 @@
 """Signing in to an app with an account here, in Chromium: an app on this computer gets a code."""
 
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
@@ -23,22 +21,33 @@ from tests.support.browser_steps import (
     sign_up,
     type_code,
 )
+from tests.support.receiver import Server, say
 from tests.support.second_factor import SETUP, code_of, recovery_codes_on, seed_on
 from tests.support.steps import LOGOUT, sql
 
 NAME = "Paperless"
+WELCOME = b"<link rel=icon href=data:,><main><h1>Welcome to Paperless</h1></main>"
 
 
-class App(HTTPServer):
-    """An app at a loopback address, which shows a page when people come back to it."""
+class App(Server):
+    """An app at a loopback address, which shows a page when people come back to it.
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Page)
-        self.answer: dict[str, str] = {}
+    ``answer`` has the parameters of the callback. A form is redirected to another origin.
+    """
+
+    answer: dict[str, str]
+
+    def receive(self, request, body):
+        if request.command == "POST":
+            self.answer = dict(parse_qsl(body))
+            return say(303, Location=f"http://127.0.0.1:{self.port}/")(request)
+        if request.path.startswith("/callback"):
+            self.answer = dict(parse_qsl(urlsplit(request.path).query))
+        return say(200, WELCOME, **{"Content-Type": "text/html"})(request)
 
     @property
     def redirect_uri(self):
-        return f"http://127.0.0.1:{self.server_port}/callback"
+        return f"http://127.0.0.1:{self.port}/callback"
 
     def address(self, site, **more):
         """Return the URL of the site to which the app sends people."""
@@ -55,36 +64,10 @@ class App(HTTPServer):
         return site.client().post("/oauth/token", form, csrf=False).status
 
 
-class _Page(BaseHTTPRequestHandler):
-    server: App
-
-    def do_GET(self):
-        """Keep the parameters of the callback, and show a page."""
-        if self.path.startswith("/callback"):
-            self.server.answer = dict(parse_qsl(urlsplit(self.path).query))
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<link rel=icon href=data:,><main><h1>Welcome to Paperless</h1></main>")
-
-    def do_POST(self):
-        """Keep the form, and redirect to a page at another origin."""
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.answer = dict(parse_qsl(body))
-        self.send_response(303)
-        self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/")
-        self.end_headers()
-
-    def log_message(self, *_args):
-        """Keep the requests out of the output of the tests."""
-
-
 @pytest.fixture
 def app():
     with App() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
-        server.shutdown()
 
 
 def client_id(site):

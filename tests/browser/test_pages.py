@@ -3,13 +3,11 @@
 import json
 import re
 from itertools import chain, cycle
-from urllib.parse import urlencode
 
 from playwright.sync_api import expect
 
-from tests.support import apps
-from tests.support.authorize import AUTHORIZE
-from tests.support.authorize import CHALLENGE as CHALLENGE_OF_APP
+from accounts.oauth.clients.models import Client as OAuthClient
+from tests.support import apps, authorize
 from tests.support.browser import axe, axe_source
 from tests.support.browser_rows import KEYS, NEW_KEY, WIDE
 from tests.support.browser_steps import (
@@ -239,20 +237,7 @@ def on_the_way_to_an_app(site, alice):
     """Yield the pages that an app with a long name and a long host leads to."""
     uri = f"https://{WIDE}.example/callback".lower()
     sql(site, "UPDATE oauth_client SET redirect_uris = ? WHERE id = 'notes'", f'["{uri}"]')
-    begin = (
-        AUTHORIZE
-        + "?"
-        + urlencode(
-            {
-                "client_id": "notes",
-                "redirect_uri": uri,
-                "response_type": "code",
-                "scope": "openid",
-                "code_challenge": CHALLENGE_OF_APP,
-                "code_challenge_method": "S256",
-            }
-        )
-    )
+    begin = authorize.address(OAuthClient(pk="notes"), redirect_uri=uri, scope="openid")
     for prompt in ("consent", "select_account"):
         here = alice.get(f"{begin}&prompt={prompt}").location
         yield alice, here, f"Sign in to {WIDE}"
@@ -262,7 +247,11 @@ def on_the_way_to_an_app(site, alice):
     yield alice, "/oauth/device?user_code=BCDF-GHJK", "Connect a device"
     here = alice.post("/oauth/device", {"user_code": json.loads(codes)["user_code"]}).location
     yield alice, here, f"Sign in to {WIDE}"
-    yield alice, f"{AUTHORIZE}?client_id=notes", "The app sent a request that we can’t accept"
+    yield (
+        alice,
+        f"{authorize.AUTHORIZE}?client_id=notes",
+        "The app sent a request that we can’t accept",
+    )
     yield site.client(), "/oauth/continue/none", "Start again in the app"
 
 

@@ -3,9 +3,9 @@
 from playwright.sync_api import expect
 
 from tests.support.browser_passkeys import BUTTON, add_here, add_passkey, enter, problem
-from tests.support.browser_steps import LONG_AGO, PASSWORD, go, press, says, sees, sign_in, sign_out
+from tests.support.browser_steps import LONG_AGO, go, lasts, press, says, sees, sign_in, sign_out
 from tests.support.standards import proves
-from tests.support.steps import LOGIN, code_in, sql
+from tests.support.steps import LOGIN, PASSWORD, code_in, sql
 from tests.support.virtual_authenticator import (
     AUTOFILL_WAITS,
     CHOSEN,
@@ -36,12 +36,6 @@ def told(page):
     """Return the signals of the page to the password manager, by the name of the method."""
     page.wait_for_function(f"{TOLD}.length")
     return dict(page.evaluate(TOLD))
-
-
-def session_expires(page):
-    """Return when the session cookie expires; -1 is when the browser closes."""
-    (cookie,) = [c for c in page.context.cookies() if c["name"] == "sessionid"]
-    return cookie["expires"]
 
 
 def test_signing_up_with_a_passkey_leads_to_the_requested_page(page, site):
@@ -77,13 +71,13 @@ def test_a_passkey_signs_in_by_autofill_by_button_and_as_a_second_step(page, sit
     page.wait_for_function(OFFERED)
     page.evaluate(CHOSEN)
     expect(page).to_have_url(site.origin + WANTED)
-    assert session_expires(page) != -1
+    assert lasts(page)
     sign_out(page)
 
     page.goto(LOGIN_FOR_WANTED)
     press(page, BUTTON)
     expect(page).to_have_url(site.origin + WANTED)
-    assert session_expires(page) == -1
+    assert not lasts(page)
     sign_out(page)
 
     page.goto(LOGIN_FOR_WANTED)

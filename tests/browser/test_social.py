@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser_steps import LONG_AGO, go, press, says, sees, sign_out
+from tests.support.browser_steps import LONG_AGO, go, lasts, press, says, sees, sign_out
 from tests.support.node import SOURCE, node, packages
 from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider, Person
-from tests.support.process import Process, free_port, listening
+from tests.support.process import free_port, serving
 from tests.support.site import CHEAP_HASHES, Site
 from tests.support.steps import LOGIN, sql
 
@@ -59,27 +59,14 @@ def acme(log):
     port = free_port()
     credentials = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
     options = {"providers": {"Acme": port}, "redirects": REDIRECTS, **credentials}
-    process = Process(
-        [node(), "--input-type=module", "--eval", (SOURCE / "provider.mjs").read_text()],
-        log,
-        env=os.environ | {"OPTIONS": json.dumps(options)},
-        cwd=packages().parent,
-    )
-    try:
-        process.wait_until(lambda: listening(port), "oidc-provider")
+    command = [node(), "--input-type=module", "--eval", (SOURCE / "provider.mjs").read_text()]
+    env = os.environ | {"OPTIONS": json.dumps(options)}
+    with serving(command, log, port, env=env, cwd=packages().parent):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
 
 
 def people(site):
     return [name for (name,) in sql(site, "SELECT username FROM accounts_user ORDER BY username")]
-
-
-def lasts(page):
-    """Return whether the session outlives the browser."""
-    (kept,) = [cookie for cookie in page.context.cookies() if cookie["name"] == "sessionid"]
-    return kept["expires"] != -1
 
 
 def go_to(page, provider="Acme"):

@@ -148,3 +148,9 @@ def sign_in(page: Page, username: str, *, password: str = PASSWORD, remember: bo
 def sign_out(page: Page) -> None:
     menu(page).get_by_role("button", name="Sign out").click()
     says(page, "You’re signed out.")
+
+
+def lasts(page: Page) -> bool:
+    """Return whether the session outlives the browser."""
+    (kept,) = [each for each in page.context.cookies() if each.get("name") == "sessionid"]
+    return kept.get("expires") != -1

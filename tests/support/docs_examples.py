@@ -4,12 +4,13 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from tests.support.site import ROOT
+from tests.support.site import ROOT, Site
 
 END = "--- a block has ended ---"
 SECONDS = 300
@@ -97,6 +98,17 @@ class Shell:
                 return printed
             printed += line
         raise AssertionError(f"{lines}\n{printed}{self._errors.read_text()}")
+
+
+def run_on_a_node(lines: str, site: Site, folder: Path) -> str:
+    """Run commands in a folder that looks like a checkout with the data of the site in ``var``."""
+    for name, target in (("var", site.data_dir), ("manage.py", ROOT / "manage.py")):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(target)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    own = {"ENVIRONMENT": "development", "DATA_DIR": str(site.data_dir), "PATH": path}
+    with Shell(folder, site.env | own) as shell:
+        return shell.run(lines)
 
 
 def _constant(text: str) -> str:

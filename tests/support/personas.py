@@ -254,6 +254,10 @@ class Holder:
         for each in [*shown, *({"code": code} for code in self._factor_codes())]:
             call("reauthenticate/", each, token=token)
 
+    def call_with_each_token(self, path: str, data: Any = None, method: str = "") -> None:
+        for token in self.tokens:
+            call(path, data, method=method, token=token)
+
     def openings(self) -> Iterator[tuple[Browser, str]]:
         """Yield pages to open the account or to set a new password, with all proofs shown there."""
         for email in self.mailboxes:
@@ -332,8 +336,7 @@ def connect(holder: Holder, scope: str) -> dict[str, str]:
 def change_the_profile(thief: Holder) -> bool:
     name = f"{alice().display_name}M"
     thief.browser.post("/accounts/profile/", {"display_name": name, "language": "en"})
-    for token in thief.tokens:
-        call("me/", {"display_name": name}, method="PATCH", token=token)
+    thief.call_with_each_token("me/", {"display_name": name}, "PATCH")
     return alice().display_name == name
 
 
@@ -372,12 +375,10 @@ def remove_the_owners_email(holder: Holder, email: str = THIEFS) -> bool:
         return False
     primary = rows.pop(email, 0)
     holder.browser.post(EMAIL, {"primary": primary})
-    for token in holder.tokens:
-        call(f"emails/{primary}/primary/", {}, token=token)
+    holder.call_with_each_token(f"emails/{primary}/primary/", {})
     for row in rows.values():
         holder.browser.post(EMAIL, {"remove": row})
-        for token in holder.tokens:
-            call(f"emails/{row}/", method="DELETE", token=token)
+        holder.call_with_each_token(f"emails/{row}/", method="DELETE")
     return holder.scene.email not in emails_of_alice()
 
 
@@ -405,8 +406,7 @@ def add_a_factor(thief: Holder) -> bool:
 def turn_on_emailed_codes(thief: Holder) -> bool:
     was_on = alice().emailed_codes
     thief.browser.post("/accounts/2fa/emailed-codes/", {"emailed_codes": "on"})
-    for token in thief.tokens:
-        call("factors/", {"emailed_codes": True}, method="PATCH", token=token)
+    thief.call_with_each_token("factors/", {"emailed_codes": True}, "PATCH")
     return alice().emailed_codes and not was_on
 
 
@@ -415,8 +415,7 @@ def remove_the_owners_factor(thief: Holder) -> bool:
     row = Authenticator.objects.filter(user=alice(), name="Phone").first()
     number = row.pk if row else 0
     thief.browser.post(f"/accounts/2fa/totp/{number}/", {"remove": "1"})
-    for token in thief.tokens:
-        call(f"factors/totp/{number}/", method="DELETE", token=token)
+    thief.call_with_each_token(f"factors/totp/{number}/", method="DELETE")
     return row is not None and not Authenticator.objects.filter(pk=row.pk).exists()
 
 
@@ -442,8 +441,7 @@ def at_provider(browser: Browser, op: OpenIDProvider, person: Person, act: str =
 def change_the_password(thief: Holder) -> bool:
     before = alice().password
     thief.browser.post(CHANGE, {"password1": OWN})
-    for token in thief.tokens:
-        call("password/change/", {"password": OWN}, token=token)
+    thief.call_with_each_token("password/change/", {"password": OWN})
     if is_new := alice().password != before:
         thief.passwords = [*{*thief.passwords, OWN}]
     return is_new
@@ -454,11 +452,10 @@ def end_a_session(thief: Holder, **form: str) -> bool:
     mine = LoginSession.objects.filter(pk=thief.scene.session, ended_at=None)
     was_live = mine.exists()
     thief.browser.post(SESSIONS, form or {"end": thief.scene.session})
-    for token in thief.tokens:
-        if form:
-            call("sessions/others/", {}, token=token)
-        else:
-            call(f"sessions/{thief.scene.session}/", method="DELETE", token=token)
+    if form:
+        thief.call_with_each_token("sessions/others/", {})
+    else:
+        thief.call_with_each_token(f"sessions/{thief.scene.session}/", method="DELETE")
     return was_live and not mine.exists()
 
 
@@ -526,8 +523,7 @@ def open_a_staff_page(thief: Holder) -> bool:
 def act_as_staff(thief: Holder) -> bool:
     bob = thief.scene.bob
     act_in_admin(thief.browser, bob, "deactivate")
-    for token in thief.tokens:
-        call(f"admin/users/{bob.pk}/deactivate/", {"reason": "Asked"}, token=token)
+    thief.call_with_each_token(f"admin/users/{bob.pk}/deactivate/", {"reason": "Asked"})
     return not User.objects.get(pk=bob.pk).is_active
 
 
@@ -546,8 +542,7 @@ def act_on_the_account_as_staff(thief: Holder) -> bool:
 def ask_for_the_deletion(thief: Holder) -> bool:
     form = {"username": "alice"}
     thief.browser.post("/accounts/delete/", form)
-    for token in thief.tokens:
-        call("me/", form, method="DELETE", token=token)
+    thief.call_with_each_token("me/", form, "DELETE")
     return alice().deletion_due is not None
 
 
