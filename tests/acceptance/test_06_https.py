@@ -6,7 +6,6 @@ import shlex
 import signal
 import socket
 import ssl
-import subprocess
 
 import pytest
 from trustme import CA
@@ -15,7 +14,7 @@ from authsite.serving.https import NAMES, certify, issue
 from authsite.serving.server import check
 from tests.support.https import ProductionSite
 from tests.support.missing import find, missing
-from tests.support.process import free_port, listening, within
+from tests.support.process import free_port, listening, run, within
 from tests.support.standards import proves
 from tests.support.steps import LOGIN
 
@@ -30,10 +29,10 @@ def printed(https, pattern):
 def test_6_1_the_printed_curl_command_and_owner_link_work(https):
     words = shlex.split(printed(https, "^curl --cacert .+$"))
     curl = [find("curl") or missing("curl"), "--silent", "--show-error", "--include", *words[1:]]
-    done = subprocess.run(curl, capture_output=True, check=False, text=True, timeout=60)
+    answer = run(*curl, seconds=60)
     link = printed(https, rf"^{https.origin}(/accounts/owner/\S+/)$")
 
-    assert re.match(r"HTTP/\S+ 200", done.stdout), done.stderr
+    assert re.match(r"HTTP/\S+ 200", answer)
     assert words[2] == str(https.authority)
     assert https.client().get(link).status == 200
     assert https.client().get("/dev/mail/").status == 404
