@@ -17,10 +17,9 @@ from accounts.staffapi import bulk
 from accounts.throttle.limits import STAFF
 from accounts.throttle.services import hit
 from accounts.users.models import User
-from tests.support.administration import carols_key, in_bulk, member, results_of, staff_token
+from tests.support.administration import carols_key, in_bulk, member, results_of, token_of
 from tests.support.api import API, call
 from tests.support.foreign_hashes import BCRYPT
-from tests.support.second_factor import enrolled
 from tests.support.steps import make_user, outbox
 
 
@@ -81,8 +80,8 @@ def test_each_line_has_its_own_result_and_a_bad_line_harms_no_other():
 
 
 def test_a_bulk_call_counts_100_people_as_one_act():
-    enrolled(carol := member("carol", "Support"))
-    token, budget = staff_token("carol"), STAFF.of("act", carol.pk)
+    token = token_of("Support")
+    budget = STAFF.of("act", User.objects.get(username="carol").pk)
     hit(budget._replace(cost=budget.depth - 3 * budget.cost))
 
     answers = [in_bulk(token, *[b"1"] * lines).status for lines in (100, 101, 1)]
@@ -176,9 +175,8 @@ def test_a_repeated_bulk_call_creates_nothing_twice():
 
 def test_auditors_make_no_bulk_call_and_alarm_nobody():
     owner, alice = member("owner", "Superuser"), make_user("alice")
-    enrolled(member("carol", "Auditor"))
 
-    answer = in_bulk(staff_token("carol"), *[line("delete", alice)] * 21)
+    answer = in_bulk(token_of("Auditor"), *[line("delete", alice)] * 21)
 
     assert answer.short == (403, "not_in_role")
     assert not owner.activity.filter(kind="bulk_started").exists()

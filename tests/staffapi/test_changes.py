@@ -1,7 +1,7 @@
 """What staff change over the API, profiles and groups, and what they read of a person."""
 
 import pytest
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Permission
 
 from accounts.activity import events
 from accounts.activity.models import Activity
@@ -19,26 +19,17 @@ from tests.support.administration import (
     REASON,
     alice_with_addresses,
     carols_key,
+    group_with,
     in_bulk,
     member,
     results_of,
     staff_token,
+    token_of,
 )
 from tests.support.api import API, call, get_tokens
 from tests.support.api_keys import key_of
 from tests.support.second_factor import enrolled
 from tests.support.steps import make_user, outbox
-
-
-def desk_of(role, username="carol"):
-    """Return the token of a member of staff with ``role``."""
-    enrolled(member(username, role))
-    return staff_token(username)
-
-
-@pytest.fixture
-def alice():
-    return make_user("alice")
 
 
 def change(user, token, method="PATCH", **fields):
@@ -49,14 +40,8 @@ def groups_of(user):
     return sorted(user.groups.values_list("name", flat=True))
 
 
-def group_with(name, *rights):
-    group = Group.objects.create(name=name)
-    group.permissions.set(Permission.objects.filter(codename__in=rights))
-    return group
-
-
 def test_a_changed_profile_is_in_both_histories_and_in_an_email_with_the_reason(alice):
-    token = desk_of("Support")
+    token = token_of("Support")
 
     answer = change(alice, token, given_name="Alice", language="de")
 
@@ -69,7 +54,7 @@ def test_a_changed_profile_is_in_both_histories_and_in_an_email_with_the_reason(
 
 
 def test_changed_groups_sign_the_person_out_and_tell_superusers(alice):
-    owner, token = member("owner", "Superuser"), desk_of("Manager")
+    owner, token = member("owner", "Superuser"), token_of("Manager")
     alice.groups.add(group_with("Old", "view_user"))
     group_with("Editors", "view_group")
     User.objects.get(username="carol").user_permissions.add(
@@ -95,14 +80,14 @@ def test_an_account_is_shown_with_the_states_and_addresses_that_the_reader_may_s
 ):
     user = alice_with_addresses()
 
-    shown = call(f"admin/users/{user.pk}/", token=desk_of(role, "dave"))
+    shown = call(f"admin/users/{user.pk}/", token=token_of(role, "dave"))
 
     assert (shown["emails"], shown["pending_emails"]) == (emails, waiting)
     assert (shown["states"], shown["deletion_due"]) == (["no_factor"], None)
 
 
 def test_a_deletion_over_the_api_can_be_undone(alice):
-    token = desk_of("Support")
+    token = token_of("Support")
 
     answer = change(alice, token, method="DELETE")
 
@@ -151,7 +136,7 @@ def test_bad_staff_change_nothing_beyond_their_role(role):
     group_with("Editors", "view_user")
     group_with("Owners", "add_group")
     users["bob"].groups.add(group_with("No rights here"))
-    token = desk_of(role, "mallory")
+    token = token_of(role, "mallory")
     users["mallory"] = User.objects.get(username="mallory")
     before = list(User.objects.order_by("pk").values()), groups_of(users["bob"])
 
@@ -169,7 +154,7 @@ def test_bad_staff_change_nothing_beyond_their_role(role):
 
 
 def test_an_account_that_will_be_deleted_gets_no_groups(alice):
-    token = desk_of("Superuser")
+    token = token_of("Superuser")
     change(alice, token, method="DELETE")
     group_with("Editors", "view_user")
 
@@ -178,7 +163,7 @@ def test_an_account_that_will_be_deleted_gets_no_groups(alice):
 
 
 def test_whoever_is_shown_an_account_without_changing_it_leaves_a_trace(alice):
-    assert change(alice, desk_of("Support")).status == 200
+    assert change(alice, token_of("Support")).status == 200
 
     assert alice.activity.filter(kind="page_opened", actor="carol").exists()
 
@@ -207,11 +192,6 @@ def test_an_allowed_key_sends_10_000_invitations_an_hour(clock):
     answers = [call("admin/invitations/", person, token=key).status for person in people]
 
     assert answers == [201, 201, 429]
-
-
-def token_of(role, username="carol"):
-    enrolled(member(username, role))
-    return staff_token(username)
 
 
 @pytest.mark.parametrize("role, is_whole", [("Support", True), ("Auditor", False)])

@@ -1,7 +1,7 @@
 """What staff and their programs create over the API: invitations, and accounts with a hash."""
 
 import pytest
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Permission
 
 from accounts.activity.models import Activity
 from accounts.administration.acts import OF_KEYS
@@ -10,12 +10,11 @@ from accounts.invitations.models import Invitation
 from accounts.throttle.limits import STAFF
 from accounts.throttle.services import hit
 from accounts.users.models import User
-from tests.support.administration import REASON, carols_key, member, staff_token
+from tests.support.administration import REASON, carols_key, group_with, token_of
 from tests.support.api import call
 from tests.support.api_jwt import API
 from tests.support.api_jwt import call as raw_call
 from tests.support.foreign_hashes import BCRYPT, TYPED
-from tests.support.second_factor import enrolled
 from tests.support.signin import set_up
 from tests.support.steps import make_user, outbox
 from tests.support.wsgi import Program
@@ -43,9 +42,8 @@ def create(token, key="", **fields):
 def test_whoever_is_created_without_a_hash_gets_an_invitation():
     """The answer does not say whether the address has an account."""
     make_user("alice")
-    enrolled(member("carol", "Support"))
+    token = token_of("Support")
     may_invite()
-    token = staff_token("carol")
 
     answers = [
         create(token, **DAVE | {"email": f"{name}@example.org"}) for name in ("dave", "alice")
@@ -60,9 +58,7 @@ def test_whoever_is_created_without_a_hash_gets_an_invitation():
 
 
 def test_a_program_creates_an_account_with_the_hash_of_another_system():
-    Group.objects.create(name="Editors").permissions.add(
-        Permission.objects.get(codename="view_user")
-    )
+    group_with("Editors", "view_user")
     key = key_to_create()
 
     made = create(key, **ACCOUNT, groups=["Editors"], display_name="Dave")
@@ -113,12 +109,8 @@ ATTEMPTS = [
 @pytest.mark.parametrize("role, fields, refusal", ATTEMPTS)
 def test_no_key_creates_more_than_its_owner_may_give(role, fields, refusal):
     """Withstands a member of staff."""
-    Group.objects.create(name="Editors").permissions.add(
-        Permission.objects.get(codename="view_user")
-    )
-    Group.objects.create(name="Owners").permissions.add(
-        Permission.objects.get(codename="add_group")
-    )
+    group_with("Editors", "view_user")
+    group_with("Owners", "add_group")
     key = key_to_create(role)
     before = list(User.objects.order_by("pk").values())
 
@@ -141,8 +133,7 @@ def test_an_account_needs_a_username_and_a_hash_and_an_invitation_has_neither(mi
 def test_only_a_key_brings_hashes_and_only_while_its_owner_may_invite(settings):
     key = carols_key()
     assert create(key, **ACCOUNT).short == ROLE
-    enrolled(member("dora", "Manager"))
-    assert create(staff_token("dora"), **ACCOUNT).short == ROLE
+    assert create(token_of("Manager", "dora"), **ACCOUNT).short == ROLE
     may_invite()
     set_up(settings, signup="closed")
     assert create(key, **ACCOUNT).short == ROLE

@@ -9,17 +9,15 @@ from accounts.activity import events
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.staffapi import details
-from tests.support.administration import member, staff_token
+from tests.support.administration import token_of
 from tests.support.api import call
 from tests.support.erasure import erase
-from tests.support.second_factor import enrolled
 
 FEED = "admin/events/"
 
 
-def a_token(role="Auditor"):
-    enrolled(member("carol", role))
-    return staff_token("carol", "admin:read")
+def a_token():
+    return token_of("Auditor", scope="admin:read")
 
 
 def test_the_feed_lists_what_webhooks_tell_once_it_is_a_minute_old(alice, clock):

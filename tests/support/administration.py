@@ -16,7 +16,7 @@ from tests.support import api_jwt as raw
 from tests.support.api import API, Caller, call, get_tokens, second_step
 from tests.support.api_jwt import Answer
 from tests.support.api_keys import key_of, row_of
-from tests.support.second_factor import unused_code
+from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
 from tests.support.wsgi import Program
@@ -46,6 +46,13 @@ def member(username: str, role: str) -> User:
     return User.objects.get(pk=staff.pk)
 
 
+def group_with(name: str, *rights: str) -> Group:
+    """Create a group that has ``rights``, the names of permissions."""
+    group = Group.objects.create(name=name)
+    group.permissions.set(Permission.objects.filter(codename__in=rights))
+    return group
+
+
 def desk(role: str = "Support", username: str = "carol") -> Client:
     """Return the browser of a signed-in member of staff with ``role``."""
     return signed_in(member(username, role))
@@ -72,6 +79,12 @@ def staff_token(username: str, scope: str = "admin:read admin:write") -> str:
     challenge = get_tokens(username, scope=scope)["challenge"]
     code = unused_code(User.objects.get(username=username))
     return str(second_step(challenge, code)["access"])
+
+
+def token_of(role: str, username: str = "carol", **options: str) -> str:
+    """Return an access token of a new member of staff with ``role`` and a second factor."""
+    enrolled(member(username, role))
+    return staff_token(username, **options)
 
 
 def staff_calls(token: str, user: User) -> list[Any]:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 
 from accounts.activity import events
 from accounts.activity.models import Activity
@@ -14,9 +14,9 @@ from accounts.throttle.services import hit
 from accounts.users.models import User
 from accounts.webhooks.models import Delivery, Endpoint
 from tests.support.administration import REASON, desk
+from tests.support.invitations import staff_with
 from tests.support.receiver import say
-from tests.support.signin import signed_in
-from tests.support.steps import make_staff, make_user
+from tests.support.steps import make_user
 from tests.support.webhooks import send_all, told_at
 
 LIST = "/admin/webhooks/endpoint/"
@@ -157,12 +157,7 @@ def test_a_disabled_webhook_is_told_nothing_until_it_is_enabled(carol):
 def test_whoever_may_only_see_webhooks_changes_none(db):
     """Withstands a member of staff."""
     endpoint = told_at(URL)
-    dave = make_staff("dave")
-    dave.is_superuser = False
-    dave.save()
-    names = ("view_endpoint", "change_group")
-    dave.user_permissions.set(Permission.objects.filter(codename__in=names))
-    browser = signed_in(dave)
+    _dave, browser = staff_with("view_endpoint", "change_group", name="dave")
 
     page = browser.get(page_of(endpoint))
     assert (page.status_code, "Send a test" in page.text) == (200, False)
@@ -173,12 +168,9 @@ def test_whoever_may_only_see_webhooks_changes_none(db):
 def test_only_superusers_let_a_webhook_into_private_networks_or_change_its_url_there(db):
     """Withstands a member of staff."""
     public, private = told_at(URL, is_private=False), told_at(f"{URL}s", description="Private")
-    dave = make_staff("dave")
-    dave.is_superuser = False
-    dave.save()
     names = ("add_endpoint", "change_endpoint", "view_endpoint", "change_group")
-    dave.user_permissions.set(Permission.objects.filter(codename__in=names))
-    browser, probe = signed_in(dave), FORM | {"url": "https://10.0.0.1:22", "is_private": "on"}
+    _dave, browser = staff_with(*names, name="dave")
+    probe = FORM | {"url": "https://10.0.0.1:22", "is_private": "on"}
 
     browser.post(page_of(public), probe)
     browser.post(page_of(private), probe | {"description": "Private"})
