@@ -351,11 +351,7 @@ CAUSES: dict[str, tuple[Callable[[Any], User | PendingSignup], list[str], str]] 
     "switched off": (switched_off, ["switched_off"], "the account is deactivated"),
     "no second factor": (without_factor, ["factor_missing"], "must add a second factor"),
     "no passkey": (without_passkey, ["passkey_required"], "must add a passkey"),
-    "a passkey": (
-        with_a_passkey_that_is_required,
-        ["passkey_required"],
-        "not with a code",
-    ),
+    "a passkey": (with_a_passkey_that_is_required, ["passkey_required"], "not with a code"),
     "attack": (attacked, ["attempts_used_up", "wrong_password"], "too many wrong passwords"),
     "invitation used": (invited, ["invitation_used"], "The invitation for alice was accepted"),
     "session ended": (signed_out_by_staff, ["session_ended"], "alice was signed out"),

@@ -163,9 +163,3 @@ def test_the_first_page_has_a_search_what_needs_somebody_and_the_areas():
     ]
     assert "Authentication" not in page + browser.get("/admin/auth/group/").text
     assert browser.get("/admin/auth/").url == "/admin/"
-
-
-def test_staff_without_a_role_are_offered_no_search():
-    browser = signed_in(make_user("clerk", is_staff=True))
-
-    assert 'id="find"' not in browser.get("/admin/").text

@@ -185,6 +185,7 @@ def test_the_page_of_a_group_lists_its_members_and_counts_them_as_shown():
     assert carol.activity.get(kind="people_shown").detail == "1"
     clerk = signed_in(make_user("clerk", is_staff=True))
     assert clerk.get(f"{LIST}find/", {"q": "bob"}).status_code == 403
+    assert 'id="find"' not in clerk.get("/admin/").text, "the first page offers no search"
 
 
 def test_the_list_shows_states_in_words_and_costs_the_same_for_more_people():

@@ -104,21 +104,6 @@ def test_an_app_in_development_asks_for_consent_each_time_and_says_so(browser):
     assert result(silent)["error"] == "consent_required"
 
 
-def test_a_request_survives_the_sign_in_and_a_second_step(app, alice):
-    seed, browser = enrolled(alice), Browser()
-    long = "x" * 8000
-
-    page = begin(browser, app, state=long, login_hint="alice")
-    assert page.url.startswith(f"{LOGIN}?next=/oauth/continue/")
-    assert 'value="alice"' in browser.get(page.url).text
-    here = page_of_request(page)
-    sign_in(browser, "alice", next=here)
-    answer = browser.post("/accounts/2fa/challenge/", {"code": code_of(seed)})
-
-    assert answer.url == here
-    assert result(allow(browser, browser.get(here)))["state"] == long
-
-
 def test_the_page_of_the_sign_in_names_the_app_only_in_the_browser_of_the_request(app):
     browser = Browser()
     page = begin(browser, app, login_hint="alice")
@@ -135,13 +120,16 @@ def test_the_page_of_the_sign_in_names_the_app_only_in_the_browser_of_the_reques
 
 
 def test_a_request_survives_the_detour_to_a_provider(app, op):
-    browser = Browser()
-    here = page_of_request(begin(browser, app, max_age="0", state="kept"))
+    browser, long = Browser(), "x" * 8000
+    page = begin(browser, app, max_age="0", state=long, login_hint="alice")
+    assert page.url.startswith(f"{LOGIN}?next=/oauth/continue/")
+    assert 'value="alice"' in browser.get(page.url).text
+    here = page_of_request(page)
 
     answer = round_trip(browser, op, next=here)
 
     assert answer.url == here
-    assert result(allow(browser, browser.get(here)))["state"] == "kept"
+    assert result(allow(browser, browser.get(here)))["state"] == long
 
 
 def test_ui_locales_choose_the_language_until_somebody_is_signed_in(app, browser):

@@ -2,7 +2,6 @@
 
 import json
 import re
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -23,7 +22,7 @@ from accounts.oauth.protocol import OAuthError
 from tests.support.administration import REASON
 from tests.support.api import call, claims_of, get_tokens
 from tests.support.apps import LIST, WEB, document, run, the_app
-from tests.support.authorize import VERIFIER, address, allow, begin, page_of_request, result
+from tests.support.authorize import address, allow, begin, page_of_request, result
 from tests.support.client_keys import KeyedApp, public_of, publish
 from tests.support.document_host import HOST, REDIRECT
 from tests.support.forgeries import key_of
@@ -350,14 +349,10 @@ ASK = {"redirect_uri": REDIRECT}
 
 def connect(host, browser, **asked):
     """Sign in to the app, and return what its token endpoint gives it."""
-    asked = ASK | asked
-    code = result(allow(browser, begin(browser, host.app, **asked)))["code"]
-    app = App(host.app)
-    form = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
-    answer = app.post("/oauth/token", **form, redirect_uri=asked["redirect_uri"])
+    code = result(allow(browser, begin(browser, host.app, **ASK, **asked)))["code"]
+    answer = App(host.app).redeem(code, **ASK)
     assert answer.status == 200, answer.body
-    found: dict[str, Any] = answer.body
-    return found
+    return answer
 
 
 def test_an_app_signs_people_in_by_its_document(host, browser):
@@ -381,11 +376,10 @@ def test_an_app_may_authenticate_by_the_keys_at_its_jwks_uri(host, browser, monk
     host.members |= {"token_endpoint_auth_method": "private_key_jwt"}
     host.members["jwks_uri"] = host.url("/keys", HOST)
     code = result(allow(browser, begin(browser, host.app, **ASK)))["code"]
-    form = {"code": code, "grant_type": "authorization_code", "code_verifier": VERIFIER} | ASK
 
     assert host.app.redirect_uris == [REDIRECT]
-    assert App(host.app).post("/oauth/token", **form).error == "invalid_client"
-    assert KeyedApp(host.app, key=key).post("/oauth/token", **form).status == 200
+    assert App(host.app).redeem(code, **ASK).error == "invalid_client"
+    assert KeyedApp(host.app, key=key).redeem(code, **ASK).status == 200
 
 
 def test_without_the_setting_no_document_is_read(host, browser, settings):

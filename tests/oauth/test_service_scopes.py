@@ -3,14 +3,10 @@
 import pytest
 from django.utils import translation
 
-from accounts.activity.services import Actor
-from accounts.oauth import connections
-from accounts.oauth.clients.models import Client
-from accounts.oauth.models import Connection
 from accounts.oauth.scopes import permissions_at
 from tests.support.administration import REASON
 from tests.support.api import claims_of
-from tests.support.apps import asked_for, make_app, page_of
+from tests.support.apps import make_app, page_of
 from tests.support.authorize import address, allow, begin, push, result
 from tests.support.document_host import REDIRECT
 from tests.support.invitations import superuser
@@ -80,34 +76,14 @@ def test_a_scope_of_another_service_is_refused(browser, resource):
     assert push(app, scope="orders:read", resource=resource).json()["error"] == "invalid_scope"
 
 
-def test_an_agreement_holds_only_for_scopes_that_the_app_still_has(alice):
-    app = make_app(scope=SCOPE, audiences=[SHOP])
-    connections.agree(asked_for(app, SCOPE, SHOP), alice, Actor())
-    app.scope = "openid orders:read"
-
-    connections.agree(asked_for(app, "orders:read", SHOP), alice, Actor())
-
-    assert Connection.objects.get().scope == "openid orders:read"
-
-
-def test_an_mcp_client_has_the_scopes_of_the_services_that_the_operator_names(
+def test_an_mcp_client_has_the_scopes_of_the_named_services_and_can_be_changed_without_them(
     host, browser, settings
 ):
     set_up(settings, client_metadata_audiences=(SHOP,))
     asked = {"scope": "openid orders:read", "redirect_uri": REDIRECT}
-
     page = begin(browser, host.app, **asked, resource=SHOP)
-
     assert "<bdi>view your orders</bdi>" in page.text
-    assert "pages" not in Client.objects.get().scope
-
-
-def test_a_scope_that_a_service_no_longer_defines_stops_no_change_of_the_app(
-    host, browser, settings
-):
-    set_up(settings, client_metadata_audiences=(SHOP,))
-    begin(browser, host.app, scope="openid", redirect_uri=REDIRECT)
-    assert "orders:read" in host.app.scope
+    assert "pages" not in host.app.scope
     set_up(settings, audience_scopes={})
 
     superuser()[1].post(page_of(host.app), {"is_verified": "on", "reason": REASON})
