@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import count, cycle, islice
 from urllib.parse import urlencode
 
@@ -112,29 +113,25 @@ def refused(server: Server) -> Load:
 
 def refreshes(server: Server, tokens: Sequence[Tokens] = ()) -> Load:
     """Return refreshes, each with a refresh token that the answer to an earlier one contains."""
-    unused = deque(pair.refresh for pair in tokens or server.tokens())
-
-    def renew(_number: int) -> bytes:
-        return server.renew(unused.popleft()).wire
-
-    def hear(answer: Answer) -> None:
-        told = json.loads(answer.body)
-        unused.append(told.get("refresh") or told["refresh_token"])
-
-    return Load(map(renew, count()), hear=hear)
+    return _renewals([pair.refresh for pair in tokens or server.tokens()], server.renew)
 
 
 def app_refreshes(server: Server) -> Load:
     """Return refreshes of an app, each with the refresh token that an earlier answer contains."""
     app = server.app
     assert app, f"{server.name} is no OpenID Provider"
-    unused = deque(app.tokens)
+    return _renewals(app.tokens, partial(app.renew, server))
+
+
+def _renewals(tokens: Sequence[str], asked: Callable[[str], Request]) -> Load:
+    unused = deque(tokens)
 
     def renew(_number: int) -> bytes:
-        return app.renew(server, unused.popleft()).wire
+        return asked(unused.popleft()).wire
 
     def hear(answer: Answer) -> None:
-        unused.append(json.loads(answer.body)["refresh_token"])
+        told = json.loads(answer.body)
+        unused.append(told.get("refresh") or told["refresh_token"])
 
     return Load(map(renew, count()), hear=hear)
 

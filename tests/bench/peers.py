@@ -10,11 +10,13 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
+from accounts.common.setting_parsers import parse_database_url
 from tests.bench.servers import PASSWORD, PEOPLE, App, Request, Server, Tokens, algorithm_of
 from tests.support.node import node, packages
 from tests.support.process import Process, free_port, run, serving
@@ -52,7 +54,8 @@ def stock(algorithm: str, database: str = "", *, keeps: bool = False) -> Iterato
     programs = environment(YARDSTICKS / "requirements.txt")
     with TemporaryDirectory(prefix="authsite-bench-") as folder:
         data, port = Path(folder), free_port()
-        members = _members(database) | ({"CONN_MAX_AGE": None} if keeps else {})
+        members = parse_database_url(database) if database else {}
+        members |= {"CONN_MAX_AGE": None} if keeps else {}
         env = os.environ | {
             "DJANGO_SETTINGS_MODULE": "yardstick.settings",
             "PYTHONPATH": f"{YARDSTICKS}:{data}",
@@ -72,37 +75,21 @@ def stock(algorithm: str, database: str = "", *, keeps: bool = False) -> Iterato
             yield server
 
 
-def _members(database: str) -> dict[str, Any]:
-    """Return the members of a database in Django's settings that the URL of a database sets."""
-    if not database:
-        return {}
-    url = urlsplit(database)
-    where = {"HOST": url.hostname, "PORT": url.port, "USER": url.username, "NAME": url.path[1:]}
-    return {"ENGINE": "django.db.backends.postgresql", **where}
-
-
 @contextmanager
-def flask_security() -> Iterator[Server]:
+def served(name: str, application: str, login_path: str = "") -> Iterator[Server]:
+    """Run an application of ``yardsticks/`` on the server program of this site."""
     programs = environment(YARDSTICKS / "requirements.txt")
     with TemporaryDirectory(prefix="authsite-bench-") as folder:
         data, port = Path(folder), free_port()
         env = os.environ | {"PYTHONPATH": str(YARDSTICKS)}
-        command = granian(programs, port, "flask_site:application")
+        command = granian(programs, port, application)
         with serving(command, data / "log", port, env=env, cwd=data) as process:
-            yield Server(FLASK, process, port, HEADERS, login_path="/login")
+            yield Server(name, process, port, HEADERS, login_path=login_path)
 
 
-@contextmanager
-def yes() -> Iterator[Server]:
-    """Run an application that allows every request, on the server program of this site."""
-    programs = environment(YARDSTICKS / "requirements.txt")
-    with TemporaryDirectory(prefix="authsite-bench-") as folder:
-        data, port = Path(folder), free_port()
-        env = os.environ | {"PYTHONPATH": str(YARDSTICKS)}
-        with serving(
-            granian(programs, port, "yes:application"), data / "log", port, env=env, cwd=data
-        ) as process:
-            yield Server(YES, process, port, HEADERS)
+flask_security = partial(served, FLASK, "flask_site:application", "/login")
+# Allows every request.
+yes = partial(served, YES, "yes:application")
 
 
 @dataclass(frozen=True)

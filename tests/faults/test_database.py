@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from threading import Timer
 
 import psycopg
@@ -11,6 +11,7 @@ import pytest
 
 from authsite.serving.capacity import RUNNING
 from tests.support.api import call, get_tokens, renew
+from tests.support.outages import stopped
 from tests.support.process import LATER_SECONDS, slack, within
 from tests.support.site import Client, Site, together
 from tests.support.standards import proves
@@ -37,15 +38,6 @@ WAITING = 40
 def held(postgres):
     with Site(DATABASE_URL=postgres.database()) as site:
         yield site
-
-
-@contextmanager
-def stopped(postgres):
-    postgres.stop()
-    try:
-        yield
-    finally:
-        postgres.start()
 
 
 def frozen(postgres):

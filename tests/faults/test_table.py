@@ -4,13 +4,12 @@ The table of ``docs/operating.md`` says the same. Mail servers and providers hav
 """
 
 import time
-from contextlib import contextmanager
 
 import pytest
 
 from accounts.ops import health
 from tests.support.api import call, get_tokens
-from tests.support.outages import full_disk
+from tests.support.outages import full_disk, stopped
 from tests.support.process import LATER_SECONDS, slack, within
 from tests.support.site import ROOT, Site, together
 from tests.support.standards import proves
@@ -85,15 +84,6 @@ class People:
         recovery = time.monotonic() - ended - health.FRESH
         assert f"| {' | '.join([what, how, *cells])} |" in (ROOT / "docs/operating.md").read_text()
         assert max(before, slowest, recovery) <= MOST_SECONDS * slack(), cells
-
-
-@contextmanager
-def stopped(service):
-    service.stop()
-    try:
-        yield
-    finally:
-        service.start()
 
 
 @proves("V16.5.2")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.process import Process
+from tests.support.services import Service
 from tests.support.site import Client, Site
 
 READY = "/health/ready"
@@ -42,6 +43,15 @@ def full_disk(site: Site) -> Iterator[None]:
     finally:
         for pid in pids:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+
+
+@contextmanager
+def stopped(service: Service) -> Iterator[None]:
+    service.stop()
+    try:
+        yield
+    finally:
+        service.start()
 
 
 def client(site: Site) -> Client:
