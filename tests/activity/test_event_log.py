@@ -34,11 +34,8 @@ def test_each_stored_event_is_a_line_without_names(alice, client, settings, tmp_
 
     (first,) = (tmp_path / "rotated.jsonl").read_text().splitlines()
     last = json.loads(file.read_text())
-    assert (last["event"], last["user"], last["reason"]) == (
-        "sign_in_failed",
-        str(alice.pk),
-        "password",
-    )
+    told = ("sign_in_failed", str(alice.pk), "password")
+    assert (last["event"], last["user"], last["reason"]) == told
     line = json.loads(first)
     assert (line["type"], line["ip"], line["by"]) == ("user.updated", "192.0.2.1", "user")
     assert "alicia" not in first

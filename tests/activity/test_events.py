@@ -41,7 +41,6 @@ from tests.support.events import (
     SECOND,
     Scene,
     firefox,
-    iphone,
     links_in,
     sent,
     sign_in_alice,
@@ -184,21 +183,6 @@ def test_the_owner_is_mailed_about_a_sign_in_from_an_unknown_browser(scene, brow
         sign_in_alice(visitor)
         subjects = [mail.subject for mail in sent()]
         assert subjects == told * ["Sign-in from a new browser"], what
-
-
-def test_a_browser_known_to_one_person_is_new_for_another(scene):
-    make_user("bob")  # signing up would make its browser known
-    for number, browser in enumerate((firefox(), with_known_cookie(firefox(), scene)), 1):
-        sign_in(browser, "bob")
-        assert [mail.to for mail in sent()] == [[address_of("bob")]] * number
-
-
-def test_the_right_password_of_a_deactivated_account_is_a_failed_sign_in(scene):
-    User.objects.update(is_active=False)
-
-    sign_in(iphone(), "alice")
-
-    assert Activity.objects.latest("id").kind == "sign_in_failed"
 
 
 def test_an_overlong_detail_is_truncated():

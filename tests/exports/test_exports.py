@@ -30,11 +30,6 @@ DATA = "/accounts/data/"
 SINCE = {"accounts.Activity", "accounts.OutgoingMail"}
 
 
-@pytest.fixture
-def browser(alice):
-    return signed_in(alice)
-
-
 def asked(browser):
     """Ask for an export on the page, make it, and return it."""
     assert browser.post(DATA).url == DATA
@@ -137,12 +132,8 @@ def test_a_file_is_fetched_once_and_the_owner_is_told_of_both(browser):
     assert f'name="download" value="{export.pk}"' in page
     assert "was requested" in mail_to("alice").subject
 
-    assert set(opened(download(browser, export))) == {
-        "style.css",
-        "schema.json",
-        "data.json",
-        "index.html",
-    }
+    names = {"style.css", "schema.json", "data.json", "index.html"}
+    assert set(opened(download(browser, export))) == names
     assert "was downloaded" in mail_to("alice").subject
     assert not ExportPart.objects.exists()
     assert download(browser, export).url == DATA

@@ -75,15 +75,6 @@ def test_a_time_zone_is_chosen_by_its_name_or_by_a_city(client, alice):
         alice.refresh_from_db()
         assert alice.time_zone == stored
 
-
-def test_pages_show_times_in_the_time_zone_of_the_profile(client, clock, alice):
-    clock.set(clock.now().replace(hour=21, minute=30))
-    signed_in(alice, client)
-    assert "21:30" in client.get("/accounts/activity/").text
-
-    save(client, time_zone="Asia/Tokyo")
-    assert "06:30" in client.get("/accounts/activity/").text
-
     # A stored time zone may be unknown to this machine after an update.
     User.objects.update(time_zone="Europe/Atlantis")
     assert client.get("/accounts/activity/").status_code == 200

@@ -246,6 +246,8 @@ def test_the_mailboxes_that_lock_alone_are_remembered_for_thirty_days(clock):
         assert Recovery.objects.get().lone_locks == alone
         alone = {"new": alone["new"], MINE: clock.now().isoformat()}
     assert recovery.prune() == 0
+    clock.advance(seconds=MONTH.total_seconds())
+    assert recovery.prune() == 1
 
 
 def test_a_wait_is_only_for_members_of_whom_somebody_can_be_told(clock):

@@ -102,12 +102,8 @@ def test_what_was_removed_long_before_the_lock_counts_only_beside_something_stil
     assert ownership.outcome(former) is NOTHING
     assert not ownership.may_lock(former)
     assert ownership.outcome(former | things(F)) is OPEN
-    assert (
-        Ownership(things(P, until=START - 8 * DAY) | things(M), lock).outcome(
-            things(P, until=START - 8 * DAY) | things(M)
-        )
-        is OPEN
-    )
+    beside = things(P, until=START - 8 * DAY) | things(M)
+    assert Ownership(beside, lock).outcome(beside) is OPEN
 
 
 def test_the_horizon_is_a_week_before_the_first_wrong_change_or_the_creation():

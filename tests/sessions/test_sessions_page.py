@@ -101,10 +101,6 @@ def here(client, clock):
     return LoginSession.objects.get()
 
 
-def text_of(page):
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page.replace("</li><li>", " ")))
-
-
 def test_each_connected_app_is_listed_once_apart_from_the_browsers(client, here):
     phone, app = signed_in(here.user), make_app()
     elsewhere = LoginSession.objects.exclude(pk=here.pk).get()
@@ -159,7 +155,7 @@ def test_the_mail_that_locks_an_account_does_not_lead_to_the_names_of_apps(clien
     mails = sent()
     (link,) = links_in(mails[-1].body, LOCKDOWN)
 
-    page = text_of(Browser().get(link).text)
+    page = " ".join(TAGS.sub("", Browser().get(link).text).split())
 
     assert "1 connected app will be disconnected." in page
     assert User.objects.get().username in page

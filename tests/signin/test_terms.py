@@ -9,7 +9,6 @@ from accounts.activity.models import Activity
 from accounts.administration.explanation import explain
 from accounts.administration.person import Facts
 from accounts.terms.models import TermsAcceptance
-from accounts.twofactor.models import Authenticator
 from accounts.users.models import PendingSignup, User
 from tests.support.api import call, get_tokens, second_step
 from tests.support.api_steps import first_step
@@ -23,7 +22,6 @@ from tests.support.steps import (
     address_of,
     confirm,
     is_signed_in,
-    make_user,
     sign_in,
     sign_in_twice,
     sign_up,
@@ -149,12 +147,10 @@ def test_a_wrong_password_or_code_accepts_nothing(alice):
     assert accepted() == []
 
 
-def test_a_person_who_must_accept_the_terms_is_not_said_to_lack_a_factor():
-    alice = make_user("alice")
+def test_a_person_who_must_accept_the_terms_is_not_said_to_lack_a_factor(alice):
     enrolled(alice)
 
     assert [block.code for block in explain(Facts(User.objects.get()))] == ["not_checked"]
-    assert Authenticator.objects.exists()
 
 
 def test_without_terms_nothing_is_asked_and_nothing_is_read(alice, settings):

@@ -1,38 +1,11 @@
 """The waiting period after which somebody without the second factor may remove it."""
 
-from accounts.activity.services import Actor
 from accounts.common import clock as site_clock
-from accounts.common.client_info import ClientInfo
-from accounts.common.proofs import Method, Proof
-from accounts.recovery import services as recovery
-from accounts.recovery.models import OPEN, Recovery
+from accounts.recovery.models import Recovery
 from accounts.recovery.rule import MONTH, Kind, Opening, Thing
-from tests.support.disputes import MINE, accept_notices
-from tests.support.second_factor import enrolled
 from tests.support.signin import set_up
-from tests.support.steps import make_user
 
 P, M, F = Kind
-
-
-def test_a_setting_gives_the_waiting_period_and_unfinished_recoveries_end_after_a_week(
-    clock, settings
-):
-    alice, mailbox = make_user("alice"), Proof.now(Method.MAIL, MINE)
-    enrolled(alice)
-    set_up(settings, factor_recovery_hours=24)
-    recovery.ask(alice, mailbox, actor=Actor(ClientInfo("192.0.2.1", "Firefox")))
-    accept_notices()
-    clock.advance(hours=24, seconds=-1)
-    assert not recovery.assess(alice, mailbox).may_finish
-    clock.advance(seconds=1)
-    assert recovery.assess(alice, mailbox).may_finish
-
-    clock.advance(days=7)
-    assert not recovery.assess(alice, mailbox).may_finish
-    assert recovery.prune() == 0
-    clock.advance(days=30)
-    assert recovery.prune() == 1
 
 
 def test_openings_stops_cases_and_lone_locks_are_remembered_for_thirty_days(clock):
@@ -50,17 +23,20 @@ def test_openings_stops_cases_and_lone_locks_are_remembered_for_thirty_days(cloc
     assert not row.refuses({P})
 
 
-def test_a_request_waits_from_the_first_notice_on_and_is_current_for_a_week_afterwards(clock):
+def test_a_request_waits_from_the_first_notice_on_and_is_current_for_a_week_afterwards(
+    clock, settings
+):
+    set_up(settings, factor_recovery_hours=24)
     row = Recovery(asked_at=site_clock.now(), asked=[[M, "a"]])
     assert not Recovery().is_current
-    clock.advance(seconds=(Recovery.wait() + OPEN).total_seconds() - 1)
+    clock.advance(days=8, seconds=-1)
     assert row.is_current
     assert not row.is_due
     clock.advance(seconds=1)
     assert not row.is_current
 
     row.warned_at = site_clock.now()
-    clock.advance(seconds=Recovery.wait().total_seconds() - 1)
+    clock.advance(hours=24, seconds=-1)
     assert row.is_current
     assert not row.is_due
     clock.advance(seconds=1)
