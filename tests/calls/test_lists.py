@@ -155,15 +155,8 @@ def test_exact_conditions_find_only_the_people_who_fulfil_all_of_them(alice, car
 
 
 ODD = [
-    *(
-        "username=",
-        "email=",
-        "group=",
-        "created_after=",
-        "order=",
-        "order=password",
-        "order=--username",
-    ),
+    *("username=", "email=", "group=", "created_after="),
+    *("order=", "order=password", "order=--username"),
     *("username=%00", "created_after=yesterday", "updated_after=0001-01-01T00:00:00%2B14:00"),
     *("username=alice&username=bob", "state=locked&state=", "username__startswith=a"),
     *("username[]=alice", "password=x", "is_superuser=true", f"group={'x' * 700}"),

@@ -53,10 +53,8 @@ def test_lists_and_dates_have_the_marks_of_their_language():
         assert localization.in_words(NOW - timedelta(hours=48)) == "الاثنين، 20:30 UTC"
     with translation.override("ja"):
         assert localization.in_words(NOW - timedelta(hours=48)) == "月曜日 20:30 UTC"
-    assert (
-        localization.without_full_stop("パスワードが変更されました。")
-        == "パスワードが変更されました"
-    )
+    said = "パスワードが変更されました"
+    assert localization.without_full_stop(f"{said}。") == said
     assert localization.tag_of("pt-br") == "pt-BR"
 
 

@@ -13,14 +13,7 @@ from accounts.common.environment import ConfigError, read
 from tests.support.config import GOOD, refused
 from tests.support.standards import proves
 
-ODD_SCOPES = [
-    ("x", "1"),
-    ("x", "{}"),
-    ("x", '{"de": ""}'),
-    ("x", '""'),
-    ("x", f'"{"x" * 201}"'),
-    ("x", r'"a\u202e"'),
-]
+ODD_WORDS = ("1", "{}", '{"de": ""}', '""', f'"{"x" * 201}"', r'"a\u202e"')
 UNSAFE = {
     "SECRET_KEY": ["short", "x" * 60, "django-insecure-" + 5 * "0123456789"],
     "SECRET_KEY_FALLBACKS": ["short"],
@@ -52,10 +45,8 @@ UNSAFE = {
     "DATABASE_URL": ["mysql://root:hunter2@db/x", "postgres://u:hunter2/@db/x", "sqlite://x"],
     "REDIS_URL": [
         *("http://hunter2", "redis+sentinel://hunter2", "redis+sentinel://hunter2@s:26379/x"),
-        *(
-            "redis+sentinel://u:hunter2@one:1,two:x/limits",
-            "redis+sentinel://u:hunter2/@one/limits",
-        ),
+        "redis+sentinel://u:hunter2@one:1,two:x/limits",
+        "redis+sentinel://u:hunter2/@one/limits",
     ],
     "MAIL_FROM": ["nobody", "Team <team@example.org>"],
     "TERMS_URL": ["https://example.org/terms", "terms"],
@@ -76,7 +67,7 @@ UNSAFE = {
     "SITE_NAME": ["two\nlines"],
     "AUDIENCE_SCOPES": [
         *("orders:read", '{"https://a.example": ["x"]}', '{"https://a.example": {"a b": "x"}}'),
-        *(f'{{"https://a.example": {{"{name}": {words}}}}}' for name, words in ODD_SCOPES),
+        *(f'{{"https://a.example": {{"x": {words}}}}}' for words in ODD_WORDS),
         '{"https://elsewhere.example": {"x": "do it"}}',
         '{"https://accounts.example.org": {"write": "do it"}}',
         '{"https://a.example": {"x": "do it"}, "https://b.example": {"x": "do that"}}',
@@ -116,11 +107,8 @@ def test_strict_operation_changes_defaults_and_refuses_weaker_settings(tmp_path)
     """Withstands an operator's mistake: a setting undermines STRICT."""
     config = read(GOOD | {"STRICT": "on", "SESSION_IDLE_MINUTES": "15"}, tmp_path)
 
-    assert (config.second_factor, config.staff_factor, config.remember_days) == (
-        "all",
-        "passkey",
-        1,
-    )
+    found = (config.second_factor, config.staff_factor, config.remember_days)
+    assert found == ("all", "passkey", 1)
     assert (config.session_idle_minutes, config.shortest_password) == (15, 15)
     assert not config.takes_basic
     assert {name.upper() for name in STRICT_DEFAULTS} == WEAKER.keys()
@@ -186,11 +174,8 @@ def test_a_database_file_that_other_users_can_read_or_write_is_refused(mode):
 
 
 ACME = {
-    "id": "acme",
-    "name": "Acme",
-    "issuer": "https://acme.example/tenant",
-    "client_id": "authsite",
-    "client_secret": "hunter2",
+    **{"id": "acme", "name": "Acme", "issuer": "https://acme.example/tenant"},
+    **{"client_id": "authsite", "client_secret": "hunter2"},
 }
 WITHOUT = "has an entry without one of id, name, issuer, client_id, client_secret"
 ID = "has an id that is not of a-z, 0-9 and -, at most 40"

@@ -32,11 +32,8 @@ WRITES = {"target_session_attrs": "read-write", "connect_timeout": "2"}
         ),
         (
             "postgres://a,b/x?target_session_attrs=any",
-            {
-                "HOST": "a,b",
-                "PORT": "5432,5432",
-                "OPTIONS": WRITES | {"target_session_attrs": "any"},
-            },
+            {"HOST": "a,b", "PORT": "5432,5432"}
+            | {"OPTIONS": WRITES | {"target_session_attrs": "any"}},
         ),
     ],
 )

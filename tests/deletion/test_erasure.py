@@ -45,11 +45,8 @@ def asked(name, clock, **ago):
 
 def test_prune_erases_accounts_when_they_are_due_and_logs_their_ids(clock, caplog):
     caplog.set_level("INFO", logger="accounts.deletion")
-    due, later, bob = (
-        asked("due", clock, seconds=0),
-        asked("later", clock, days=-1),
-        make_user("bob"),
-    )
+    due, later = asked("due", clock, seconds=0), asked("later", clock, days=-1)
+    bob = make_user("bob")
 
     call_command("prune", verbosity=0)
 

@@ -53,12 +53,6 @@ def test_the_database_of_django_is_read_by_its_url(empty, tmp_path):
     assert "imported: 2" in empty.manage("import_users", "OLD", "--from=django")
 
     assert "already imported: 2" in empty.manage("import_users", "OLD", "--from=django")
-    for table, count in (
-        ("user_groups", 1),
-        ("emailaddress", 1),
-        ("pendingemail", 2),
-        ("authenticator", 2),
-        ("recoverycodes", 2),
-        ("identity", 1),
-    ):
+    counts = {"user_groups": 1, "emailaddress": 1, "pendingemail": 2, "authenticator": 2}
+    for table, count in (counts | {"recoverycodes": 2, "identity": 1}).items():
         assert sql(empty, f"SELECT count(*) FROM accounts_{table}") == [(count,)]

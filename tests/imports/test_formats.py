@@ -43,9 +43,7 @@ def test_a_person_signs_in_with_the_password_and_the_app_that_they_had(name):
 NOTES = {
     "keycloak": ["A credential 'recovery-authn-codes' is left out."],
     "csv": ["The group 'Support' is left out: it has rights."],
-    "laravel": [
-        "The username is Alice; in the file, it is missing.",
-    ],
+    "laravel": ["The username is Alice; in the file, it is missing."],
     "firebase": ["The username is Alice; in the file, it is missing."],
     "django": [
         "Nobody can sign in yet: there is no password and no verified address.",

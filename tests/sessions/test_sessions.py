@@ -23,6 +23,7 @@ from accounts.sessions.store import SessionStore
 from accounts.sessions.views import sign_out_elsewhere
 from accounts.signin.recent import recent_authentication_required
 from accounts.users import services as users
+from tests.support import steps
 from tests.support.disputes import NEW, reset_link
 from tests.support.second_factor import (
     CHALLENGE,
@@ -38,11 +39,7 @@ from tests.support.steps import LOGOUT, PASSWORD, is_signed_in, make_user, outbo
 SESSIONS = "/accounts/sessions/"
 CURL = "curl/8.14.1"
 HOME, CAFE = ClientInfo("192.0.2.1", CURL), ClientInfo("198.51.100.7", CURL)
-IPHONE = ClientInfo(
-    "192.0.2.1",
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
-    "(KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
-)
+IPHONE = ClientInfo("192.0.2.1", steps.IPHONE)
 
 
 def begin(user, agent=CURL, *, is_remembered=False):

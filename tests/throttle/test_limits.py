@@ -190,11 +190,8 @@ def test_a_sign_up_uses_up_no_budget_of_requested_emails():
 
 
 def test_each_mailbox_has_a_budget_for_each_line_and_gets_used_emails_back():
-    alice, here, there = (
-        "alice@example.org",
-        ClientInfo("192.0.2.1", ""),
-        ClientInfo("10.0.0.1", ""),
-    )
+    alice, here = "alice@example.org", ClientInfo("192.0.2.1", "")
+    there = ClientInfo("10.0.0.1", "")
     used = [*services.of_mailbox(alice, here), services.of_request("alice", here)]
     others = [services.of_mailbox("bob@example.org", here)[0], services.of_mailbox(alice, there)[0]]
     others += [services.of_request(*each) for each in (("bob", here), ("alice", there))]
