@@ -2,11 +2,11 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 40_745
+MOST_LINES = 40_744
 MOST_FILES = 368
 LARGEST_PACKAGE = 3_180
 # Lines of tests for each line of code.
-MOST_TESTS = 1.285
+MOST_TESTS = 1.292
 
 
 def test_the_tree_does_not_grow():
