@@ -10,6 +10,7 @@ tried.
 A fork replaces the code of the function wherever it is referenced, so nothing is imported again.
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -18,7 +19,6 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import IO, Any
@@ -27,6 +27,16 @@ import pytest
 
 HANGS = "it hangs"
 WARM_UP = "tests/sabotage/warm_up.py"
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def kill_children() -> None:
+    """Kill what the tests of a fork have started: it became children of this process."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    while left := children.read_text().split():
+        for pid in map(int, left):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 class Forks:
@@ -50,6 +60,7 @@ class Forks:
         # A fork has no other thread, so whatever waits for one would wait for ever.
         assert not self.failed
         assert threading.active_count() == 1
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
         connections.close_all()
         database = Path(connection.settings_dict["NAME"])
         content = database.read_bytes()
@@ -77,14 +88,12 @@ class Forks:
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os.setpgid(0, 0)
             signal.alarm(request["seconds"])
             os.write(writing, json.dumps(self._first_failure(**request)).encode())
             os._exit(0)
         os.close(writing)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)  # what the tests have started
+        kill_children()
         with os.fdopen(reading) as answer:
             if code == 0:
                 return json.loads(answer.read())
