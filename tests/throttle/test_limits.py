@@ -41,6 +41,9 @@ def store(request, settings, monkeypatch):
     elif request.param == "refused":
         url = f"redis://127.0.0.1:{free_port()}/0"
     set_up(settings, redis_url=url)
+    yield
+    if request.param == "redis":
+        assert redis_store._resting["until"] == 0, "Redis has failed, so the database counted"
 
 
 def allowed(*budgets):
