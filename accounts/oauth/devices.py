@@ -70,7 +70,7 @@ def begin(
 
 def shown(user_code: str) -> str:
     """Return ``user_code`` as the device shows it: two halves in capital letters."""
-    letters = "".join(c for c in user_code.upper() if c in secrets.USER_CODE_ALPHABET)
+    letters = "".join(c for c in user_code[:64].upper() if c in secrets.USER_CODE_ALPHABET)
     return f"{letters[:4]}-{letters[4:]}"
 
 

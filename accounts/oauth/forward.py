@@ -211,7 +211,7 @@ def callback(request: HttpRequest) -> HttpResponse:
 
 def _find(host: str) -> Client | None:
     """Return the app at ``host``, which may be disabled, or None."""
-    client = clients.find_client(host)
+    client = clients.find_client(host) if host else None
     return client if client and client.is_forward else None
 
 

@@ -98,7 +98,7 @@ def client_of_request(data: QueryDict) -> tuple[str, Client | None]:
     """
     client_id = single(data, "client_id")
     # PostgreSQL would refuse a NUL character with an error.
-    is_possible = len(client_id) <= LONGEST_ID and client_id.isprintable()
+    is_possible = 0 < len(client_id) <= LONGEST_ID and client_id.isprintable()
     if not is_possible or uris.is_withdrawn(client_id):
         raise _unknown()
     client = clients.find_client(client_id)

@@ -320,7 +320,7 @@ def _decoded(value: str) -> tuple[str, str]:
     try:
         text = base64.b64decode(value, validate=True).decode("ascii")
         client_id, colon, secret = text.partition(":")
-        pair = unquote_plus(client_id), unquote_plus(secret)
+        pair = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
     except ValueError:
         raise refused() from None
     if not colon or not "".join(pair).isprintable():
